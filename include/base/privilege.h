@@ -1,0 +1,46 @@
+/*
+ * base/privilege.h - giving privileges up, and proving that they are gone
+ *
+ * Runs in: templates and the processes made from them, before they serve anyone.
+ * Blocks:  never.
+ *
+ * No policy here: who becomes whom is said by the caller. Every function that fails leaves
+ * the process in an undefined posture: the caller ends it.
+ */
+#ifndef SP_BASE_PRIVILEGE_H
+#define SP_BASE_PRIVILEGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* Are we root in the initial sense: may we change uid and root? (geteuid() == 0) */
+bool privilege_is_root(void);
+
+/*
+ * Rootless only: enter a user namespace of our own with our uid and gid mapped to
+ * themselves, so that chroot(2) is possible. SP_OS: the kernel does not let us; the caller
+ * goes on without and says so.
+ */
+SP_CHECK enum sp_err privilege_enter_userns(void);
+
+/* chroot(2) into an open directory and chdir("/"). SP_OS. */
+SP_CHECK enum sp_err privilege_chroot_fd(int dir);
+SP_CHECK enum sp_err privilege_chroot(const char *path);
+
+/*
+ * Give up every id for good: supplementary groups (count may be 0), real, effective and
+ * saved gid and uid, all capability sets (bounding and ambient too); set no_new_privs; not
+ * dumpable; RLIMIT_CORE 0. Then try to take root back: success of that is SP_REFUSED.
+ * Rootless (not root, ids equal our own): the ids stay, all the rest is done.
+ * SP_REFUSED: uid or gid 0 asked for while we are root, or the way back was open. SP_OS.
+ */
+SP_CHECK enum sp_err privilege_drop(uid_t uid, gid_t gid, const gid_t *groups,
+                                    size_t group_count);
+
+/* RLIMIT_NOFILE for this process, soft and hard. SP_OS. */
+SP_CHECK enum sp_err privilege_limit_files(unsigned most);
+
+#endif

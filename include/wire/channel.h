@@ -1,0 +1,63 @@
+/*
+ * wire/channel.h - one end of a socket pair between two processes
+ *
+ * Runs in: every process.                Blocks: only the calls that say so.
+ * Trusts:  nothing that arrives.
+ * Owns:    its socket.
+ */
+#ifndef SP_WIRE_CHANNEL_H
+#define SP_WIRE_CHANNEL_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "wire/message.h"
+
+/*
+ * self and peer are kinds of process (enum peer); state is the receiver's, set by its owner
+ * through channel_enter. fault names the rule that the peer broke, for the log.
+ */
+struct channel {
+    int fd;
+    unsigned self, peer;
+    unsigned state;
+    const char *fault;
+};
+
+#define CHANNEL_EMPTY { -1, 0, 0, ST_START, NULL }
+
+/* A connected pair of SOCK_SEQPACKET sockets, close-on-exec. SP_OS. */
+SP_CHECK enum sp_err channel_pair(int *one, int *other);
+/* Takes the descriptor over. */
+void channel_init(struct channel *c, int fd, unsigned self, unsigned peer, unsigned state);
+void channel_enter(struct channel *c, unsigned state);
+/* Closes. */
+void channel_clear(struct channel *c);
+
+/*
+ * Receive one message, without waiting. SP_OK: *m is whole, known, allowed from this peer
+ * to this process in this state, its body is of a possible size and it carries exactly the
+ * descriptors its row promises (the caller owns them now: message_clear). SP_AGAIN: nothing
+ * yet. SP_CLOSED: the peer is gone. SP_INPUT: the peer broke the rules, c->fault says which;
+ * whatever came with it is closed. SP_OS.
+ */
+SP_CHECK enum sp_err channel_receive(struct channel *c, struct message *m);
+/*
+ * As channel_receive, but waits up to timeout_ms (-1: for ever); SP_AGAIN: nothing came in
+ * time. An interrupted wait goes on.
+ */
+SP_CHECK enum sp_err channel_wait(struct channel *c, struct message *m, int timeout_ms);
+/*
+ * Send m with its descriptors, which are closed here once they are sent (moved into the
+ * message and away); on failure they stay in m. Never waits: SP_AGAIN when the peer does not
+ * read (the monitor ends such a session). SP_CLOSED, SP_OS. That the row allows self to send
+ * to peer is asserted.
+ */
+SP_CHECK enum sp_err channel_send(struct channel *c, struct message *m);
+/* As channel_send, but waits until there is room. */
+SP_CHECK enum sp_err channel_send_wait(struct channel *c, struct message *m);
+/* Sends a LOG message; a line that cannot be sent is dropped. A log_sink (base/log.h). */
+void channel_log(void *channel, enum log_level level, const char *line);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * wire/fail.h - why the broker did not do it, and why a login was refused
+ *
+ * Runs in: worker, broker, login, monitor.
+ */
+#ifndef SP_WIRE_FAIL_H
+#define SP_WIRE_FAIL_H
+
+/* In FAILED: what the worker turns into a reply code and a text. */
+enum fail_code {
+    FAIL_OS = 1,                /* errno is in the message                               */
+    FAIL_PERMIT,                /* the account may not                                   */
+    FAIL_NOT_FILE,              /* not a regular file: directory, device, FIFO, socket   */
+    FAIL_NOT_DIRECTORY,
+    FAIL_EXISTS,                /* and the account may not overwrite                     */
+    FAIL_BUSY,                  /* another session is uploading this name                */
+    FAIL_NAME,                  /* a name that the server keeps for itself, or too long  */
+    FAIL_OFFSET,                /* REST beyond the end of what is there                  */
+    FAIL_SPACE,                 /* no space, no quota                                    */
+    FAIL_TOO_MUCH,              /* a glob or listing past its bound                      */
+    FAIL_COUNT
+};
+
+/* In REFUSED and LOGIN_REFUSED. The client is told the same text for all but the last three. */
+enum refuse_reason {
+    REFUSE_CREDENTIALS = 1,     /* wrong name or wrong password: never told apart        */
+    REFUSE_DISABLED,            /* disabled, expired, not from this network              */
+    REFUSE_ERROR,               /* the chain itself failed (database, PAM)               */
+    REFUSE_PASSWORD_EXPIRED,    /* right password, but it has to be changed first        */
+    REFUSE_SESSIONS,            /* right password, but the session limit is reached      */
+    REFUSE_BUSY,                /* the server is too busy to check: try again later      */
+    REFUSE_COUNT
+};
+
+/* In GRANTED, GRANT and LOGGED_IN: what an account may do. */
+enum permit {
+    PERMIT_LIST = 1u << 0, PERMIT_DOWNLOAD = 1u << 1, PERMIT_UPLOAD = 1u << 2,
+    PERMIT_OVERWRITE = 1u << 3, PERMIT_APPEND = 1u << 4, PERMIT_DELETE = 1u << 5,
+    PERMIT_RENAME = 1u << 6, PERMIT_MKDIR = 1u << 7, PERMIT_RMDIR = 1u << 8,
+    PERMIT_CHMOD = 1u << 9, PERMIT_UTIME = 1u << 10,
+    PERMIT_READ_ONLY = PERMIT_LIST | PERMIT_DOWNLOAD,
+    PERMIT_ALL = (1u << 11) - 1
+};
+
+/* In GRANTED and LOGGED_IN: flags of the account. */
+enum account_flag {
+    ACCOUNT_NO_RESUMPTION = 1u << 0,    /* its data connections need not resume (logged)  */
+    ACCOUNT_NO_CLOSE_NOTIFY = 1u << 1,  /* uploads may end by FIN alone                   */
+    ACCOUNT_CLEAR_DATA = 1u << 2,       /* PROT C is accepted                             */
+    ACCOUNT_CCC = 1u << 3,              /* CCC is accepted                                */
+    ACCOUNT_ANONYMOUS = 1u << 4
+};
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * wire/message.h - messages, peers and states, as messages.def declares them
+ *
+ * Runs in: every process.
+ */
+#ifndef SP_WIRE_MESSAGE_H
+#define SP_WIRE_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Kinds of process, as bits. A STARTER is a template (or the keyholder while it starts);
+ * ANYONE is everybody but the monitor.
+ */
+enum peer {
+    MONITOR = 1u << 0, WORKER = 1u << 1, BROKER = 1u << 2, LOGIN = 1u << 3,
+    KEYHOLDER = 1u << 4, TEMPLATE = 1u << 5,
+    STARTER = TEMPLATE | KEYHOLDER,
+    ANYONE = WORKER | BROKER | LOGIN | KEYHOLDER | TEMPLATE
+};
+
+/*
+ * States of a receiver. Each end of a channel has exactly one, moved by its owner alone.
+ * The monitor has one for each channel: a session's state for its worker, and others for
+ * its broker, login, the templates and the keyholder.
+ */
+enum state {
+    ST_START = 1u << 0,         /* told who it is, not yet serving                        */
+    ST_READY = 1u << 1,         /* a template or keyholder that serves                    */
+    ST_CLEAR = 1u << 2,         /* a session without TLS, nobody logged in                */
+    ST_SECURE = 1u << 3,        /* a session with TLS, nobody logged in                   */
+    ST_LOGIN = 1u << 4,         /* a login attempt is with the login process              */
+    ST_QUESTION = 1u << 5,      /* the chain has asked, the client's answer is awaited    */
+    ST_USER = 1u << 6,          /* logged in                                              */
+    ST_UPLOAD = 1u << 7,        /* broker: an upload is open                              */
+    ST_LEAVING = 1u << 8,       /* logging out (REIN)                                     */
+    ST_END = 1u << 9,           /* nothing more is accepted                               */
+    ST_ANY = (1u << 10) - 1
+};
+
+enum message_type {
+    MSG_NONE = 0,
+#define MESSAGE(NAME, name, sender, receiver, states, fds, FIELDS) MSG_##NAME,
+#include "wire/messages.def"
+    MSG_COUNT
+};
+
+enum field_type { FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_TEXT,
+                  FIELD_BYTES, FIELD_PATH };
+
+struct field { enum field_type type; const char *name; uint64_t bound; };
+
+struct message_row {
+    const char *name;
+    unsigned sender, receiver;  /* enum peer, or-ed  */
+    unsigned states;            /* enum state, or-ed */
+    unsigned fds;
+    const struct field *fields; /* ends with name == NULL */
+    size_t least, most;         /* bytes of the body */
+};
+
+#define MESSAGE_MAX 16384       /* bytes of a body; no row may exceed it (checked at build) */
+#define MESSAGE_FDS 2           /* most descriptors of one message                          */
+
+/*
+ * One message. body holds the fields, fds what came or is to go with it (-1: none). A
+ * message that carries a password is wiped by its owner (message_wipe).
+ */
+struct message {
+    uint16_t type;
+    size_t len;
+    unsigned nfds;
+    int fds[MESSAGE_FDS];
+    unsigned char body[MESSAGE_MAX];
+};
+
+/* NULL: no such number. */
+const struct message_row *message_row(unsigned type);
+/* The name in capitals, "?" for an unknown number. */
+const char *message_name(unsigned type);
+const char *peer_name(unsigned peer);
+
+/* Empty: no type, no body, fds -1. Cheap: does not touch the body. */
+void message_init(struct message *m);
+/* Closes descriptors that nobody moved out, and empties. */
+void message_clear(struct message *m);
+/* As message_clear, and overwrites the body. */
+void message_wipe(struct message *m);
+/* Moves descriptor i out of the message. */
+int message_take_fd(struct message *m, unsigned i);
+
+#endif

@@ -1,0 +1,219 @@
+/* src/base/log.c - see base/log.h */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * The one piece of process-wide state (see the header): set once at start and again in a
+ * forked child, before it serves anyone.
+ */
+static struct {
+    log_sink *sink;
+    void *context;
+    enum log_level most;
+} target = { NULL, NULL, LOG_LEVEL_NOTICE };
+
+void
+log_set_sink(log_sink *sink, void *context)
+{
+    target.sink = sink;
+    target.context = context;
+}
+
+void
+log_set_level(enum log_level most)
+{
+    target.most = most;
+}
+
+const char *
+log_level_text(enum log_level level)
+{
+    switch (level) {
+    case LOG_LEVEL_ERROR: return "error";
+    case LOG_LEVEL_WARNING: return "warning";
+    case LOG_LEVEL_NOTICE: return "notice";
+    case LOG_LEVEL_DEBUG: return "debug";
+    }
+    return "error";             /* a number that came over a wire and was not checked */
+}
+
+static void
+write_standard_error(enum log_level level, const char *line)
+{
+    char out[LOG_LINE_MAX + 16];
+    int len = snprintf(out, sizeof out, "%s %s\n", log_level_text(level), line);
+
+    /* One write for one line, so that lines of several processes do not mix. There is
+     * nobody to tell if it fails. */
+    if (len > 0 && write(STDERR_FILENO, out, (size_t)len) < 0)
+        return;
+}
+
+static void log_line(enum log_level level, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void
+log_line(enum log_level level, const char *format, va_list args)
+{
+    char line[LOG_LINE_MAX];
+    int saved = errno;
+    int len = 0;
+
+    if (level > target.most)
+        return;
+    len = vsnprintf(line, sizeof line, format, args);
+    if (len < 0)
+        (void)text_copy(line, sizeof line, "log.failed");
+    else if ((size_t)len >= sizeof line)
+        memcpy(line + sizeof line - 4, "...", 4);
+    /* The last net: a text that was not put through log_text makes no second line. */
+    for (char *at = line; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    if (target.sink != NULL)
+        target.sink(target.context, level, line);
+    else
+        write_standard_error(level, line);
+    errno = saved;
+}
+
+void
+log_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_line(LOG_LEVEL_ERROR, format, args);
+    va_end(args);
+}
+
+void
+log_warning(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_line(LOG_LEVEL_WARNING, format, args);
+    va_end(args);
+}
+
+void
+log_notice(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_line(LOG_LEVEL_NOTICE, format, args);
+    va_end(args);
+}
+
+void
+log_debug(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_line(LOG_LEVEL_DEBUG, format, args);
+    va_end(args);
+}
+
+/*
+ * Bytes of the UTF-8 character at s, 0 if there is no valid one there (cut, overlong, a
+ * surrogate, past U+10FFFF), and its number.
+ */
+static size_t
+utf8_character(struct slice s, uint32_t *number)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    size_t len = 0;
+    uint32_t n = 0;
+
+    if (s.at[0] < 0x80) {
+        *number = s.at[0];
+        return 1;
+    }
+    if ((s.at[0] & 0xe0) == 0xc0) {
+        len = 2;
+        n = s.at[0] & 0x1fu;
+    } else if ((s.at[0] & 0xf0) == 0xe0) {
+        len = 3;
+        n = s.at[0] & 0x0fu;
+    } else if ((s.at[0] & 0xf8) == 0xf0) {
+        len = 4;
+        n = s.at[0] & 0x07u;
+    }
+    if (len == 0 || len > s.len)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((s.at[i] & 0xc0) != 0x80)
+            return 0;
+        n = n << 6 | (s.at[i] & 0x3fu);
+    }
+    if (n < least[len] || n > 0x10ffff || (n >= 0xd800 && n <= 0xdfff))
+        return 0;
+    *number = n;
+    return len;
+}
+
+/* May it stand in a line as it is? Not what breaks fields, moves or hides other text. */
+static bool
+is_plain(uint32_t n)
+{
+    if (n < 0x80)
+        return n > 0x20 && n < 0x7f && n != '"' && n != '\'' && n != '\\';
+    if (n < 0xa1)
+        return false;                   /* C1 control characters, no-break space */
+    if (n >= 0x2000 && n <= 0x200f)
+        return false;                   /* wide spaces, zero width, direction marks */
+    if (n >= 0x2028 && n <= 0x202f)
+        return false;                   /* line and paragraph ends, direction */
+    if (n >= 0x205f && n <= 0x206f)
+        return false;                   /* invisible operators, direction */
+    return n != 0xad && n != 0x061c && n != 0x180e && n != 0x3000 && n != 0xfeff
+        && !(n >= 0xe0000 && n <= 0xe007f);
+}
+
+const char *
+log_text(struct slice s, struct log_escaped *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    const size_t most = sizeof out->text - sizeof "...";    /* room for "..." and NUL */
+    size_t len = 0, cut = 0;
+
+    while (s.len > 0) {
+        uint32_t number = 0;
+        size_t size = utf8_character(s, &number);
+        bool plain = size > 0 && is_plain(number);
+        size_t in = size > 0 ? size : 1;
+        size_t need = plain ? in : 4 * in;
+
+        if (need > sizeof out->text - 1 - len)
+            break;
+        for (size_t i = 0; i < in; i++) {
+            if (plain) {
+                out->text[len++] = (char)s.at[i];
+            } else {
+                out->text[len++] = '\\';
+                out->text[len++] = 'x';
+                out->text[len++] = digits[s.at[i] >> 4];
+                out->text[len++] = digits[s.at[i] & 15];
+            }
+        }
+        if (len <= most)
+            cut = len;                  /* a cut never falls inside a character */
+        s.at += in;
+        s.len -= in;
+    }
+    if (s.len > 0) {
+        memcpy(out->text + cut, "...", 3);
+        len = cut + 3;
+    }
+    out->text[len] = '\0';
+    return out->text;
+}

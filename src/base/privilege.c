@@ -1,0 +1,294 @@
+/* src/base/privilege.c - see base/privilege.h */
+#include "base/privilege.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#ifdef SP_SANITIZERS
+#include <sanitizer/lsan_interface.h>
+
+/*
+ * LeakSanitizer needs /proc and a process it may trace; a process that has dropped has
+ * neither, and would fail at its end for that reason alone.
+ */
+static int leaks_unseen = 0;
+
+int
+__lsan_is_turned_off(void)
+{
+    return leaks_unseen;
+}
+#define LEAKS_UNSEEN() (leaks_unseen = 1)
+#else
+#define LEAKS_UNSEEN() ((void)0)
+#endif
+
+#define CAPABILITY_MOST 63      /* what two words of 32 bits can name */
+
+struct capabilities { struct __user_cap_data_struct half[2]; };
+
+bool
+privilege_is_root(void)
+{
+    return geteuid() == 0;
+}
+
+static enum sp_err
+write_proc(const char *file, const char *text)
+{
+    enum sp_err rc = SP_OS;
+    int fd = -1;
+
+    if ((fd = open(file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+        goto out;
+    rc = fd_write_all(fd, text, strlen(text));
+out:
+    fd_close(&fd);
+    return rc;
+}
+
+enum sp_err
+privilege_enter_userns(void)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    char text[48];
+    enum sp_err rc = SP_OS;
+
+    if (unshare(CLONE_NEWUSER) != 0)
+        return SP_OS;
+    /* An unprivileged gid_map is accepted only after setgroups(2) is given up. */
+    if ((rc = write_proc("/proc/self/setgroups", "deny")) != SP_OK)
+        return rc;
+    (void)snprintf(text, sizeof text, "%lu %lu 1", (unsigned long)uid,
+                   (unsigned long)uid);
+    if ((rc = write_proc("/proc/self/uid_map", text)) != SP_OK)
+        return rc;
+    (void)snprintf(text, sizeof text, "%lu %lu 1", (unsigned long)gid,
+                   (unsigned long)gid);
+    return write_proc("/proc/self/gid_map", text);
+}
+
+enum sp_err
+privilege_chroot_fd(int dir)
+{
+    if (fchdir(dir) != 0 || chroot(".") != 0 || chdir("/") != 0)
+        return SP_OS;
+    LEAKS_UNSEEN();
+    return SP_OK;
+}
+
+enum sp_err
+privilege_chroot(const char *path)
+{
+    enum sp_err rc = SP_OS;
+    int dir = -1;
+
+    if ((dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+        goto out;
+    rc = privilege_chroot_fd(dir);
+out:
+    fd_close(&dir);
+    return rc;
+}
+
+/* Raw: a library for three calls would be one more thing in every process. */
+static enum sp_err
+capabilities_get(struct capabilities *out)
+{
+    struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+
+    return syscall(SYS_capget, &head, out->half) == 0 ? SP_OK : SP_OS;
+}
+
+static enum sp_err
+capabilities_set(const struct capabilities *caps)
+{
+    struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+
+    return syscall(SYS_capset, &head, caps->half) == 0 ? SP_OK : SP_OS;
+}
+
+/* Needs CAP_SETPCAP, so it comes before the ids go. */
+static enum sp_err
+drop_bounding(void)
+{
+    struct capabilities caps = {0};
+    enum sp_err rc = SP_OS;
+
+    if ((rc = capabilities_get(&caps)) != SP_OK)
+        return rc;
+    if ((caps.half[0].effective & 1u << CAP_SETPCAP) == 0)
+        return SP_OK;           /* rootless: not ours to change; no_new_privs closes it */
+    for (unsigned long cap = 0; cap <= CAPABILITY_MOST; cap++) {
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        if (errno == EINVAL)
+            break;              /* past the last capability that this kernel knows */
+        return SP_OS;
+    }
+    return SP_OK;
+}
+
+static enum sp_err
+drop_ids(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
+{
+    if (setgroups(group_count, groups) != 0)
+        return SP_OS;
+    if (setresgid(gid, gid, gid) != 0)
+        return SP_OS;
+    if (setresuid(uid, uid, uid) != 0)
+        return SP_OS;
+    return SP_OK;
+}
+
+/* All of this is for good, and inherited by whatever this process would still start. */
+static enum sp_err
+drop_rest(void)
+{
+    static const struct capabilities none = {0};
+    const struct rlimit no_core = { 0, 0 };
+
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+        return SP_OS;
+    if (capabilities_set(&none) != SP_OK)
+        return SP_OS;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return SP_OS;
+    if (setrlimit(RLIMIT_CORE, &no_core) != 0)
+        return SP_OS;
+    /* After the ids, which the kernel takes as a reason to set it anew. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return SP_OS;
+    return SP_OK;
+}
+
+static enum sp_err
+verify_groups(const gid_t *groups, size_t count)
+{
+    gid_t *have = NULL;
+    int got = getgroups(0, NULL);
+    enum sp_err rc = SP_REFUSED;
+
+    if (got < 0 || (size_t)got != count)
+        goto out;
+    if ((have = calloc(count + 1, sizeof *have)) == NULL) {
+        rc = SP_NOMEM;
+        goto out;
+    }
+    if (getgroups(got, have) != got)
+        goto out;
+    /* The kernel sorts them. */
+    for (size_t i = 0; i < count; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < count && !found; j++)
+            found = have[j] == groups[i];
+        if (!found)
+            goto out;
+    }
+    rc = SP_OK;
+out:
+    free(have);
+    return rc;
+}
+
+/* What must be so now, asked of the kernel and not concluded from what was called. */
+static enum sp_err
+verify(uid_t uid, gid_t gid)
+{
+    struct capabilities caps = {0};
+    uid_t ruid = 0, euid = 0, suid = 0;
+    gid_t rgid = 0, egid = 0, sgid = 0;
+    enum sp_err rc = SP_OS;
+
+    if (getresuid(&ruid, &euid, &suid) != 0 || getresgid(&rgid, &egid, &sgid) != 0)
+        return SP_OS;
+    if (ruid != uid || euid != uid || suid != uid)
+        return SP_REFUSED;
+    if (rgid != gid || egid != gid || sgid != gid)
+        return SP_REFUSED;
+    if ((rc = capabilities_get(&caps)) != SP_OK)
+        return rc;
+    for (size_t i = 0; i < 2; i++)
+        if ((caps.half[i].effective | caps.half[i].permitted
+             | caps.half[i].inheritable) != 0)
+            return SP_REFUSED;
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1
+        || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return SP_REFUSED;
+    return SP_OK;
+}
+
+/* The way back must be shut. Changes nothing where it is. */
+static enum sp_err
+try_back(void)
+{
+    static const struct capabilities want = {
+        { { 1u << CAP_SETUID, 1u << CAP_SETUID, 0 }, { 0, 0, 0 } }
+    };
+
+    if (capabilities_set(&want) == SP_OK)
+        return SP_REFUSED;
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setuid(0) == 0)
+        return SP_REFUSED;
+    if (setresgid((gid_t)-1, 0, (gid_t)-1) == 0 || setgid(0) == 0)
+        return SP_REFUSED;
+    if (setgroups(0, NULL) == 0)
+        return SP_REFUSED;
+    return SP_OK;
+}
+
+enum sp_err
+privilege_drop(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
+{
+    bool root = privilege_is_root();
+    enum sp_err rc = SP_OS;
+
+    if (root) {
+        if (uid == 0 || gid == 0)
+            return SP_REFUSED;
+        for (size_t i = 0; i < group_count; i++)
+            if (groups[i] == 0)
+                return SP_REFUSED;
+    }
+    if ((rc = drop_bounding()) != SP_OK)
+        return rc;
+    if (root && (rc = drop_ids(uid, gid, groups, group_count)) != SP_OK)
+        return rc;
+    if ((rc = drop_rest()) != SP_OK)
+        return rc;
+    if ((rc = verify(uid, gid)) != SP_OK)
+        return rc;
+    /* Rootless they are what they were: setgroups(2) is root's. */
+    if (root && (rc = verify_groups(groups, group_count)) != SP_OK)
+        return rc;
+    if ((rc = try_back()) != SP_OK)
+        return rc;
+    LEAKS_UNSEEN();
+    return SP_OK;
+}
+
+enum sp_err
+privilege_limit_files(unsigned most)
+{
+    const struct rlimit limit = { most, most };
+
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? SP_OK : SP_OS;
+}

@@ -1,0 +1,101 @@
+/* wire/message.c - see include/wire/message.h: the rows, made from messages.def */
+#include "wire/message.h"
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/secret.h"
+
+#define ROW_FIELD(type, name, bound) { FIELD_##type, #name, (uint64_t)(bound) },
+
+/* least: what a body of empty texts takes; most: with every text as long as it may be */
+#define LEAST_U8(bound) 1
+#define LEAST_U16(bound) 2
+#define LEAST_U32(bound) 4
+#define LEAST_U64(bound) 8
+#define LEAST_I64(bound) 8
+#define LEAST_TEXT(bound) 2
+#define LEAST_BYTES(bound) 2
+#define LEAST_PATH(bound) 3     /* at least "/" */
+#define MOST_U8(bound) 1
+#define MOST_U16(bound) 2
+#define MOST_U32(bound) 4
+#define MOST_U64(bound) 8
+#define MOST_I64(bound) 8
+#define MOST_TEXT(bound) (2 + (bound))
+#define MOST_BYTES(bound) (2 + (bound))
+#define MOST_PATH(bound) (2 + (bound))
+#define ADD_LEAST(type, name, bound) + LEAST_##type(bound)
+#define ADD_MOST(type, name, bound) + MOST_##type(bound)
+
+#define MESSAGE(NAME, name, sender, receiver, states, fds, FIELDS) \
+    static const struct field fields_##name[] = { FIELDS(ROW_FIELD) { FIELD_U8, NULL, 0 } }; \
+    _Static_assert(0 FIELDS(ADD_MOST) <= MESSAGE_MAX, #NAME " does not fit"); \
+    _Static_assert((fds) <= MESSAGE_FDS, #NAME " has too many descriptors");
+#include "wire/messages.def"
+
+static const struct message_row rows[MSG_COUNT] = {
+#define MESSAGE(NAME, name, sender, receiver, states, fds, FIELDS) \
+    [MSG_##NAME] = { #NAME, (sender), (receiver), (states), (fds), fields_##name, \
+                     0 FIELDS(ADD_LEAST), 0 FIELDS(ADD_MOST) },
+#include "wire/messages.def"
+};
+
+const struct message_row *
+message_row(unsigned type)
+{
+    return type > MSG_NONE && type < MSG_COUNT ? &rows[type] : NULL;
+}
+
+const char *
+message_name(unsigned type)
+{
+    const struct message_row *row = message_row(type);
+
+    return row == NULL ? "?" : row->name;
+}
+
+const char *
+peer_name(unsigned peer)
+{
+    switch (peer) {
+    case MONITOR: return "monitor";
+    case WORKER: return "worker";
+    case BROKER: return "broker";
+    case LOGIN: return "login";
+    case KEYHOLDER: return "keyholder";
+    case TEMPLATE: return "template";
+    default: return "?";
+    }
+}
+
+void
+message_init(struct message *m)
+{
+    m->type = MSG_NONE;
+    m->len = 0;
+    m->nfds = 0;
+    for (unsigned i = 0; i < MESSAGE_FDS; i++)
+        m->fds[i] = -1;
+}
+
+void
+message_clear(struct message *m)
+{
+    for (unsigned i = 0; i < MESSAGE_FDS; i++)
+        fd_close(&m->fds[i]);
+    message_init(m);
+}
+
+void
+message_wipe(struct message *m)
+{
+    message_clear(m);
+    wipe(m->body, sizeof m->body);
+}
+
+int
+message_take_fd(struct message *m, unsigned i)
+{
+    SP_ASSERT(i < MESSAGE_FDS);
+    return fd_move(&m->fds[i]);
+}

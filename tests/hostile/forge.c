@@ -1,0 +1,202 @@
+/* tests/hostile/forge.c - see forge.h */
+#include "forge.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+static void
+put(struct forged *f, uint64_t v, size_t bytes)
+{
+    SP_ASSERT(f->len + bytes <= sizeof f->body);
+    for (size_t i = 0; i < bytes; i++)
+        f->body[f->len++] = (unsigned char)(v >> 8 * i);
+}
+
+/* first, then as many 'a' as are needed for len bytes. */
+static void
+put_run(struct forged *f, char first, uint64_t len)
+{
+    put(f, len, 2);
+    SP_ASSERT(f->len + len <= sizeof f->body);
+    memset(f->body + f->len, 'a', (size_t)len);
+    if (len > 0)
+        f->body[f->len] = (unsigned char)first;
+    f->len += (size_t)len;
+}
+
+static size_t
+width(enum field_type type)
+{
+    switch (type) {
+    case FIELD_U8: return 1;
+    case FIELD_U16: return 2;
+    case FIELD_U32: return 4;
+    case FIELD_U64: return 8;
+    case FIELD_I64: return 8;
+    case FIELD_TEXT: return 0;
+    case FIELD_BYTES: return 0;
+    case FIELD_PATH: return 0;
+    }
+    return 0;
+}
+
+static void
+put_good(struct forged *f, const struct field *field, bool most)
+{
+    size_t bytes = width(field->type);
+
+    if (bytes > 0)
+        put(f, most ? field->bound : 0, bytes);
+    else if (field->type == FIELD_PATH)
+        put_run(f, '/', most ? field->bound : 1);
+    else
+        put_run(f, 'a', most ? field->bound : 0);
+}
+
+static void
+forge_good(const struct message_row *row, bool most, struct forged *out)
+{
+    out->len = 0;
+    for (const struct field *field = row->fields; field->name != NULL; field++)
+        put_good(out, field, most);
+}
+
+void
+forge_least(const struct message_row *row, struct forged *out)
+{
+    forge_good(row, false, out);
+}
+
+void
+forge_most(const struct message_row *row, struct forged *out)
+{
+    forge_good(row, true, out);
+}
+
+size_t
+forge_fields(const struct message_row *row)
+{
+    size_t count = 0;
+
+    while (row->fields[count].name != NULL)
+        count++;
+    return count;
+}
+
+/* "x" with a byte behind it that a text must not have; a path begins as it should. */
+static void
+put_with_byte(struct forged *f, bool path, unsigned char byte)
+{
+    put(f, 3, 2);
+    put(f, path ? '/' : 'x', 1);
+    put(f, byte, 1);
+    put(f, 'x', 1);
+}
+
+static bool
+put_bad(struct forged *f, const struct field *field, enum forge_fault fault)
+{
+    size_t bytes = width(field->type);
+    bool run = bytes == 0, text = field->type == FIELD_TEXT,
+        path = field->type == FIELD_PATH;
+    bool bounded = bytes < 8 && !run && field->bound < (1ull << 8 * bytes) - 1;
+
+    switch (fault) {
+    case FORGE_NUMBER_PAST_BOUND:
+        if (field->type == FIELD_U64 && field->bound < UINT64_MAX)
+            bounded = true;
+        if (bounded)
+            put(f, field->bound + 1, bytes);
+        return bounded;
+    case FORGE_RUN_PAST_BOUND:
+        if (run)
+            put_run(f, path ? '/' : 'a', field->bound + 1);
+        return run;
+    case FORGE_RUN_PAST_END:
+        if (run) {
+            put(f, field->bound, 2);
+            put(f, '/', 1);
+        }
+        return run && field->bound > 1;
+    case FORGE_TEXT_NUL:
+        if (text)
+            put_with_byte(f, false, '\0');
+        return text;
+    case FORGE_TEXT_CR:
+        if (text)
+            put_with_byte(f, false, '\r');
+        return text;
+    case FORGE_TEXT_LF:
+        if (text)
+            put_with_byte(f, false, '\n');
+        return text;
+    case FORGE_PATH_EMPTY:
+        if (path)
+            put(f, 0, 2);
+        return path;
+    case FORGE_PATH_RELATIVE:
+        if (path)
+            put_run(f, 'a', 3);
+        return path;
+    case FORGE_PATH_NUL:
+        if (path)
+            put_with_byte(f, true, '\0');
+        return path;
+    case FORGE_FAULTS:
+        return false;
+    }
+    return false;
+}
+
+bool
+forge_fault(const struct message_row *row, size_t index, enum forge_fault fault,
+            struct forged *out)
+{
+    size_t at = 0;
+
+    out->len = 0;
+    for (const struct field *field = row->fields; field->name != NULL; field++, at++) {
+        if (at != index)
+            put_good(out, field, false);
+        else if (!put_bad(out, field, fault))
+            return false;
+        /* A length past the end has to be the last thing there is. */
+        if (at == index && fault == FORGE_RUN_PAST_END)
+            return true;
+    }
+    return index < at;
+}
+
+bool
+forge_send(int fd, unsigned type, const void *body, size_t len, unsigned count, int flags)
+{
+    unsigned char header[2] = { (unsigned char)(type & 0xff),
+                                (unsigned char)(type >> 8 & 0xff) };
+    struct iovec parts[2] = { { header, sizeof header }, { NULL, len } };
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * FORGE_FDS)];
+    } control;
+    struct msghdr head = { .msg_iov = parts, .msg_iovlen = len > 0 ? 2 : 1 };
+
+    /* sendmsg only reads it; struct iovec has no const. */
+    memcpy(&parts[1].iov_base, &body, sizeof body);
+    SP_ASSERT(count <= FORGE_FDS);
+    if (count > 0) {
+        struct cmsghdr *c = NULL;
+
+        memset(&control, 0, sizeof control);
+        head.msg_control = control.room;
+        head.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        c = CMSG_FIRSTHDR(&head);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memset(CMSG_DATA(c), 0, sizeof(int) * count);  /* descriptor 0, again and again */
+    }
+    return sendmsg(fd, &head, MSG_NOSIGNAL | flags) != -1;
+}

@@ -1,0 +1,46 @@
+/*
+ * tests/hostile/forge.h - bodies and records that a captured process might send
+ *
+ * Made from the rows of messages.def and not by wire/pack, which refuses to write what is
+ * wrong: good bodies at their least and their most, and bodies with one thing wrong.
+ */
+#ifndef SP_TESTS_FORGE_H
+#define SP_TESTS_FORGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "wire/message.h"
+
+#define FORGE_MAX (MESSAGE_MAX + 4096)
+#define FORGE_FDS 16
+
+/* One thing wrong with one field. */
+enum forge_fault {
+    FORGE_NUMBER_PAST_BOUND,    /* where the width has room for it            */
+    FORGE_RUN_PAST_BOUND,       /* one byte too many                          */
+    FORGE_RUN_PAST_END,         /* its length says more than there is         */
+    FORGE_TEXT_NUL, FORGE_TEXT_CR, FORGE_TEXT_LF,
+    FORGE_PATH_EMPTY, FORGE_PATH_RELATIVE, FORGE_PATH_NUL,
+    FORGE_FAULTS
+};
+
+struct forged { size_t len; unsigned char body[FORGE_MAX]; };
+
+/* Numbers 0, texts empty, paths "/". */
+void forge_least(const struct message_row *row, struct forged *out);
+/* Numbers at their bound, texts as long as they may be. */
+void forge_most(const struct message_row *row, struct forged *out);
+/* As forge_least, but field number index has the fault. False: no such fault there. */
+bool forge_fault(const struct message_row *row, size_t index, enum forge_fault fault,
+                 struct forged *out);
+size_t forge_fields(const struct message_row *row);
+
+/*
+ * Sends one record: type, body and count descriptors (each a duplicate of standard input;
+ * at most FORGE_FDS). flags: of sendmsg. False: errno says why.
+ */
+bool forge_send(int fd, unsigned type, const void *body, size_t len, unsigned count,
+                int flags);
+
+#endif

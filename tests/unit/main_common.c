@@ -1,0 +1,15 @@
+/* tests/unit/main_common.c - what every process has: base and wire */
+#include "suites.h"
+
+int
+main(void)
+{
+    static const struct unit_suite *const suites[] = {
+        &suite_buf, &suite_clock, &suite_fd, &suite_secret, &suite_net, &suite_log,
+        &suite_privilege, &suite_seccomp, &suite_landlock,
+        &suite_message, &suite_pack, &suite_channel, &suite_template,
+        NULL
+    };
+
+    return unit_main(suites);
+}

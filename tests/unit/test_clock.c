@@ -1,0 +1,49 @@
+/* tests/unit/test_clock.c - src/base/clock.c */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "suites.h"
+
+static void
+deadline_clocks_never_go_back(void)
+{
+    int64_t ms = clock_ms(), us = clock_us();
+
+    for (int i = 0; i < 1000; i++) {
+        CU_ASSERT(clock_ms() >= ms);
+        CU_ASSERT(clock_us() >= us);
+        ms = clock_ms();
+        us = clock_us();
+    }
+    CU_ASSERT(llabs(clock_us() / 1000 - clock_ms()) < 1000);
+}
+
+static void
+a_stamp_is_utc_whatever_the_time_zone(void)
+{
+    char stamp[25] = "", want[25] = "";
+    time_t before = 0, after = 0;
+    struct tm tm = {0};
+
+    do {
+        before = time(NULL);
+        clock_stamp(stamp);
+        after = time(NULL);
+    } while (before != after);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(gmtime_r(&before, &tm));
+    CU_ASSERT_EQUAL(strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%S", &tm), 19);
+    CU_ASSERT_EQUAL(strlen(stamp), 24);
+    CU_ASSERT_EQUAL(strncmp(stamp, want, 19), 0);
+    CU_ASSERT_EQUAL(stamp[19], '.');
+    CU_ASSERT_EQUAL(stamp[23], 'Z');
+    CU_ASSERT(llabs(clock_seconds() - (int64_t)after) <= 1);
+}
+
+static const struct unit_test tests[] = {
+    { "deadline clocks never go back", deadline_clocks_never_go_back },
+    { "a stamp is UTC, whatever the time zone", a_stamp_is_utc_whatever_the_time_zone },
+    { NULL, NULL }
+};
+const struct unit_suite suite_clock = { "clock", tests };

@@ -1,0 +1,286 @@
+/* tests/unit/test_privilege.c - src/base/privilege.c; a child gives up its rights */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/privilege.h"
+#include "suites.h"
+
+#define SOME_UID 61234
+#define SOME_GID 61235
+
+/* The value of a field of /proc/self/status, as numbers or words, without the tab. */
+static bool
+status_is(int status, const char *field, const char *want)
+{
+    struct buf text = BUF_EMPTY(65536);
+    char line[256];
+    bool found = false;
+
+    if (lseek(status, 0, SEEK_SET) != 0 || buf_read_all(&text, status) != SP_OK
+        || buf_add(&text, "", 1) != SP_OK)
+        return false;
+    if (text_printf(line, sizeof line, "\n%s:\t%s\n", field, want))
+        found = strstr((char *)text.at, line) != NULL;
+    if (!found)
+        printf("not so: %s %s\n", field, want);
+    buf_free(&text);
+    return found;
+}
+
+static bool
+posture_is_bare(int status)
+{
+    static const char *const sets[] = { "CapInh", "CapPrm", "CapEff", "CapAmb" };
+    struct rlimit core = { 1, 1 };
+
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (!status_is(status, sets[i], "0000000000000000"))
+            return false;
+    return status_is(status, "NoNewPrivs", "1") && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+        && getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0 && core.rlim_max == 0;
+}
+
+static int
+drop_everything(void)
+{
+    static const gid_t groups[] = { 5003, 5001, 5002 };
+    int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+    if (privilege_drop(SOME_UID, SOME_GID, groups, 3) != SP_OK)
+        return 1;
+    if (!status_is(status, "Uid", "61234\t61234\t61234\t61234")
+        || !status_is(status, "Gid", "61235\t61235\t61235\t61235"))
+        return 2;
+    if (!status_is(status, "Groups", "5001 5002 5003 "))
+        return 3;
+    if (!posture_is_bare(status) || !status_is(status, "CapBnd", "0000000000000000"))
+        return 4;
+    if (setuid(0) == 0 || setgid(0) == 0 || chroot("/") == 0 || seteuid(0) == 0)
+        return 5;
+    return access("/etc/shadow", R_OK) == -1 ? 0 : 6;
+}
+
+static void
+root_is_given_up_for_good(void)
+{
+    if (!privilege_is_root()) {
+        skip("root is given up for good", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(drop_everything), 0);
+}
+
+static int
+drop_without_groups(void)
+{
+    static const gid_t before[] = { 5001, 5002 };
+    int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+    if (setgroups(2, before) != 0)
+        return 1;
+    if (privilege_drop(SOME_UID, SOME_GID, NULL, 0) != SP_OK)
+        return 2;
+    return status_is(status, "Groups", " ") ? 0 : 3;
+}
+
+static void
+no_group_is_kept_that_was_not_asked_for(void)
+{
+    if (!privilege_is_root()) {
+        skip("no group is kept that was not asked for", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(drop_without_groups), 0);
+}
+
+static int
+ask_for_root(void)
+{
+    static const gid_t groups[] = { 5001, 0 };
+
+    if (privilege_drop(0, SOME_GID, NULL, 0) != SP_REFUSED)
+        return 1;
+    if (privilege_drop(SOME_UID, 0, NULL, 0) != SP_REFUSED)
+        return 2;
+    return privilege_drop(SOME_UID, SOME_GID, groups, 2) == SP_REFUSED ? 0 : 3;
+}
+
+static void
+becoming_root_is_refused(void)
+{
+    if (!privilege_is_root()) {
+        skip("becoming root is refused", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(ask_for_root), 0);
+}
+
+/* As an ordinary user, whoever started the tests. */
+static int
+become_ordinary(void)
+{
+    if (!privilege_is_root())
+        return 0;
+    return setresgid(SOME_GID, SOME_GID, SOME_GID) != 0
+        || setresuid(SOME_UID, SOME_UID, SOME_UID) != 0 || prctl(PR_SET_DUMPABLE, 1) != 0;
+}
+
+static int
+drop_rootless(void)
+{
+    int status = -1;
+
+    if (become_ordinary() != 0)
+        return 1;
+    status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (privilege_drop(getuid(), getgid(), NULL, 0) != SP_OK)
+        return 2;
+    return posture_is_bare(status) ? 0 : 3;
+}
+
+static void
+rootless_all_but_the_ids_goes(void)
+{
+    CU_ASSERT_EQUAL(run_in_child(drop_rootless), 0);
+}
+
+static int
+drop_to_another_rootless(void)
+{
+    if (become_ordinary() != 0)
+        return 1;
+    return privilege_drop(getuid() + 1, getgid(), NULL, 0) == SP_OK ? 2 : 0;
+}
+
+static void
+rootless_another_id_is_an_error(void)
+{
+    CU_ASSERT_EQUAL(run_in_child(drop_to_another_rootless), 0);
+}
+
+#define NO_USERNS 77
+
+/* Made and removed by the parent: the child cannot reach it any more. */
+static char empty_root[64];
+
+static void
+make_empty_root(void)
+{
+    (void)text_copy(empty_root, sizeof empty_root, "/tmp/sallyport-unit-XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(empty_root));
+    CU_ASSERT_EQUAL(chmod(empty_root, 0755), 0);
+}
+
+static int
+rootless_with_a_namespace(void)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+    int status = -1;
+
+    if (become_ordinary() != 0)
+        return 1;
+    uid = getuid();
+    gid = getgid();
+    if (privilege_enter_userns() != SP_OK)
+        return NO_USERNS;
+    status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (getuid() != uid || getgid() != gid)
+        return 3;
+    if (privilege_chroot(empty_root) != SP_OK)
+        return 4;
+    if (access("/proc", F_OK) != -1 || access("/etc/passwd", F_OK) != -1)
+        return 5;
+    if (privilege_drop(uid, gid, NULL, 0) != SP_OK)
+        return 6;
+    if (!posture_is_bare(status) || !status_is(status, "CapBnd", "0000000000000000"))
+        return 7;
+    return chroot("/") == -1 && errno == EPERM ? 0 : 8;
+}
+
+static void
+rootless_a_namespace_gives_a_root_directory_and_nothing_else(void)
+{
+    int code = 0;
+
+    make_empty_root();
+    code = run_in_child(rootless_with_a_namespace);
+    if (code == NO_USERNS)
+        skip("rootless, a namespace gives a root directory", "this kernel allows none");
+    else
+        CU_ASSERT_EQUAL(code, 0);
+    CU_ASSERT_EQUAL(rmdir(empty_root), 0);
+}
+
+static int
+enter_a_root(void)
+{
+    if (chdir("/usr") != 0)
+        return 1;
+    if (privilege_chroot("/nonexistent/directory") != SP_OS
+        || privilege_chroot("/etc/passwd") != SP_OS)
+        return 2;
+    if (privilege_chroot(empty_root) != SP_OK)
+        return 3;
+    return access("etc", F_OK) == -1 && access("../etc", F_OK) == -1 ? 0 : 4;
+}
+
+static void
+a_root_directory_is_entered_with_the_working_directory(void)
+{
+    if (!privilege_is_root()) {
+        skip("a root directory is entered with the working directory", "needs root");
+        return;
+    }
+    make_empty_root();
+    CU_ASSERT_EQUAL(run_in_child(enter_a_root), 0);
+    CU_ASSERT_EQUAL(rmdir(empty_root), 0);
+}
+
+static int
+limit_files(void)
+{
+    struct rlimit limit = {0};
+
+    if (privilege_limit_files(20) != SP_OK || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1;
+    if (limit.rlim_cur != 20 || limit.rlim_max != 20)
+        return 2;
+    for (int i = 0; i < 20; i++)
+        if (open("/dev/null", O_RDONLY | O_CLOEXEC) == -1)
+            return errno == EMFILE ? 0 : 3;
+    return 4;
+}
+
+static void
+descriptors_can_be_bounded(void)
+{
+    CU_ASSERT_EQUAL(run_in_child(limit_files), 0);
+}
+
+static const struct unit_test tests[] = {
+    { "root is given up for good", root_is_given_up_for_good },
+    { "no group is kept that was not asked for",
+      no_group_is_kept_that_was_not_asked_for },
+    { "becoming root is refused", becoming_root_is_refused },
+    { "rootless, all but the ids goes", rootless_all_but_the_ids_goes },
+    { "rootless, another id is an error", rootless_another_id_is_an_error },
+    { "rootless, a namespace gives a root directory and nothing else",
+      rootless_a_namespace_gives_a_root_directory_and_nothing_else },
+    { "a root directory is entered with the working directory",
+      a_root_directory_is_entered_with_the_working_directory },
+    { "descriptors can be bounded", descriptors_can_be_bounded },
+    { NULL, NULL }
+};
+const struct unit_suite suite_privilege = { "privilege", tests };

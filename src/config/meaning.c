@@ -1,0 +1,181 @@
+/* config/meaning.c - see meaning.h */
+#include "config/meaning.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/net.h"
+
+typedef bool meaning(const char *value, char *why, size_t room);
+
+static bool
+is_listen_address(const char *value, char *why, size_t room)
+{
+    struct net_addr a = NET_ADDR_EMPTY;
+
+    if (net_parse_port(&a, slice_of(value)) == SP_OK && a.port != 0)
+        return true;
+    (void)text_printf(why, room, "'%.100s' is not ADDRESS:PORT; write for example "
+                      "\"0.0.0.0:21\", \"192.0.2.1:21\" or \"[::]:21\"", value);
+    return false;
+}
+
+static bool
+is_network(const char *value, char *why, size_t room)
+{
+    struct net_network n;
+
+    if (net_parse_network(&n, slice_of(value)) == SP_OK)
+        return true;
+    (void)text_printf(why, room, "'%.100s' is not a network; write for example "
+                      "\"192.0.2.0/24\", \"2001:db8::/32\" or one address (no bits may be set "
+                      "behind the prefix)", value);
+    return false;
+}
+
+static bool
+is_passive_address(const char *value, char *why, size_t room)
+{
+    const char *equals = strchr(value, '=');
+    struct slice address = slice_of(equals == NULL ? value : equals + 1);
+    struct net_network n;
+    struct net_addr a = NET_ADDR_EMPTY;
+
+    if (equals != NULL &&
+        net_parse_network(&n, slice_from(value, (size_t)(equals - value))) != SP_OK) {
+        (void)text_printf(why, room, "'%.100s' does not begin with a network; write "
+                          "\"ADDRESS\" or for example \"10.0.0.0/8=10.1.2.3\"", value);
+        return false;
+    }
+    if (net_parse(&a, address) == SP_OK && a.family == AF_INET)
+        return true;
+    (void)text_printf(why, room, "'%.100s' has no IPv4 address to announce (PASV knows no "
+                      "other); write \"ADDRESS\" or \"NETWORK=ADDRESS\"", value);
+    return false;
+}
+
+static bool
+is_backend(const char *value, char *why, size_t room)
+{
+    if (strcmp(value, "users") == 0 || strcmp(value, "pam") == 0 ||
+        strcmp(value, "anonymous") == 0)
+        return true;
+    (void)text_printf(why, room, "there is no backend '%.100s'; write users, pam or anonymous",
+                      value);
+    return false;
+}
+
+static bool
+is_tls_version(const char *value, char *why, size_t room)
+{
+    if (strcmp(value, "1.2") == 0 || strcmp(value, "1.3") == 0)
+        return true;
+    (void)text_printf(why, room, "'%.100s' is no version that is offered; write \"1.2\" or "
+                      "\"1.3\"", value);
+    return false;
+}
+
+static bool
+is_log_level(const char *value, char *why, size_t room)
+{
+    static const char *const levels[] = { "error", "warning", "notice", "debug" };
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(value, levels[i]) == 0)
+            return true;
+    (void)text_printf(why, room, "'%.100s' is no level; write error, warning, notice or debug",
+                      value);
+    return false;
+}
+
+static bool
+is_absolute(const char *value, char *why, size_t room)
+{
+    if (*value == '/')
+        return true;
+    (void)text_printf(why, room, "'%.100s' is not an absolute path; begin it with /", value);
+    return false;
+}
+
+static bool
+is_log_target(const char *value, char *why, size_t room)
+{
+    if (*value == '/' || strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
+        return true;
+    (void)text_printf(why, room, "'%.100s' is neither stderr nor syslog nor an absolute path",
+                      value);
+    return false;
+}
+
+/* The jail of system users: %u, %g and %h, %% for a percent sign. */
+static bool
+is_jail_pattern(const char *value, char *why, size_t room)
+{
+    if (*value != '/' && strncmp(value, "%h", 2) != 0) {
+        (void)text_printf(why, room, "'%.100s' begins neither with / nor with %%h", value);
+        return false;
+    }
+    for (const char *c = strchr(value, '%'); c != NULL; c = strchr(c + 2, '%'))
+        if (c[1] == '\0' || strchr("ugh%", c[1]) == NULL) {
+            (void)text_printf(why, room, "'%.100s' has a %% that is not %%u (name), %%g "
+                              "(group), %%h (home directory) or %%%%", value);
+            return false;
+        }
+    return true;
+}
+
+/* A name that becomes a file's name in a system directory. */
+static bool
+is_file_name(const char *value, char *why, size_t room)
+{
+    if (strchr(value, '/') == NULL && *value != '.')
+        return true;
+    (void)text_printf(why, room, "'%.100s' is a path; write the name of the file alone", value);
+    return false;
+}
+
+static bool
+is_unprivileged(const char *value, char *why, size_t room)
+{
+    if (strcmp(value, "root") != 0 && strcmp(value, "0") != 0)
+        return true;
+    (void)text_printf(why, room, "root is no user for this; make one that owns nothing, for "
+                      "example: useradd --system --no-create-home --shell /usr/sbin/nologin "
+                      "sallyport");
+    return false;
+}
+
+/* Settings without a row here take any text of their length. */
+static const struct { const char *name; meaning *holds; } meanings[] = {
+    { "listen", is_listen_address },
+    { "listen_implicit", is_listen_address },
+    { "worker_user", is_unprivileged },
+    { "keyholder_user", is_unprivileged },
+    { "guest_user", is_unprivileged },
+    { "anonymous_user", is_unprivileged },
+    { "run_directory", is_absolute },
+    { "libexec_directory", is_absolute },
+    { "certificate", is_absolute },
+    { "certificate_key", is_absolute },
+    { "cleartext_networks", is_network },
+    { "no_resumption_networks", is_network },
+    { "tls_minimum", is_tls_version },
+    { "auth", is_backend },
+    { "users_database", is_absolute },
+    { "pam_service", is_file_name },
+    { "system_user_jail", is_jail_pattern },
+    { "anonymous_root", is_absolute },
+    { "passive_address", is_passive_address },
+    { "log", is_log_target },
+    { "log_level", is_log_level },
+};
+
+bool
+meaning_holds(const char *name, const char *value, char why[MEANING_WHY_MAX])
+{
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+        if (strcmp(meanings[i].name, name) == 0)
+            return meanings[i].holds(value, why, MEANING_WHY_MAX);
+    return true;
+}

@@ -1,0 +1,203 @@
+/*
+ * tests/unit/test_check.c - src/config/check.c: what only the machine can tell
+ *
+ * Runs with and without root; checks that need either one ask privilege_is_root().
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/privilege.h"
+#include "config/load.h"
+#include "unit.h"
+
+struct heard { unsigned count; char text[16384]; };
+
+static void
+hear(void *context, const char *text)
+{
+    struct heard *h = context;
+    size_t len = strlen(h->text);
+
+    h->count++;
+    (void)snprintf(h->text + len, sizeof h->text - len, "%s\n", text);
+}
+
+static void
+set(char **text, const char *value)
+{
+    CU_ASSERT_EQUAL_FATAL(setting_text(text, slice_of(value)), SP_OK);
+}
+
+static void
+add(struct text_list *list, const char *value)
+{
+    CU_ASSERT_EQUAL_FATAL(text_list_add(list, slice_of(value)), SP_OK);
+}
+
+/* Is there a fault that begins with the key and has the words? */
+static bool
+told(const struct settings *s, const char *key, const char *words)
+{
+    struct heard h = { 0, "" };
+    enum sp_err rc = config_check_machine(s, hear, &h);
+    char start[128] = "";
+    bool found = false;
+
+    CU_ASSERT_EQUAL(rc, h.count == 0 ? SP_OK : SP_INPUT);
+    (void)snprintf(start, sizeof start, "settings: %s", key);
+    for (char *line = h.text; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        const char *at = strstr(line, words);
+
+        if (strncmp(line, start, strlen(start)) == 0 && at != NULL
+            && at <= line + strcspn(line, "\n"))
+            found = true;
+    }
+    return found;
+}
+
+static void
+a_missing_certificate_is_told(void)
+{
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    CU_ASSERT_TRUE(told(&s, "certificate: ", "TLS is required"));
+    s.tls_required = false;
+    CU_ASSERT_FALSE(told(&s, "certificate: ", ""));
+    add(&s.listen_implicit, "127.0.0.1:990");
+    CU_ASSERT_TRUE(told(&s, "certificate: ", "listen_implicit needs one"));
+    add(&s.certificate, "/nowhere/cert.pem");
+    CU_ASSERT_TRUE(told(&s, "certificate: ", "/nowhere/cert.pem cannot be read"));
+    settings_clear(&s);
+}
+
+static void
+a_key_that_others_can_read_is_told(void)
+{
+    char path[] = "/tmp/sallyport-check-XXXXXX";
+    int fd = mkstemp(path);
+    struct settings s;
+
+    CU_ASSERT_FATAL(fd != -1);
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    add(&s.certificate, path);
+    add(&s.certificate_key, path);
+    CU_ASSERT_FALSE(told(&s, "certificate", ""));
+    CU_ASSERT_EQUAL(fchmod(fd, 0640), 0);
+    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 640); chmod 600"));
+    CU_ASSERT_EQUAL(fchmod(fd, 0604), 0);
+    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 604); chmod 600"));
+    fd_close(&fd);
+    (void)unlink(path);
+    settings_clear(&s);
+}
+
+static void
+a_server_without_a_port_is_told(void)
+{
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    text_list_clear(&s.listen);
+    CU_ASSERT_TRUE(told(&s, "listen: ", "nothing is listened on"));
+    settings_clear(&s);
+}
+
+static void
+missing_programs_and_directories_are_told(void)
+{
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.libexec_directory, "/nowhere");
+    set(&s.users_database, "/nowhere/users.db");
+    set(&s.run_directory, "/nowhere/run");
+    set(&s.log, "/nowhere/log");
+    CU_ASSERT_TRUE(told(&s, "libexec_directory: ", "/nowhere/sallyport-broker cannot be run"));
+    CU_ASSERT_TRUE(told(&s, "users_database: ", "mkdir -p -m 700"));
+    CU_ASSERT_TRUE(told(&s, "run_directory: ", "/nowhere: No such file"));
+    CU_ASSERT_TRUE(told(&s, "log: ", "/nowhere: No such file"));
+    set(&s.log, "/sallyport.log");
+    CU_ASSERT_FALSE(told(&s, "log: ", ""));
+    settings_clear(&s);
+}
+
+static void
+backends_are_checked_when_they_are_asked(void)
+{
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.anonymous_root, "/nowhere");
+    set(&s.pam_service, "sallyport-no-such-service");
+    CU_ASSERT_FALSE(told(&s, "anonymous", ""));
+    CU_ASSERT_FALSE(told(&s, "pam_service: ", ""));
+    add(&s.auth, "anonymous");
+    add(&s.auth, "pam");
+    CU_ASSERT_TRUE(told(&s, "anonymous_root: ", "make it"));
+    if (privilege_is_root())
+        CU_ASSERT_TRUE(told(&s, "pam_service: ", "install etc/sallyport.pam"))
+    else
+        CU_ASSERT_TRUE(told(&s, "auth: ", "pam needs root"))
+    settings_clear(&s);
+}
+
+static void
+users_are_checked_as_root_alone(void)
+{
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.worker_user, "sallyport-no-such-user");
+    set(&s.guest_user, "root");
+    if (!privilege_is_root()) {
+        CU_ASSERT_FALSE(told(&s, "worker_user: ", ""));
+        settings_clear(&s);
+        return;
+    }
+    CU_ASSERT_TRUE(told(&s, "worker_user: ", "useradd --system"));
+    CU_ASSERT_TRUE(told(&s, "guest_user: ", "uid or gid 0"));
+    set(&s.worker_user, "nobody");
+    set(&s.keyholder_user, "nobody");
+    CU_ASSERT_TRUE(told(&s, "keyholder_user: ", "same user as worker_user"));
+    settings_clear(&s);
+}
+
+static void
+a_file_that_others_may_change_is_told_to_root(void)
+{
+    char path[] = "/tmp/sallyport-check-XXXXXX";
+    int fd = mkstemp(path);
+    struct heard h = { 0, "" };
+    struct settings s;
+
+    CU_ASSERT_FATAL(fd != -1);
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.file, path);
+    (void)!config_check_machine(&s, hear, &h);
+    CU_ASSERT_PTR_NULL(strstr(h.text, "others than root"));
+    CU_ASSERT_EQUAL(fchmod(fd, 0664), 0);
+    h = (struct heard){ 0, "" };
+    CU_ASSERT_EQUAL(config_check_machine(&s, hear, &h), SP_INPUT);
+    CU_ASSERT_EQUAL(strstr(h.text, "chmod go-w") != NULL, privilege_is_root());
+    fd_close(&fd);
+    (void)unlink(path);
+    settings_clear(&s);
+}
+
+static const struct unit_test tests[] = {
+    { "a missing certificate is told", a_missing_certificate_is_told },
+    { "a key that others can read is told", a_key_that_others_can_read_is_told },
+    { "a server without a port is told", a_server_without_a_port_is_told },
+    { "missing programs and directories are told", missing_programs_and_directories_are_told },
+    { "backends are checked when they are asked", backends_are_checked_when_they_are_asked },
+    { "users are checked as root alone", users_are_checked_as_root_alone },
+    { "a file that others may change is told to root",
+      a_file_that_others_may_change_is_told_to_root },
+    { NULL, NULL }
+};
+const struct unit_suite suite_check = { "check", tests };

@@ -1,0 +1,187 @@
+/* auth/accounts_file.c - see include/auth/accounts_file.h */
+#include "auth/accounts_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define APPLICATION 0x73616c79  /* "saly": file(1) and we know our own files by it */
+
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+static const char schema[] =
+    "CREATE TABLE accounts ("
+    " name TEXT NOT NULL PRIMARY KEY"
+    "  CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 255),"
+    " password TEXT NOT NULL,"
+    " uid INTEGER CHECK (uid BETWEEN 1 AND 4294967294),"
+    " gid INTEGER CHECK (gid BETWEEN 1 AND 4294967294),"
+    " extra_groups TEXT NOT NULL DEFAULT '',"
+    " jail TEXT NOT NULL,"
+    " start TEXT NOT NULL DEFAULT '/',"
+    " writable INTEGER NOT NULL DEFAULT 1,"
+    " umask INTEGER CHECK (umask BETWEEN 0 AND 511),"
+    " expires INTEGER,"
+    " disabled INTEGER NOT NULL DEFAULT 0,"
+    " networks TEXT NOT NULL DEFAULT '',"
+    " session_limit INTEGER NOT NULL DEFAULT 0,"
+    " no_resumption INTEGER NOT NULL DEFAULT 0,"
+    " no_close_notify INTEGER NOT NULL DEFAULT 0,"
+    " cleartext_data INTEGER NOT NULL DEFAULT 0,"
+    " ccc INTEGER NOT NULL DEFAULT 0,"
+    " created INTEGER NOT NULL,"
+    " changed INTEGER NOT NULL,"
+    " last_login INTEGER,"
+    " CHECK ((uid IS NULL) = (gid IS NULL)));"
+    "PRAGMA application_id = " TEXT_OF(APPLICATION) ";"
+    "PRAGMA user_version = " TEXT_OF(ACCOUNTS_VERSION) ";";
+
+enum sp_err
+accounts_fail(struct accounts *a, enum sp_err rc, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(a->fault, sizeof a->fault, format, args);
+    va_end(args);
+    return rc;
+}
+
+enum sp_err
+accounts_fail_db(struct accounts *a, const char *doing)
+{
+    return accounts_fail(a, SP_OS, "%s: %s", doing,
+                         a->db != NULL ? sqlite3_errmsg(a->db) : "out of memory");
+}
+
+enum sp_err
+accounts_run(struct accounts *a, const char *sql)
+{
+    return sqlite3_exec(a->db, sql, NULL, NULL, NULL) == SQLITE_OK
+        ? SP_OK : accounts_fail_db(a, "the users database");
+}
+
+/* Who may write the directory may lay a journal beside the file, and so write it, too. */
+static enum sp_err
+check_owner(struct accounts *a, const struct stat *st, const char *path)
+{
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return accounts_fail(a, SP_REFUSED,
+                             "%s belongs to uid %lu: give it to root (chown)", path,
+                             (unsigned long)st->st_uid);
+    if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return accounts_fail(a, SP_REFUSED, "%s is writable by others than its owner:"
+                             " take that away (chmod go-w)", path);
+    return SP_OK;
+}
+
+/* The directory that holds file, through all links. */
+static enum sp_err
+check_directory(struct accounts *a, const char *file)
+{
+    char directory[ACCOUNT_PATH_MAX + 1] = "";
+    const char *slash = strrchr(file, '/');
+    struct stat st = { 0 };
+
+    if (slash == NULL)
+        (void)text_copy(directory, sizeof directory, ".");
+    else if (slice_to_text(slice_from(file, (size_t)(slash - file) + 1), directory,
+                           sizeof directory) != SP_OK)
+        return accounts_fail(a, SP_INPUT, "the path of the users database is too long");
+    if (stat(directory, &st) == -1)
+        return accounts_fail(a, SP_OS, "%s: %s; make the directory first", directory,
+                             strerror(errno));
+    return check_owner(a, &st, directory);
+}
+
+enum sp_err
+accounts_file_check(struct accounts *a, const char *file, bool create)
+{
+    struct stat st = { 0 };
+    int fd = -1;
+    enum sp_err rc = check_directory(a, file);
+
+    if (rc != SP_OK)
+        return rc;
+    if (create)
+        fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (create && fd == -1 && errno != EEXIST)
+        return accounts_fail(a, SP_OS, "%s cannot be made: %s", file, strerror(errno));
+    fd_close(&fd);
+    /* a link would lead to another directory, which has not been looked at */
+    if (lstat(file, &st) == -1)
+        return accounts_fail(a, SP_OS, "%s: %s%s", file, strerror(errno),
+                             errno == ENOENT ? "; `sallyport user add` makes it" : "");
+    if (!S_ISREG(st.st_mode))
+        return accounts_fail(a, SP_REFUSED, "%s is not a regular file", file);
+    return check_owner(a, &st, file);
+}
+
+static enum sp_err
+read_pragma(struct accounts *a, const char *sql, int *value)
+{
+    sqlite3_stmt *s = NULL;
+    enum sp_err rc = SP_OK;
+
+    if (sqlite3_prepare_v2(a->db, sql, -1, &s, NULL) != SQLITE_OK
+            || sqlite3_step(s) != SQLITE_ROW)
+        rc = accounts_fail_db(a, "the users database cannot be read");
+    else
+        *value = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+static enum sp_err
+check_version(struct accounts *a, int *version)
+{
+    int application = 0, tables = 0;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = read_pragma(a, "PRAGMA user_version", version)) != SP_OK
+        || (rc = read_pragma(a, "PRAGMA application_id", &application)) != SP_OK
+        || (rc = read_pragma(a, "SELECT count(*) FROM sqlite_master", &tables)) != SP_OK)
+        return rc;
+    if (tables == 0 && *version == 0)
+        return SP_OK;
+    if (application != APPLICATION)
+        return accounts_fail(a, SP_INPUT, "the file is no users database of sallyport");
+    if (*version != ACCOUNTS_VERSION)
+        return accounts_fail(a, SP_INPUT,
+                             "the users database has version %d, this program"
+                             " knows version %d",
+                             *version, ACCOUNTS_VERSION);
+    return SP_OK;
+}
+
+enum sp_err
+accounts_file_form(struct accounts *a, enum accounts_mode mode)
+{
+    int version = 0;
+    enum sp_err rc = check_version(a, &version);
+
+    if (rc != SP_OK || version == ACCOUNTS_VERSION)
+        return rc;
+    if (mode != ACCOUNTS_CREATE)
+        return accounts_fail(a, SP_INPUT, "the users database is empty;"
+                             " `sallyport user add` makes its tables");
+    /* the journal's kind cannot change inside a transaction */
+    if ((rc = accounts_run(a, "PRAGMA journal_mode = WAL")) != SP_OK
+            || (rc = accounts_begin(a)) != SP_OK)
+        return rc;
+    /* somebody else may have made them since */
+    if ((rc = check_version(a, &version)) == SP_OK && version == 0)
+        rc = accounts_run(a, schema);
+    if (rc == SP_OK)
+        return accounts_commit(a);
+    (void)sqlite3_exec(a->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}

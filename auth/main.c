@@ -1,0 +1,123 @@
+/*
+ * auth/main.c - sallyport-login: one attempt to log in, as root
+ *
+ * The program is the template: it is executed by the monitor, warms its libraries, and
+ * forks one process for each attempt. That one reads ATTEMPT, asks the chain, answers,
+ * and ends; after a login by PAM it sleeps until the session does.
+ */
+#include <security/pam_appl.h>
+#include <sodium.h>
+#include <sqlite3.h>
+#include <stddef.h>
+
+#include "auth/anonymous.h"
+#include "auth/attempt.h"
+#include "auth/chain.h"
+#include "auth/pam.h"
+#include "auth/posture.h"
+#include "auth/slots.h"
+#include "auth/users.h"
+#include "auth/verdict.h"
+#include "base/log.h"
+#include "base/template.h"
+#include "config/settings.h"
+#include "wire/channel.h"
+#include "wire/start.h"
+
+#define ATTEMPT_TIMEOUT_MS 30000        /* the monitor sends it as soon as we are there */
+
+static const struct chain_backend backends[] = {
+    { "users", users_check }, { "pam", pam_check }, { "anonymous", anonymous_check },
+    { NULL, NULL }
+};
+
+struct login {
+    struct channel monitor;
+    struct settings settings;
+    struct slots slots;
+};
+
+/* What would otherwise be done for each attempt, and what can be found to fail early. */
+static enum sp_err
+login_warm(struct login *l)
+{
+    if (sodium_init() == -1 || sqlite3_initialize() != SQLITE_OK) {
+        log_error("login.library_failed");
+        return SP_OS;
+    }
+    (void)pam_strerror(NULL, PAM_SUCCESS);  /* binds libpam, whose modules load later */
+    /* the descriptor does not survive the fork: this finds a bad run directory early */
+    if (slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)
+        != SP_OK) {
+        log_error("login.slots_failed directory=%s fault=%m", l->settings.run_directory);
+        return SP_OS;
+    }
+    slots_close(&l->slots);
+    return SP_OK;
+}
+
+/* The verdict stands; a PAM session lives until the monitor says so, or is gone. */
+static enum sp_err
+login_sleep(struct login *l, struct verdict *v)
+{
+    struct message m;
+    enum sp_err rc = SP_OK;
+
+    if (v->kind != VERDICT_GRANTED || v->release == NULL)
+        return SP_OK;
+    channel_enter(&l->monitor, ST_USER);
+    rc = channel_wait(&l->monitor, &m, -1);
+    message_clear(&m);
+    return rc == SP_CLOSED ? SP_OK : rc;
+}
+
+/* In the child: one attempt, from ATTEMPT to the end of its session. */
+static enum sp_err
+login_attempt(struct login *l)
+{
+    struct attempt a;
+    struct verdict v = { .kind = VERDICT_UNKNOWN };
+    enum sp_err rc = SP_OK;
+
+    channel_init(&l->monitor, CHILD_FD, LOGIN, MONITOR, ST_START);
+    attempt_init(&a, &l->settings, &l->monitor, &l->slots);
+    if ((rc = attempt_receive(&a, ATTEMPT_TIMEOUT_MS)) != SP_OK)
+        goto out;
+    if (slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)
+        == SP_OK) {
+        chain_run(backends, &a, &v);
+    } else {
+        log_error("login.slots_failed directory=%s fault=%m", l->settings.run_directory);
+        verdict_refuse(&v, REFUSE_ERROR, "no slots for password hashes");
+    }
+    attempt_clear(&a);
+    slots_close(&l->slots);
+    if ((rc = verdict_send(&v, &l->monitor)) == SP_OK)
+        rc = login_sleep(l, &v);
+    verdict_release(&v);
+out:
+    attempt_clear(&a);
+    return rc == SP_CLOSED ? SP_OK : rc;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct login l = { .monitor = CHANNEL_EMPTY, .slots = SLOTS_EMPTY };
+    uint64_t session = 0;
+    enum sp_err rc = SP_OK;
+
+    if (start_adopt(argc, argv, "sallyport-login", &l.monitor, TEMPLATE, NULL, NULL)
+            != SP_OK
+        || posture_enter() != SP_OK)
+        return 1;
+    if ((rc = start_receive(&l.monitor, LOGIN, &l.settings, NULL, NULL)) == SP_OK
+            && (rc = login_warm(&l)) == SP_OK
+            && (rc = template_serve(&l.monitor, MSG_SPAWN_LOGIN, &session)) == SP_OK)
+        rc = login_attempt(&l);
+    else if (rc != SP_CLOSED)
+        log_error("login.template_failed fault=%s", sp_err_text(rc));
+    settings_clear(&l.settings);
+    channel_clear(&l.monitor);
+    return rc == SP_OK || rc == SP_CLOSED ? 0 : 1;
+}

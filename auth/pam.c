@@ -1,0 +1,259 @@
+/* auth/pam.c - see include/auth/pam.h */
+#include "auth/pam.h"
+
+#include <security/pam_appl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/attempt.h"
+#include "auth/conversation.h"
+#include "auth/jaildir.h"
+#include "auth/sysuser.h"
+#include "auth/verdict.h"
+#include "base/log.h"
+#include "base/net.h"
+#include "config/settings.h"
+
+/* A PAM transaction, from pam_start to pam_end; lives on the heap, with a granted
+ * verdict. */
+struct pam_login {
+    pam_handle_t *pam;
+    struct conversation talk;
+    bool credentials, session;  /* to be undone                       */
+    int status;                 /* of the last call, pam_end wants it */
+};
+
+/* The monitor delays refusals, all alike: a module's own delay would tell them apart. */
+static void
+no_delay(int status, unsigned delay, void *conversation)
+{
+    (void)status;
+    (void)delay;
+    (void)conversation;
+}
+
+static enum sp_err
+ask_client(void *attempt, const char *prompt, struct secret *answer)
+{
+    return attempt_ask(attempt, prompt, answer);
+}
+
+static void
+pam_login_free(void *held)
+{
+    struct pam_login *p = held;
+
+    p->talk.over = true;
+    if (p->session && (p->status = pam_close_session(p->pam, PAM_SILENT)) != PAM_SUCCESS)
+        log_warning("login.pam_close_session status=%d", p->status);
+    if (p->credentials && (p->status = pam_setcred(p->pam, PAM_DELETE_CRED | PAM_SILENT))
+            != PAM_SUCCESS)
+        log_debug("login.pam_delete_credentials status=%d", p->status);
+    if (p->pam != NULL)
+        (void)pam_end(p->pam, p->status);
+    wipe(p, sizeof *p);
+    free(p);
+}
+
+static int
+start(struct pam_login *p, const struct attempt *a)
+{
+    const struct pam_conv talk = { conversation_pam, &p->talk };
+    char peer[NET_TEXT_MAX] = "";
+    int status = pam_start(a->settings->pam_service, a->user, &talk, &p->pam);
+
+    if (status != PAM_SUCCESS) {
+        p->pam = NULL;
+        return status;
+    }
+    if ((status = pam_set_item(p->pam, PAM_RHOST, net_text(&a->peer, peer)))
+            == PAM_SUCCESS
+        && (status = pam_set_item(p->pam, PAM_RUSER, a->user)) == PAM_SUCCESS
+        && (status = pam_set_item(p->pam, PAM_TTY, "ftp")) == PAM_SUCCESS)
+        status = pam_set_item(p->pam, PAM_FAIL_DELAY, (const void *)no_delay);
+    return status;
+}
+
+/* Nobody of the system has this name? Many stacks end in pam_deny, which makes one status
+ * of "wrong password" and "unknown user". */
+static bool
+is_unknown(const struct attempt *a, int status)
+{
+    struct sysuser u = { .name = "" };
+
+    return status == PAM_USER_UNKNOWN
+        || (status == PAM_AUTH_ERR && sysuser_by_name(a->user, &u) == SP_REFUSED);
+}
+
+static void
+refuse(struct attempt *a, struct verdict *v, const struct pam_login *p, const char *step)
+{
+    const char *words =
+        p->pam != NULL ? pam_strerror(p->pam, p->status) : "no transaction";
+    enum refuse_reason reason = REFUSE_ERROR;
+    struct log_escaped name;
+
+    switch (p->status) {
+    case PAM_AUTH_ERR:
+    case PAM_USER_UNKNOWN:
+    case PAM_MAXTRIES:
+    case PAM_CRED_INSUFFICIENT:
+        reason = REFUSE_CREDENTIALS;
+        break;
+    case PAM_PERM_DENIED:
+    case PAM_ACCT_EXPIRED:
+    case PAM_AUTHTOK_EXPIRED:
+        reason = REFUSE_DISABLED;
+        break;
+    case PAM_NEW_AUTHTOK_REQD:
+        reason = REFUSE_PASSWORD_EXPIRED;
+        break;
+    default:                    /* an open set of numbers: modules invent some */
+        if (!p->talk.over)
+            log_error(
+                "login.pam_failed user=%s step=%s fault=\"%s\" remedy=/etc/pam.d/%s",
+                log_text(slice_of(a->user), &name), step, words,
+                a->settings->pam_service);
+        break;
+    }
+    verdict_refuse(v, reason, "%s: %s%s%s", step, words,
+                   p->talk.notes[0] != '\0' ? ": " : "", p->talk.notes);
+}
+
+/* The account behind the name that PAM says this is now. */
+static enum sp_err
+fill_ids(const struct pam_login *p, const struct settings *s, struct account *to,
+         struct sysuser *u, const char **why)
+{
+    const void *name = NULL;
+    enum sp_err rc = SP_OK;
+
+    *to = (struct account){ .backend = "pam" };
+    *why = "PAM gives no name";
+    if (pam_get_item(p->pam, PAM_USER, &name) != PAM_SUCCESS || name == NULL)
+        return SP_INPUT;
+    *why = "PAM gives a name that cannot be one";
+    if (!account_name_valid(slice_of(name)))
+        return SP_INPUT;
+    *why = "PAM knows the name, but the system does not (getent passwd)";
+    if ((rc = sysuser_by_name(name, u)) != SP_OK)
+        return rc;
+    *why = "the system knows it by a name that cannot be one";
+    if (!account_name_valid(slice_of(u->name)))
+        return SP_INPUT;
+    memcpy(to->user, u->name, sizeof to->user);
+    to->uid = u->uid;
+    to->gid = u->gid;
+    *why = "its uid is below system_user_least_uid";
+    if (u->uid < s->system_user_least_uid)
+        return SP_REFUSED;
+    *why = "it has too many groups";
+    if ((rc = sysuser_groups(u, to->groups, &to->group_count)) != SP_OK)
+        return rc;
+    sysuser_group_name(to->gid, to->group);
+    return account_check_ids(to, why);
+}
+
+/* After the session is open: it may have made the home directory. */
+static enum sp_err
+fill_jail(const struct settings *s, struct account *to, const struct sysuser *u,
+          const char **why)
+{
+    struct account_names names = { .user = to->user,
+                                   .group = to->group,
+                                   .home = u->home };
+    enum sp_err rc = SP_OK;
+
+    to->permits = PERMIT_ALL;
+    to->umask = (uint32_t)s->umask;
+    to->flags = account_listed_flags(s, to->user);
+    *why = "its home directory is no possible start directory";
+    if (!s->jail_system_users) {
+        memcpy(to->jail, "/", sizeof "/");
+        return account_normalise(u->home, to->start, sizeof to->start);
+    }
+    memcpy(to->start, "/", sizeof "/");
+    *why = "system_user_jail is no absolute path, or uses what %u, %g or %h cannot give";
+    if ((rc = account_expand(s->system_user_jail, &names, to->jail, sizeof to->jail))
+        != SP_OK)
+        return rc;
+    return jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode,
+                          to->uid, to->gid, why);
+}
+
+static void
+refuse_account(struct attempt *a, struct verdict *v, enum refuse_reason reason,
+               const char *why)
+{
+    struct log_escaped name;
+
+    log_warning("login.account_unusable user=%s backend=pam fault=\"%s\"",
+                log_text(slice_of(a->user), &name), why);
+    verdict_refuse(v, reason, "the account cannot be used: %s", why);
+}
+
+/* The password was right. Credentials and session are opened only for who may log in. */
+static void
+admit(struct attempt *a, struct verdict *v, struct pam_login *p)
+{
+    struct sysuser u = { .name = "" };
+    struct log_escaped name, notes;
+    const char *why = "";
+
+    if ((p->status = pam_acct_mgmt(p->pam, PAM_DISALLOW_NULL_AUTHTOK)) != PAM_SUCCESS) {
+        refuse(a, v, p, "account");
+        return;
+    }
+    if (fill_ids(p, a->settings, &v->account, &u, &why) != SP_OK) {
+        refuse_account(a, v, REFUSE_DISABLED, why);
+        return;
+    }
+    if ((p->status = pam_setcred(p->pam, PAM_ESTABLISH_CRED | PAM_SILENT))
+        != PAM_SUCCESS) {
+        refuse(a, v, p, "credentials");
+        return;
+    }
+    p->credentials = true;
+    if ((p->status = pam_open_session(p->pam, PAM_SILENT)) != PAM_SUCCESS) {
+        refuse(a, v, p, "session");
+        return;
+    }
+    p->session = true;
+    if (fill_jail(a->settings, &v->account, &u, &why) != SP_OK) {
+        refuse_account(a, v, REFUSE_ERROR, why);
+        return;
+    }
+    p->talk.over = true;        /* nobody answers questions of a session that is open */
+    if (p->talk.notes[0] != '\0')
+        log_notice("login.pam_said user=%s text=%s", log_text(slice_of(a->user), &name),
+                   log_text(slice_of(p->talk.notes), &notes));
+    verdict_grant(v);
+}
+
+void
+pam_check(struct attempt *a, struct verdict *v)
+{
+    struct pam_login *p = calloc(1, sizeof *p);
+
+    if (p == NULL) {
+        verdict_refuse(v, REFUSE_ERROR, "out of memory");
+        return;
+    }
+    p->talk = (struct conversation){ .user = a->user, .password = &a->password,
+                                     .ask = ask_client, .context = a };
+    if ((p->status = start(p, a)) != PAM_SUCCESS)
+        refuse(a, v, p, "start");
+    else if ((p->status = pam_authenticate(p->pam, PAM_DISALLOW_NULL_AUTHTOK))
+             == PAM_SUCCESS)
+        admit(a, v, p);
+    else if (!a->last_backend && is_unknown(a, p->status))
+        verdict_unknown(v);
+    else
+        refuse(a, v, p, "authentication");
+    if (v->kind == VERDICT_GRANTED) {
+        v->release = pam_login_free;
+        v->held = p;
+    } else {
+        pam_login_free(p);
+    }
+}

@@ -1,0 +1,256 @@
+/* auth/users.c - see include/auth/users.h */
+#include "auth/users.h"
+
+#include <string.h>
+
+#include "auth/accounts.h"
+#include "auth/attempt.h"
+#include "auth/jaildir.h"
+#include "auth/password.h"
+#include "auth/slots.h"
+#include "auth/sysuser.h"
+#include "auth/verdict.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/privilege.h"
+#include "config/settings.h"
+
+static struct password_cost
+configured_cost(const struct settings *s)
+{
+    return (struct password_cost){ .memory_kib = s->argon2_memory,
+                                   .passes = s->argon2_operations };
+}
+
+/*
+ * The one place where an attempt costs an Argon2 run: real and pretended checks come
+ * through here. As password_verify; SP_CLOSED: nobody waits for the verdict any more;
+ * SP_OS.
+ */
+static enum sp_err
+verify_in_slot(struct attempt *a, const char hash[PASSWORD_HASH_MAX])
+{
+    enum sp_err rc = slots_take(a->slots);
+
+    if (rc != SP_OK)
+        return rc;
+    /* who floods us with attempts and goes away has only cost us a place in the queue */
+    if (attempt_abandoned(a)) {
+        rc = SP_CLOSED;
+    } else {
+        a->hashes++;
+        rc = password_verify(hash, &a->password);
+    }
+    slots_release(a->slots);
+    return rc;
+}
+
+void
+users_pretend(struct attempt *a)
+{
+    char hash[PASSWORD_HASH_MAX] = "";
+
+    if (password_dummy(configured_cost(a->settings), hash) == SP_OK)
+        SP_IGNORE(verify_in_slot(a, hash));     /* only the time counts */
+}
+
+/* A hash of the configured cost in place of another one. Failure changes nothing: the old
+ * hash is as good as it was. */
+static void
+rehash(struct attempt *a, struct accounts *db, const struct accounts_entry *e)
+{
+    char hash[PASSWORD_HASH_MAX] = "";
+    struct log_escaped name;
+    enum sp_err rc = slots_take(a->slots);
+
+    if (rc == SP_OK) {
+        a->hashes++;
+        rc = password_hash(&a->password, configured_cost(a->settings), hash);
+        slots_release(a->slots);
+    }
+    if (rc == SP_OK)
+        rc = accounts_set_hash(db, e->name, hash, e->hash);
+    if (rc == SP_OK)
+        log_notice("login.rehashed user=%s", log_text(slice_of(e->name), &name));
+    else if (rc == SP_REFUSED)  /* another login, or the administrator, was faster */
+        log_debug("login.rehash_late user=%s", log_text(slice_of(e->name), &name));
+    else
+        log_warning("login.rehash_failed user=%s fault=\"%s\"",
+                    log_text(slice_of(e->name), &name), db->fault);
+}
+
+/* What a login leaves in the database. It does not decide over the login any more. */
+static void
+record(struct attempt *a, const struct accounts_entry *e)
+{
+    struct accounts db = ACCOUNTS_EMPTY;
+    struct log_escaped name;
+    enum sp_err rc = accounts_open(&db, a->settings->users_database, ACCOUNTS_WRITE);
+
+    if (rc == SP_OK) {
+        if (password_outdated(e->hash, configured_cost(a->settings)))
+            rehash(a, &db, e);
+        rc = accounts_logged_in(&db, e->name);
+    }
+    if (rc != SP_OK)
+        log_warning("login.not_recorded user=%s fault=\"%s\"",
+                    log_text(slice_of(e->name), &name), db.fault);
+    accounts_close(&db);
+}
+
+/* Ids and home directory: the account's own ones, or those of guest_user. */
+static enum sp_err
+fill_ids(const struct settings *s, const struct accounts_entry *e, struct account *to,
+         char home[ACCOUNT_PATH_MAX + 1], const char **why)
+{
+    struct sysuser owner = { .name = "" };
+
+    if (e->own_ids) {
+        to->uid = e->uid;
+        to->gid = e->gid;
+        *why = "its list of groups is broken";
+        if (accounts_parse_groups(e->groups, to->groups, ACCOUNT_GROUPS_MAX,
+                                  &to->group_count)
+            != SP_OK)
+            return SP_INPUT;
+        /* an id without a system user is fine: it has no home directory, that is all */
+        if (sysuser_by_uid(to->uid, &owner) == SP_OK)
+            memcpy(home, owner.home, sizeof owner.home);
+    } else if (s->guest_user[0] != '\0') {
+        *why = "the system user that guest_user names is not known";
+        if (sysuser_by_name(s->guest_user, &owner) != SP_OK)
+            return SP_INPUT;
+        to->uid = owner.uid;
+        to->gid = owner.gid;
+        memcpy(home, owner.home, sizeof owner.home);
+    } else {
+        *why = "the account has no uid, and guest_user is not set";
+        if (privilege_is_root())
+            return SP_REFUSED;
+        account_take_own_ids(to);       /* rootless there is only one user */
+    }
+    return account_check_ids(to, why);
+}
+
+static enum sp_err
+fill_account(const struct settings *s, const struct accounts_entry *e, struct account *to,
+             const char **why)
+{
+    char home[ACCOUNT_PATH_MAX + 1] = "";
+    struct account_names names = { .user = e->name, .group = to->group, .home = home };
+    enum sp_err rc = SP_OK;
+
+    *to = (struct account){ .backend = "users", .session_limit = e->session_limit };
+    memcpy(to->user, e->name, sizeof to->user);
+    if ((rc = fill_ids(s, e, to, home, why)) != SP_OK)
+        return rc;
+    sysuser_group_name(to->gid, to->group);
+    *why = "its jail is no absolute path, or uses what %u, %g or %h cannot give";
+    if ((rc = account_expand(e->jail, &names, to->jail, sizeof to->jail)) != SP_OK)
+        return rc;
+    *why = "its start directory is too long";
+    if ((rc = account_normalise(e->start, to->start, sizeof to->start)) != SP_OK)
+        return rc;
+    to->permits = e->writable ? PERMIT_ALL : PERMIT_READ_ONLY;
+    to->umask = (uint32_t)(e->umask >= 0 ? e->umask : s->umask);
+    to->flags = account_listed_flags(s, e->name)
+        | (e->no_resumption ? ACCOUNT_NO_RESUMPTION : 0u)
+        | (e->no_close_notify ? ACCOUNT_NO_CLOSE_NOTIFY : 0u)
+        | (e->cleartext_data ? ACCOUNT_CLEAR_DATA : 0u) | (e->ccc ? ACCOUNT_CCC : 0u);
+    return jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode,
+                          to->uid, to->gid, why);
+}
+
+/* The password was right: may this account in, here and now? */
+static void
+admit(struct attempt *a, struct verdict *v, const struct accounts_entry *e)
+{
+    struct log_escaped name, jail;
+    const char *why = "";
+
+    if (e->disabled) {
+        verdict_refuse(v, REFUSE_DISABLED, "the account is disabled");
+    } else if (e->expires != 0 && clock_seconds() >= e->expires) {
+        verdict_refuse(v, REFUSE_DISABLED, "the account has expired");
+    } else if (!accounts_network_allowed(e->networks, &a->peer)) {
+        verdict_refuse(v, REFUSE_DISABLED,
+                       "the account may not log in from this network");
+    } else if (fill_account(a->settings, e, &v->account, &why) != SP_OK) {
+        log_error("login.account_unusable user=%s jail=%s fault=\"%s\"",
+                  log_text(slice_of(e->name), &name), log_text(slice_of(e->jail), &jail),
+                  why);
+        verdict_refuse(v, REFUSE_ERROR, "the account cannot be used: %s", why);
+    } else {
+        record(a, e);
+        verdict_grant(v);
+    }
+}
+
+static void
+check_password(struct attempt *a, struct verdict *v, const struct accounts_entry *e)
+{
+    struct log_escaped name;
+    enum sp_err rc = verify_in_slot(a, e->hash);
+
+    switch (rc) {
+    case SP_OK:
+        admit(a, v, e);
+        return;
+    case SP_REFUSED:
+        verdict_refuse(v, REFUSE_CREDENTIALS, "wrong password");
+        return;
+    case SP_CLOSED:
+        verdict_refuse(v, REFUSE_BUSY, "given up");
+        return;
+    case SP_NOMEM:
+        log_error("login.no_memory user=%s remedy=lower_argon2_memory_or_argon2_at_once",
+                  log_text(slice_of(e->name), &name));
+        verdict_refuse(v, REFUSE_BUSY, "too little memory for the password hash");
+        return;
+    case SP_INPUT:
+        log_error("login.hash_broken user=%s remedy=sallyport_user_passwd",
+                  log_text(slice_of(e->name), &name));
+        verdict_refuse(v, REFUSE_ERROR, "the stored password hash is broken");
+        return;
+    case SP_AGAIN:
+    case SP_OS:
+        log_error("login.slot_failed fault=%m");
+        verdict_refuse(v, REFUSE_ERROR, "no slot for the password hash");
+        return;
+    }
+}
+
+static void
+database_failed(struct attempt *a, struct verdict *v, const struct accounts *db)
+{
+    struct log_escaped file;
+
+    log_error("login.database_failed file=%s fault=\"%s\"",
+              log_text(slice_of(a->settings->users_database), &file), db->fault);
+    verdict_refuse(v, REFUSE_ERROR, "the users database cannot be used");
+}
+
+void
+users_check(struct attempt *a, struct verdict *v)
+{
+    struct accounts db = ACCOUNTS_EMPTY;
+    struct accounts_entry e = { 0 };
+    enum sp_err rc = SP_OK;
+
+    if (accounts_open(&db, a->settings->users_database, ACCOUNTS_READ) != SP_OK) {
+        database_failed(a, v, &db);
+        return;
+    }
+    rc = accounts_find(&db, a->user, &e);
+    /* nothing is held open while Argon2 runs */
+    accounts_close(&db);
+    if (rc == SP_OK) {
+        check_password(a, v, &e);
+    } else if (rc == SP_REFUSED) {
+        users_pretend(a);
+        verdict_unknown(v);
+    } else {
+        database_failed(a, v, &db);
+    }
+    wipe(&e, sizeof e);
+}

@@ -1,0 +1,21 @@
+/*
+ * auth/posture.h - what the login process is without, as root as it is
+ *
+ * Runs in: the login template (root), before its first fork.   Blocks: no.
+ *
+ * PAM modules need the system, so there is no sandbox here. What remains is to leave
+ * nothing lying about that they, or whoever looks at this process, could find.
+ */
+#ifndef SP_AUTH_POSTURE_H
+#define SP_AUTH_POSTURE_H
+
+#include "base/err.h"
+
+/*
+ * No environment, no input and output, no core, not dumpable, umask 077; SIGINT and its
+ * kind, which a terminal sends to all of us, do not end a session: its channel does.
+ * SP_OS.
+ */
+SP_CHECK enum sp_err posture_enter(void);
+
+#endif

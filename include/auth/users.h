@@ -1,0 +1,18 @@
+/*
+ * auth/users.h - the backend "users": accounts of the users database
+ *
+ * Runs in: login (root).                 Blocks: on the database, a slot, and Argon2.
+ * Trusts:  the database (auth/accounts.h says when); nothing a client typed.
+ */
+#ifndef SP_AUTH_USERS_H
+#define SP_AUTH_USERS_H
+
+struct attempt;
+struct verdict;
+
+/* A chain_check (auth/chain.h). */
+void users_check(struct attempt *a, struct verdict *v);
+/* The work of a check for a name that is not there. */
+void users_pretend(struct attempt *a);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * admin/options.h - the words behind `sallyport user COMMAND`
+ *
+ * Runs in: the administrator's tool.     Blocks: no.
+ * Owns:    nothing; every text is one of argv.
+ */
+#ifndef SP_ADMIN_OPTIONS_H
+#define SP_ADMIN_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct site;
+
+/* For -1, 0, 1: not said, off, on. For texts NULL: not said. */
+struct user_options {
+    const char *name;           /* the one argument that is no option; NULL: none */
+    const char *jail, *start, *uid, *gid, *groups, *umask, *expires, *networks, *sessions;
+    int writable, disabled, no_resumption, no_close_notify, cleartext, ccc;
+    bool guest;                 /* back to the ids of guest_user */
+    bool random, password_stdin;
+};
+
+/* argv[0] is the command (for messages). -c and -d are put into *site. Says what is
+ * wrong: SP_INPUT. */
+SP_CHECK enum sp_err options_parse(struct user_options *o, struct site *site, int argc,
+                                   char **argv);
+/* Is there anything in it that `set` could change? */
+bool options_change(const struct user_options *o);
+
+#endif

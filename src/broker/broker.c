@@ -1,0 +1,79 @@
+/* broker/broker.c - see broker/broker.h */
+#include "broker/broker.h"
+
+#include <errno.h>
+
+#include "base/fd.h"
+
+void
+broker_init(struct broker *b)
+{
+    *b = (struct broker){ .monitor = CHANNEL_EMPTY, .worker = CHANNEL_EMPTY, .root = -1,
+                          .uid = (uid_t)-1, .gid = (gid_t)-1, .upload = UPLOAD_EMPTY,
+                          .why = FAIL_PERMIT };
+}
+
+void
+broker_clear(struct broker *b)
+{
+    SP_ASSERT(!b->upload.open);
+    channel_clear(&b->worker);
+    channel_clear(&b->monitor);
+    settings_clear(&b->settings);
+    fd_close(&b->root);
+}
+
+enum sp_err
+broker_refuse(struct broker *b, enum fail_code why)
+{
+    b->why = why;
+    return SP_REFUSED;
+}
+
+enum sp_err
+broker_errno(int error)
+{
+    errno = error;
+    return SP_OS;
+}
+
+/*
+ * Where errno says what one of our own codes says, too, the worker need not know errno.
+ */
+static enum fail_code
+code_of_errno(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT: return FAIL_SPACE;
+    case EISDIR: return FAIL_NOT_FILE;
+    case ENOTDIR: return FAIL_NOT_DIRECTORY;
+    case ENAMETOOLONG: return FAIL_NAME;
+    default: return FAIL_OS;
+    }
+}
+
+void
+broker_failure(const struct broker *b, enum sp_err rc, enum fail_code *code, int *error)
+{
+    *error = 0;
+    *code = FAIL_OS;
+    switch (rc) {
+    case SP_REFUSED:
+        *code = b->why;
+        break;
+    case SP_NOMEM:
+        *error = ENOMEM;
+        break;
+    case SP_OS:
+        *error = errno > 0 && errno <= 4095 ? errno : EIO;
+        *code = code_of_errno(*error);
+        break;
+    case SP_OK:
+    case SP_AGAIN:
+    case SP_CLOSED:
+    case SP_INPUT:
+        *error = EIO;
+        break;
+    }
+}

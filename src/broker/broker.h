@@ -1,0 +1,54 @@
+/*
+ * broker/broker.h - one session's broker: who it is, what it may, what it has open
+ *
+ * Runs in: broker.                       Blocks: never.
+ * Owns:    both channels, the root descriptor, the settings and the open upload.
+ *
+ * Functions of the broker's modules return SP_OS where the kernel said no (errno), and
+ * SP_REFUSED where we did: the reason then lies in why (broker_refuse sets it).
+ */
+#ifndef SP_BROKER_BROKER_H
+#define SP_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "broker/upload.h"
+#include "config/settings.h"
+#include "wire/channel.h"
+#include "wire/fail.h"
+
+#define BROKER_GROUPS 1024      /* as many as GRANT can carry    */
+#define BROKER_NAME 257         /* a user's or group's, with NUL */
+
+struct broker {
+    struct channel monitor, worker;
+    struct settings settings;
+    int root; /* O_PATH: the jail, and the only place a path starts from */
+    uid_t uid;
+    gid_t gid;
+    gid_t groups[BROKER_GROUPS];
+    size_t group_count;
+    char user[BROKER_NAME], group[BROKER_NAME];
+    char session[33];
+    unsigned permits;           /* enum permit (wire/fail.h) */
+    mode_t umask;
+    enum fail_code why;         /* of the last SP_REFUSED */
+    struct upload upload;
+};
+
+/* Empty, with nothing permitted; the settings are yet to be made. */
+void broker_init(struct broker *b);
+/* Closes and frees; an upload must have been settled before. */
+void broker_clear(struct broker *b);
+/* Notes the reason; returns SP_REFUSED, for `return broker_refuse(b, FAIL_BUSY);`. */
+SP_CHECK enum sp_err broker_refuse(struct broker *b, enum fail_code why);
+/* SP_OS with this errno, for `return broker_errno(EEXIST);`. */
+SP_CHECK enum sp_err broker_errno(int error);
+/* What FAILED is to say of a failure: a code, and errno where that is the reason. */
+void broker_failure(const struct broker *b, enum sp_err rc, enum fail_code *code,
+                    int *error);
+
+#endif

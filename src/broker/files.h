@@ -1,0 +1,46 @@
+/*
+ * broker/files.h - what a client asks of files and directories, one function a request
+ *
+ * Runs in: broker.                       Blocks: as the file system does, never on
+ *                                        a FIFO.
+ * Trusts:  nothing: each function checks permit and path itself.
+ *
+ * All of them: SP_REFUSED (broker.why) and SP_OS (errno).
+ */
+#ifndef SP_BROKER_FILES_H
+#define SP_BROKER_FILES_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct broker;
+struct msg_status;
+
+/* A regular file for reading, an unfinished upload too. fd goes to the worker. */
+SP_CHECK enum sp_err files_open_read(struct broker *b, struct slice path, int *fd,
+                                     struct statx *st);
+/* Appends the fact line of the object, named by its path as it was asked for. */
+SP_CHECK enum sp_err files_facts(struct broker *b, struct slice path, unsigned facts,
+                                 struct buf *line);
+SP_CHECK enum sp_err files_status(struct broker *b, struct slice path,
+                                  struct msg_status *out);
+/* May the client go into it? */
+SP_CHECK enum sp_err files_chdir(struct broker *b, struct slice path);
+SP_CHECK enum sp_err files_mkdir(struct broker *b, struct slice path);
+SP_CHECK enum sp_err files_rmdir(struct broker *b, struct slice path);
+/* Anything but a directory; of a symbolic link the link. */
+SP_CHECK enum sp_err files_delete(struct broker *b, struct slice path);
+SP_CHECK enum sp_err files_rename(struct broker *b, struct slice from, struct slice to);
+/* A regular file or directory. A directory keeps its set-group-id and sticky bits. */
+SP_CHECK enum sp_err files_chmod(struct broker *b, struct slice path, unsigned mode);
+SP_CHECK enum sp_err files_utime(struct broker *b, struct slice path, int64_t seconds,
+                                 uint32_t nanos);
+/* Of new files and directories of this session. */
+SP_CHECK enum sp_err files_umask(struct broker *b, unsigned mask);
+/* Free bytes where path is. */
+SP_CHECK enum sp_err files_space(struct broker *b, struct slice path, uint64_t *bytes);
+
+#endif

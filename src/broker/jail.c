@@ -1,0 +1,111 @@
+/* broker/jail.c - see broker/jail.h */
+#include "broker/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/landlock.h"
+#include "base/log.h"
+#include "base/privilege.h"
+#include "broker/broker.h"
+#include "broker/permit.h"
+#include "wire/pack.h"
+
+#define FILES_MOST 64           /* descriptors: a request needs five */
+
+/* The account as the grant has it, into *b. */
+static enum sp_err
+adopt(struct broker *b, const struct msg_grant *grant)
+{
+    struct unpacker groups = { grant->groups.at, grant->groups.len };
+    uint32_t gid = 0;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = slice_to_text(grant->user, b->user, sizeof b->user)) != SP_OK
+        || (rc = slice_to_text(grant->group, b->group, sizeof b->group)) != SP_OK
+        || (rc = slice_to_text(grant->session, b->session, sizeof b->session)) != SP_OK)
+        return rc;
+    if (grant->groups.len > BROKER_GROUPS * sizeof gid)
+        return SP_INPUT;
+    while (groups.left > 0) {
+        if ((rc = get_u32(&groups, &gid)) != SP_OK)
+            return rc;
+        b->groups[b->group_count++] = (gid_t)gid;
+    }
+    b->uid = (uid_t)grant->uid;
+    b->gid = (gid_t)grant->gid;
+    b->permits = grant->permits;
+    b->umask = (mode_t)grant->umask;
+    if (b->uid == 0 || b->gid == 0 || b->uid == (uid_t)-1 || b->gid == (gid_t)-1)
+        return SP_REFUSED;
+    if (!privilege_is_root() && (b->uid != getuid() || b->gid != getgid()))
+        return SP_REFUSED;
+    return SP_OK;
+}
+
+/*
+ * The jail, opened as the user: a directory that the user cannot reach is no jail, and a
+ * link that a user has put into the way leads where that user could go anyway.
+ */
+static enum sp_err
+open_as_user(const struct broker *b, const char *path, int *fd)
+{
+    bool root = privilege_is_root();
+    int got = -1, error = 0;
+
+    if (root && (setgroups(b->group_count, b->groups) == -1 || setegid(b->gid) == -1
+                 || seteuid(b->uid) == -1))
+        return SP_OS;
+    if ((got = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+        error = errno;
+    if (root && (seteuid(0) == -1 || setegid(0) == -1))
+        return SP_OS;
+    if (got == -1) {
+        errno = error;
+        return SP_OS;
+    }
+    *fd = got;
+    return SP_OK;
+}
+
+/*
+ * Without root it takes a user namespace; without that, the root descriptor alone jails.
+ */
+static enum sp_err
+change_root(const struct broker *b)
+{
+    if (!privilege_is_root() && privilege_enter_userns() != SP_OK) {
+        log_debug("wall.missing what=chroot error=%d", errno);
+        return SP_OK;
+    }
+    return privilege_chroot_fd(b->root);
+}
+
+enum sp_err
+jail_enter(struct broker *b, const struct msg_grant *grant)
+{
+    char path[PATH_MAX];
+    enum sp_err rc = SP_OK;
+
+    if ((rc = adopt(b, grant)) != SP_OK)
+        return rc;
+    if ((rc = slice_to_text(grant->jail, path, sizeof path)) != SP_OK)
+        return rc;
+    if ((rc = open_as_user(b, path, &b->root)) != SP_OK
+        || (rc = change_root(b)) != SP_OK
+        || (rc = privilege_drop(b->uid, b->gid, b->groups, b->group_count)) != SP_OK)
+        return rc;
+    rc = landlock_enter(b->root, permit_writes(b->permits));
+    if (rc == SP_REFUSED)
+        log_debug("wall.missing what=landlock");
+    else if (rc != SP_OK)
+        return rc;
+    (void)umask(b->umask);
+    return privilege_limit_files(FILES_MOST);
+}

@@ -1,0 +1,79 @@
+/*
+ * broker/main.c - sallyport-broker: opens a user's files for the worker
+ *
+ * Started by sallyportd as a template (root, with one channel), from which a broker is
+ * forked for each login: root until it knows who the user is, then the user, in the jail.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/seccomp.h"
+#include "base/template.h"
+#include "broker/answer.h"
+#include "broker/broker.h"
+#include "broker/jail.h"
+#include "broker/sandbox.h"
+#include "wire/pack.h"
+#include "wire/start.h"
+
+#define WORKER_FD (CHILD_FD + 1)
+
+/* The monitor says who the user is; from then on we are no one else. */
+static enum sp_err
+become_broker(struct broker *b, const struct seccomp_filter *filter)
+{
+    struct msg_grant grant;
+    struct message m;
+    enum sp_err rc = SP_OK;
+
+    channel_init(&b->monitor, CHILD_FD, BROKER, MONITOR, ST_START);
+    channel_init(&b->worker, WORKER_FD, BROKER, WORKER, ST_USER);
+    log_set_sink(channel_log, &b->monitor);
+    message_init(&m);
+    if ((rc = channel_wait(&b->monitor, &m, -1)) != SP_OK
+        || (rc = msg_grant_unpack(&m, &grant)) != SP_OK)
+        goto out;
+    if ((rc = jail_enter(b, &grant)) != SP_OK) {
+        struct log_escaped path;
+
+        log_error("jail.failed path=%s uid=%u reason=%s errno=%d",
+                  log_text(grant.jail, &path), grant.uid, sp_err_text(rc),
+                  rc == SP_OS ? errno : 0);
+        goto out;
+    }
+    if ((rc = seccomp_enter(filter, b->monitor.fd)) != SP_OK)
+        goto out;
+    channel_enter(&b->monitor, ST_USER);
+    msg_serving_pack(&m, &(struct msg_serving){ 0 });
+    rc = channel_send_wait(&b->monitor, &m);
+out:
+    message_clear(&m);
+    return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct broker b;
+    struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
+    struct channel monitor = CHANNEL_EMPTY;
+    uint64_t session = 0;
+    enum sp_err rc = SP_OK;
+
+    broker_init(&b);
+    if ((rc = start_adopt(argc, argv, "sallyport-broker", &monitor, TEMPLATE, NULL,
+                          NULL)) != SP_OK)
+        goto out;
+    if ((rc = start_receive(&monitor, BROKER, &b.settings, NULL, NULL)) != SP_OK
+        || (rc = sandbox_compile(&filter)) != SP_OK) {
+        log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);
+        goto out;
+    }
+    if ((rc = template_serve(&monitor, MSG_SPAWN_BROKER, &session)) == SP_OK
+        && (rc = become_broker(&b, &filter)) == SP_OK)
+        rc = answer_serve(&b);
+out:
+    seccomp_filter_free(&filter);
+    broker_clear(&b);
+    return rc == SP_CLOSED ? 0 : 1;
+}

@@ -1,0 +1,56 @@
+/*
+ * broker/partial.h - the names of unfinished uploads, and who may touch one
+ *
+ * Runs in: broker.                       Blocks: as the file system does.
+ *
+ * While an upload runs, and after it broke off, its bytes lie beside the final name in
+ * ".sp-part.NAME". Such names are the server's own. A long NAME is shortened: its first
+ * 180 bytes, '~' and 16 hex digits of a hash of all of it; so is a NAME that looks as if
+ * it had been, so that no two names share a partial. Whoever writes one holds an
+ * exclusive flock(2) on it; one without a lock belongs to nobody and may be gone on with
+ * or thrown away.
+ */
+#ifndef SP_BROKER_PARTIAL_H
+#define SP_BROKER_PARTIAL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct broker;
+
+#define PARTIAL_PREFIX ".sp-part."
+
+/* Is it one of the server's own names? */
+bool partial_is(struct slice name);
+/*
+ * The name beside name in which its unfinished upload lies. name: up to NAME_MAX bytes.
+ */
+void partial_name(const char *name, char out[NAME_MAX + 1]);
+/*
+ * The final name that belongs to a partial's; a pointer into partial. NULL: it was
+ * shortened, or is no name that an upload can have.
+ */
+const char *partial_final(const char *partial);
+
+/*
+ * Creates the partial, locked, for writing; one that nobody writes to is removed before.
+ * SP_REFUSED: FAIL_BUSY, FAIL_NOT_FILE. SP_OS.
+ */
+SP_CHECK enum sp_err partial_create(struct broker *b, int dir, const char *partial,
+                                    int *fd);
+/* Opens one that is there and locks it. SP_REFUSED: FAIL_BUSY. SP_OS: ENOENT, ... */
+SP_CHECK enum sp_err partial_open(struct broker *b, int dir, const char *partial,
+                                  int *fd);
+/* Removes one that nobody writes to. Errors as partial_open. */
+SP_CHECK enum sp_err partial_remove(struct broker *b, int dir, const char *partial);
+/* Is the open file still the one that this name in dir means? */
+bool partial_is_at(int fd, int dir, const char *name);
+/* flock(2) without waiting. SP_REFUSED: FAIL_BUSY. A file system without locks is let
+ * pass. */
+SP_CHECK enum sp_err partial_lock(struct broker *b, int fd);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * broker/reader.h - the names in a directory, as a client is to see them
+ *
+ * Runs in: broker.                       Blocks: as the file system does.
+ * Trusts:  nothing in a name.
+ * Owns:    the open directory.
+ *
+ * "." and ".." and the server's own names are left out. An unfinished upload comes under
+ * its final name, where that does not exist.
+ */
+#ifndef SP_BROKER_READER_H
+#define SP_BROKER_READER_H
+
+#include <dirent.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct broker;
+
+struct reader { DIR *stream; int fd; };     /* fd is the stream's own: for lookups */
+
+#define READER_EMPTY { NULL, -1 }
+
+/* path: virtual, links are followed within the jail. SP_OS, SP_NOMEM. */
+SP_CHECK enum sp_err reader_open(const struct broker *b, const char *path,
+                                 struct reader *out);
+/*
+ * The next name, valid until the next call. SP_CLOSED: there is none. SP_OS. unfinished:
+ * the bytes lie under partial_name(*name).
+ */
+SP_CHECK enum sp_err reader_next(struct reader *r, const char **name, bool *unfinished);
+void reader_close(struct reader *r);
+
+#endif

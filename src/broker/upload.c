@@ -1,0 +1,394 @@
+/* broker/upload.c - see broker/upload.h */
+#include "broker/upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "broker/broker.h"
+#include "broker/copy.h"
+#include "broker/partial.h"
+#include "broker/permit.h"
+#include "broker/publish.h"
+#include "wire/pack.h"
+
+#define UNIQUE_TRIES 1000
+
+/* What lies at the final name and beside it when an upload begins. */
+struct found {
+    bool final, partial;
+    struct statx st;            /* of the final file */
+};
+
+static enum sp_err
+look(struct broker *b, const struct upload *up, struct found *out)
+{
+    struct statx part;
+
+    *out = (struct found){ .final = false };
+    if (resolve_stat(up->at.dir, up->at.name, &out->st) == SP_OK) {
+        if (!S_ISREG(out->st.stx_mode))
+            return broker_refuse(b, FAIL_NOT_FILE);
+        out->final = true;
+    } else if (errno != ENOENT) {
+        return SP_OS;
+    }
+    out->partial = resolve_stat(up->at.dir, up->partial, &part) == SP_OK;
+    return SP_OK;
+}
+
+/*
+ * The final file that is to be replaced or grown, opened: a device that was swapped in is
+ * seen by the second look, a FIFO does not hold us up.
+ */
+static enum sp_err
+open_final(struct broker *b, const struct upload *up, const struct found *found,
+           uint64_t access, int *fd)
+{
+    struct statx st;
+    int got = -1;
+    enum sp_err rc = SP_OS;
+
+    if ((rc = resolve_name(up->at.dir, up->at.name, access | O_NONBLOCK | O_NOCTTY, 0,
+                           &got)) != SP_OK)
+        goto out;
+    if ((rc = resolve_stat(got, "", &st)) != SP_OK)
+        goto out;
+    rc = SP_OK;
+    if (!S_ISREG(st.stx_mode) || !resolve_same(&st, &found->st))
+        rc = broker_refuse(b, FAIL_BUSY);
+    if (rc == SP_OK)
+        *fd = fd_move(&got);
+out:
+    fd_close(&got);
+    return rc;
+}
+
+static enum sp_err
+check_space(struct broker *b, int fd, uint64_t size, uint64_t offset)
+{
+    struct statfs fs;
+    uint64_t needed = size > offset ? size - offset : 0;
+
+    if (needed == 0 || fstatfs(fd, &fs) == -1 || fs.f_bsize <= 0)
+        return SP_OK;           /* only an early word: the kernel has the last one */
+    if (needed / (uint64_t)fs.f_bsize >= (uint64_t)fs.f_bavail)
+        return broker_refuse(b, FAIL_SPACE);
+    return SP_OK;
+}
+
+/* A file is begun anew; one that is there stays until this is complete. */
+static enum sp_err
+begin_new(struct broker *b, struct upload *up, const struct found *found)
+{
+    int old = -1;
+    enum sp_err rc = permit_check(b, found->final ? ACT_REPLACE : ACT_CREATE);
+
+    if (rc == SP_REFUSED && found->final && permit_has(b, ACT_CREATE))
+        return broker_refuse(b, FAIL_EXISTS);
+    if (rc != SP_OK)
+        return rc;
+    if (found->final && (rc = open_final(b, up, found, O_WRONLY, &old)) != SP_OK)
+        return rc;
+    fd_close(&old);
+    up->replaces = permit_has(b, ACT_REPLACE);
+    return partial_create(b, up->at.dir, up->partial, &up->fd);
+}
+
+/* An upload that broke off is gone on with. at_end: wherever it ends, else at offset. */
+static enum sp_err
+begin_resumed(struct broker *b, struct upload *up, bool at_end, uint64_t offset)
+{
+    struct statx st;
+    enum sp_err rc = permit_check(b, ACT_CREATE);
+
+    if (rc != SP_OK || (rc = partial_open(b, up->at.dir, up->partial, &up->fd)) != SP_OK)
+        return rc;
+    if ((rc = resolve_stat(up->fd, "", &st)) != SP_OK)
+        return rc;
+    if (at_end)
+        offset = st.stx_size;
+    if (offset > st.stx_size)
+        return broker_refuse(b, FAIL_OFFSET);
+    if (offset < st.stx_size && ftruncate(up->fd, (off_t)offset) == -1)
+        return SP_OS;
+    up->replaces = permit_has(b, ACT_REPLACE);
+    up->offset = offset;
+    return SP_OK;
+}
+
+/* The file that is there grows. SP_AGAIN: it has changed, look again. */
+static enum sp_err
+begin_in_place(struct broker *b, struct upload *up, const struct found *found)
+{
+    struct statx st;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = open_final(b, up, found, O_WRONLY, &up->fd)) != SP_OK
+        || (rc = partial_lock(b, up->fd)) != SP_OK
+        || (rc = resolve_stat(up->fd, "", &st)) != SP_OK)
+        return rc;
+    if (st.stx_size != found->st.stx_size || st.stx_nlink != 1)
+        return broker_refuse(b, FAIL_BUSY);
+    up->in_place = true;
+    up->offset = st.stx_size;
+    return SP_OK;
+}
+
+/* The first offset bytes of the file that is there are copied, and gone on with. */
+static enum sp_err
+begin_copied(struct broker *b, struct upload *up, const struct found *found,
+             uint64_t offset)
+{
+    int old = -1;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = open_final(b, up, found, O_WRONLY, &old)) != SP_OK)
+        goto out;
+    fd_close(&old);
+    if ((rc = open_final(b, up, found, O_RDONLY, &old)) != SP_OK)
+        goto out;
+    if ((rc = check_space(b, up->at.dir, offset, 0)) != SP_OK)
+        goto out;
+    if ((rc = partial_create(b, up->at.dir, up->partial, &up->fd)) != SP_OK)
+        goto out;
+    up->replaces = true;
+    up->offset = offset;
+    rc = copy_bytes(b, old, up->fd, offset);
+out:
+    fd_close(&old);
+    return rc;
+}
+
+/* A file that is there is gone on with, from offset. */
+static enum sp_err
+begin_continued(struct broker *b, struct upload *up, const struct found *found,
+                uint64_t offset)
+{
+    bool at_end = offset == found->st.stx_size;
+    enum sp_err rc = permit_check(b, at_end ? ACT_APPEND : ACT_REWRITE);
+
+    if (rc != SP_OK)
+        return rc;
+    if (offset > found->st.stx_size)
+        return broker_refuse(b, FAIL_OFFSET);
+    if (at_end && found->st.stx_nlink == 1)
+        return begin_in_place(b, up, found);
+    return begin_copied(b, up, found, offset);
+}
+
+/* Which of the beginnings it is. */
+static enum sp_err
+begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
+{
+    bool append = ask->how == UPLOAD_APPE;
+    bool resume = ask->how == UPLOAD_STOR && ask->restart != 0 && ask->offset > 0;
+    struct found found;
+    enum sp_err rc = look(b, up, &found);
+
+    if (rc != SP_OK)
+        return rc;
+    if (found.final && (append || resume))
+        return begin_continued(b, up, &found, append ? found.st.stx_size : ask->offset);
+    if (found.partial && (append || resume))
+        return begin_resumed(b, up, append, ask->offset);
+    if (resume)
+        return broker_refuse(b, FAIL_OFFSET);
+    return begin_new(b, up, &found);
+}
+
+/* Does anybody have this name, finished or not? */
+static bool
+is_free(const struct upload *up)
+{
+    struct statx st;
+
+    return resolve_stat(up->at.dir, up->at.name, &st) == SP_OS && errno == ENOENT
+        && resolve_stat(up->at.dir, up->partial, &st) == SP_OS && errno == ENOENT;
+}
+
+/* "upload-20261121-073338", of the time in UTC. */
+static void
+timed_name(char out[NAME_MAX + 1])
+{
+    char stamp[25];             /* 2026-11-21T07:33:38.123Z */
+
+    clock_stamp(stamp);
+    SP_ASSERT(text_printf(out, NAME_MAX + 1, "upload-%.4s%.2s%.2s-%.2s%.2s%.2s", stamp,
+                          stamp + 5, stamp + 8, stamp + 11, stamp + 14, stamp + 17));
+}
+
+/*
+ * STOU: the path as it was given, or, where it is a directory's, a name in it that is
+ * made of the time.
+ */
+static enum sp_err
+unique_wish(struct broker *b, char path[PATH_MAX])
+{
+    char name[NAME_MAX + 1], longer[PATH_MAX];
+    struct seen there = SEEN_EMPTY;
+    bool directory = false;
+    enum sp_err rc = SP_OK;
+
+    if (resolve_seen(b, path, &there) == SP_OK)
+        directory = S_ISDIR(there.st.stx_mode);
+    seen_clear(&there);
+    if (!directory)
+        return SP_OK;
+    timed_name(name);
+    if ((rc = resolve_join(b, path, name, longer)) == SP_OK)
+        memcpy(path, longer, PATH_MAX);
+    return rc;
+}
+
+/*
+ * STOU: begins under the wished name where it is free, else with ".1", ".2", ... Two
+ * sessions with one wish meet at the partial, which only one of them can lock; whoever
+ * holds it looks once more whether the other has finished in between.
+ */
+static enum sp_err
+begin_unique(struct broker *b, struct upload *up, char path[PATH_MAX])
+{
+    char wish[NAME_MAX + 1], parent[PATH_MAX];
+    struct found none = { .final = false };
+    struct statx st;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = unique_wish(b, path)) != SP_OK
+        || (rc = resolve_place(b, path, &up->at)) != SP_OK)
+        return rc;
+    SP_ASSERT(text_copy(wish, sizeof wish, up->at.name));
+    SP_ASSERT(text_printf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path),
+                          path));
+    for (unsigned n = 0; n < UNIQUE_TRIES; n++) {
+        if (n > 0)
+            SP_ASSERT(text_printf(up->at.name, sizeof up->at.name, "%.*s.%u",
+                                  NAME_MAX - 5, wish, n));
+        partial_name(up->at.name, up->partial);
+        if (!is_free(up))
+            continue;
+        rc = begin_new(b, up, &none);
+        if (rc == SP_REFUSED && b->why == FAIL_BUSY)
+            continue;
+        if (rc != SP_OK)
+            return rc;
+        up->replaces = false;
+        if (resolve_stat(up->at.dir, up->at.name, &st) == SP_OS && errno == ENOENT)
+            return resolve_join(b, parent, up->at.name, path);
+        (void)unlinkat(up->at.dir, up->partial, 0);
+        fd_close(&up->fd);
+    }
+    return broker_refuse(b, FAIL_EXISTS);
+}
+
+static enum sp_err
+begin_any(struct broker *b, struct upload *up, const struct msg_open_write *ask,
+          char path[PATH_MAX])
+{
+    enum sp_err rc = resolve_text(b, ask->path, path);
+
+    if (rc != SP_OK)
+        return rc;
+    if (ask->how == UPLOAD_STOU)
+        return begin_unique(b, up, path);
+    if ((rc = resolve_target(b, path, &up->at)) != SP_OK)
+        return rc;
+    partial_name(up->at.name, up->partial);
+    return begin(b, up, ask);
+}
+
+static void
+forget(struct upload *up)
+{
+    fd_close(&up->fd);
+    place_clear(&up->at);
+    *up = (struct upload)UPLOAD_EMPTY;
+}
+
+enum sp_err
+upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_MAX],
+             int *fd)
+{
+    struct upload *up = &b->upload;
+    int handed = -1;
+    enum sp_err rc = SP_OK;
+
+    SP_ASSERT(!up->open);
+    if ((rc = begin_any(b, up, ask, path)) != SP_OK)
+        goto out;
+    if ((rc = check_space(b, up->fd, ask->size, up->offset)) != SP_OK)
+        goto out;
+    rc = SP_OS;
+    if (lseek(up->fd, (off_t)up->offset, SEEK_SET) == -1
+        || (handed = fcntl(up->fd, F_DUPFD_CLOEXEC, 0)) == -1)
+        goto out;
+    up->open = true;
+    *fd = fd_move(&handed);
+    rc = SP_OK;
+out:
+    if (rc != SP_OK) {
+        int saved = errno;
+
+        up->open = up->fd != -1;
+        upload_settle(b);
+        forget(up);
+        errno = saved;
+    }
+    return rc;
+}
+
+void
+upload_settle(struct broker *b)
+{
+    struct upload *up = &b->upload;
+    struct statx open, final;
+
+    if (!up->open)
+        return;
+    if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)) {
+        bool empty = resolve_stat(up->fd, "", &open) != SP_OK || open.stx_size == 0;
+        bool replaced = resolve_stat(up->at.dir, up->at.name, &final) == SP_OK;
+
+        if ((empty || replaced) && unlinkat(up->at.dir, up->partial, 0) == -1)
+            log_warning("upload.leftover error=%d", errno);
+    }
+    /*
+     * The worker may still hold its duplicate: the lock goes now, for the next attempt.
+     */
+    (void)flock(up->fd, LOCK_UN);
+    forget(up);
+}
+
+enum sp_err
+upload_commit(struct broker *b, uint64_t bytes)
+{
+    struct upload *up = &b->upload;
+    struct statx st;
+    enum sp_err rc = SP_OS;
+
+    SP_ASSERT(up->open);
+    if (resolve_stat(up->fd, "", &st) == SP_OK && st.stx_size != up->offset + bytes)
+        log_debug("upload.size file=%llu offset=%llu written=%llu",
+                  (unsigned long long)st.stx_size, (unsigned long long)up->offset,
+                  (unsigned long long)bytes);
+    if (!up->in_place)
+        rc = publish(b, up->fd, &up->at, up->partial, up->replaces);
+    else if (!b->settings.durable || fsync(up->fd) == 0)
+        rc = SP_OK;
+    if (rc != SP_OK) {
+        int saved = errno;
+
+        upload_settle(b);
+        errno = saved;
+        return rc;
+    }
+    (void)flock(up->fd, LOCK_UN);
+    forget(up);
+    return SP_OK;
+}

@@ -1,0 +1,370 @@
+/* tests/unit/test_upload.c - src/broker/upload.c, publish.c and copy.c */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "broker/upload.h"
+#include "jail_fixture.h"
+#include "unit.h"
+#include "wire/pack.h"
+
+#define STOR UPLOAD_STOR
+#define APPE UPLOAD_APPE
+
+static void
+published_whole(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    f.b.settings.durable = true;
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "new") == SP_OK);
+    CU_ASSERT_FALSE(fixture_exists(&f, "a"));
+    CU_ASSERT(fixture_has(&f, ".sp-part.a", "new"));
+    CU_ASSERT(upload_commit(&f.b, 3) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "new"));
+    CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.a"));
+    CU_ASSERT_EQUAL(fixture_mode(&f, "a"), 0644);
+    fixture_close(&f);
+}
+
+static void
+failed_overwrite(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "old");
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "new") == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "old"));
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_has(&f, "a", "old"));
+    CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.a"));
+    fixture_close(&f);
+}
+
+static void
+overwrite_keeps_mode(void)
+{
+    static const struct { mode_t old, new; } rows[] = {
+        { 0600, 0600 }, { 0664, 0664 }, { 04755, 0755 }, { 02711, 0711 }, { 0444, 0444 },
+    };
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture_file(&f, "a", "old");
+        CU_ASSERT(fchmodat(f.jail, "a", rows[i].old, 0) == 0);
+        if (fixture_upload(&f, "/a", STOR, 0, "new") == SP_OK) {
+            CU_ASSERT(upload_commit(&f.b, 3) == SP_OK);
+            CU_ASSERT(fixture_has(&f, "a", "new"));
+            CU_ASSERT_EQUAL(fixture_mode(&f, "a"), rows[i].new);
+        } else {
+            CU_ASSERT((rows[i].old & 0200) == 0 && geteuid() != 0 && errno == EACCES);
+        }
+        CU_ASSERT(unlinkat(f.jail, "a", 0) == 0);
+    }
+    fixture_close(&f);
+}
+
+static void
+broken_off(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    CU_ASSERT(fixture_upload(&f, "/empty", STOR, 0, "") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.empty"));
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "begun") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_has(&f, ".sp-part.a", "begun"));
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 6, "!") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_OFFSET);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 3, "in again") == SP_OK);
+    CU_ASSERT_EQUAL(f.b.upload.offset, 3);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "!") == SP_OK);
+    CU_ASSERT_EQUAL(f.b.upload.offset, 11);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "begin again!"));
+    /* from the beginning, what was there is thrown away */
+    CU_ASSERT(fixture_upload(&f, "/c", STOR, 0, "wrong") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, "/c", STOR, 0, "ok") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 2) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "c", "ok"));
+    CU_ASSERT(fixture_upload(&f, "/none", STOR, 1, "x") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_OFFSET);
+    fixture_close(&f);
+}
+
+static void
+continued(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "12345");
+    /* at its end: in place, and what arrived stays */
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 5, "67") == SP_OK);
+    CU_ASSERT(f.b.upload.in_place && fixture_has(&f, "a", "1234567"));
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "8") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "12345678"));
+    /* within it: a copy, and nothing changes until it is complete */
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 2, "x") == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "12345678"));
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "12x"));
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 4, "x") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_OFFSET);
+    /* two names of one file: the other one keeps the old content */
+    CU_ASSERT(linkat(f.jail, "a", f.jail, "b", 0) == 0);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "+") == SP_OK);
+    CU_ASSERT(!f.b.upload.in_place);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "12x+") && fixture_has(&f, "b", "12x"));
+    fixture_close(&f);
+}
+
+static void
+permitted(void)
+{
+    static const struct {
+        unsigned permits, how;
+        uint64_t offset;
+        const char *path;
+        enum fail_code why;     /* 0: it may */
+    } rows[] = {
+        { PERMIT_READ_ONLY, STOR, 0, "/new", FAIL_PERMIT },
+        { PERMIT_UPLOAD, STOR, 0, "/new", 0 },
+        { PERMIT_UPLOAD, STOR, 0, "/old", FAIL_EXISTS },
+        { PERMIT_OVERWRITE, STOR, 0, "/old", FAIL_PERMIT },
+        { PERMIT_UPLOAD | PERMIT_OVERWRITE, STOR, 0, "/old", 0 },
+        { PERMIT_UPLOAD | PERMIT_OVERWRITE, APPE, 0, "/old", FAIL_PERMIT },
+        { PERMIT_APPEND, APPE, 0, "/old", 0 },
+        { PERMIT_APPEND, APPE, 0, "/new", FAIL_PERMIT },
+        { PERMIT_UPLOAD, APPE, 0, "/new", 0 },
+        { PERMIT_APPEND, STOR, 3, "/old", 0 },
+        { PERMIT_APPEND, STOR, 1, "/old", FAIL_PERMIT },
+        { PERMIT_APPEND | PERMIT_OVERWRITE, STOR, 1, "/old", 0 },
+        { PERMIT_UPLOAD, STOR, 1, "/begun", 0 },
+        { PERMIT_APPEND, STOR, 1, "/begun", FAIL_PERMIT },
+        { PERMIT_UPLOAD, UPLOAD_STOU, 0, "/old", 0 },
+        { PERMIT_READ_ONLY, UPLOAD_STOU, 0, "/", FAIL_PERMIT },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct jail_fixture f;
+        enum sp_err rc;
+
+        fixture_open(&f);
+        fixture_file(&f, "old", "old");
+        fixture_file(&f, ".sp-part.begun", "begun");
+        f.b.permits = rows[i].permits;
+        rc = fixture_upload(&f, rows[i].path, rows[i].how, rows[i].offset, "");
+        CU_ASSERT_EQUAL(rc, rows[i].why == 0 ? SP_OK : SP_REFUSED);
+        if (rc == SP_REFUSED)
+            CU_ASSERT_EQUAL(f.b.why, rows[i].why);
+        fixture_close(&f);
+    }
+}
+
+static void
+no_overwrite_races(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    f.b.permits = PERMIT_UPLOAD;
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "mine") == SP_OK);
+    fixture_file(&f, "a", "theirs");
+    CU_ASSERT(upload_commit(&f.b, 4) == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_EXISTS);
+    CU_ASSERT(fixture_has(&f, "a", "theirs") && !fixture_exists(&f, ".sp-part.a"));
+    f.b.permits = PERMIT_ALL;
+    CU_ASSERT(fixture_upload(&f, "/d", STOR, 0, "x") == SP_OK);
+    fixture_dir(&f, "d");
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_REFUSED);
+    CU_ASSERT(!f.b.upload.open && !fixture_exists(&f, ".sp-part.d"));
+    /* somebody removed the partial on disk: nothing is published, nothing else harmed */
+    CU_ASSERT(fixture_upload(&f, "/e", STOR, 0, "x") == SP_OK);
+    CU_ASSERT(unlinkat(f.jail, ".sp-part.e", 0) == 0);
+    fixture_file(&f, ".sp-part.e", "other");
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_REFUSED);
+    CU_ASSERT(fixture_has(&f, ".sp-part.e", "other") && !fixture_exists(&f, "e"));
+    fixture_close(&f);
+}
+
+static void
+not_files(void)
+{
+    static const char *const paths[] = { "/dir", "/fifo", "/to-dir" };
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_dir(&f, "dir");
+    fixture_link(&f, "dir", "to-dir");
+    CU_ASSERT(mkfifoat(f.jail, "fifo", 0666) == 0);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        for (unsigned how = STOR; how <= APPE; how++) {
+            CU_ASSERT(fixture_upload(&f, paths[i], how, 0, "") == SP_REFUSED);
+            CU_ASSERT_EQUAL(f.b.why, FAIL_NOT_FILE);
+        }
+    CU_ASSERT(fixture_upload(&f, "/", STOR, 0, "") == SP_REFUSED);
+    CU_ASSERT(fixture_upload(&f, "/.sp-part.x", STOR, 0, "") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_NAME);
+    fixture_close(&f);
+}
+
+static void
+through_links(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_dir(&f, "data");
+    fixture_file(&f, "data/real", "old");
+    fixture_link(&f, "data/real", "link");
+    fixture_link(&f, "../outside/secret", "out");
+    fixture_link(&f, "../../outside", "data/dir-out");
+    CU_ASSERT(fixture_upload(&f, "/link", STOR, 0, "new") == SP_OK);
+    CU_ASSERT(fixture_exists(&f, "data/.sp-part.real"));
+    CU_ASSERT(upload_commit(&f.b, 3) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "data/real", "new"));
+    CU_ASSERT_EQUAL(readlinkat(f.jail, "link", (char[8]){ 0 }, 8), 8);
+    CU_ASSERT(fixture_upload(&f, "/out", STOR, 0, "new") == SP_OS && errno == ENOENT);
+    CU_ASSERT(fixture_upload(&f, "/data/dir-out/secret", STOR, 0, "n") == SP_OS);
+    CU_ASSERT(fixture_has(&f, "../outside/secret", "secret"));
+    fixture_close(&f);
+}
+
+/* The place of an open upload is held: what happens to the names above it does not
+ * matter. */
+static void
+moved_meanwhile(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_dir(&f, "d");
+    CU_ASSERT(fixture_upload(&f, "/d/a", STOR, 0, "new") == SP_OK);
+    CU_ASSERT(renameat(f.jail, "d", f.jail, "moved") == 0);
+    fixture_link(&f, "../outside", "d");
+    CU_ASSERT(upload_commit(&f.b, 3) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "moved/a", "new"));
+    CU_ASSERT_FALSE(fixture_exists(&f, "../outside/a"));
+    fixture_close(&f);
+}
+
+static void
+busy(void)
+{
+    struct jail_fixture f;
+    int fd = -1;
+
+    fixture_open(&f);
+    fixture_file(&f, ".sp-part.a", "x");
+    fixture_file(&f, "b", "x");
+    fd = openat(f.jail, ".sp-part.a", O_WRONLY | O_CLOEXEC);
+    CU_ASSERT(flock(fd, LOCK_EX) == 0);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "") == SP_REFUSED
+              && f.b.why == FAIL_BUSY);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 1, "") == SP_REFUSED
+              && f.b.why == FAIL_BUSY);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "") == SP_REFUSED
+              && f.b.why == FAIL_BUSY);
+    fd_close(&fd);
+    fd = openat(f.jail, "b", O_WRONLY | O_CLOEXEC);
+    CU_ASSERT(flock(fd, LOCK_EX) == 0);
+    CU_ASSERT(fixture_upload(&f, "/b", APPE, 0, "") == SP_REFUSED
+              && f.b.why == FAIL_BUSY);
+    fd_close(&fd);
+    CU_ASSERT(fixture_has(&f, "b", "x"));
+    fixture_close(&f);
+}
+
+static void
+unique(void)
+{
+    struct jail_fixture f;
+    const struct msg_open_write given = { .path = slice_of("/a"), .how = UPLOAD_STOU };
+    const struct msg_open_write dir = { .path = slice_of("/d"), .how = UPLOAD_STOU };
+    char path[PATH_MAX];
+    int fd = -1;
+
+    fixture_open(&f);
+    fixture_dir(&f, "d");
+    fixture_file(&f, ".sp-part.a.1", "x");
+    CU_ASSERT(upload_begin(&f.b, &given, path, &fd) == SP_OK);
+    CU_ASSERT_STRING_EQUAL(path, "/a");
+    fd_close(&fd);
+    CU_ASSERT(upload_commit(&f.b, 0) == SP_OK);
+    CU_ASSERT(upload_begin(&f.b, &given, path, &fd) == SP_OK);
+    CU_ASSERT_STRING_EQUAL(path, "/a.2");
+    fd_close(&fd);
+    fixture_file(&f, "a.2", "theirs");
+    CU_ASSERT(upload_commit(&f.b, 0) == SP_REFUSED && fixture_has(&f, "a.2", "theirs"));
+    CU_ASSERT(upload_begin(&f.b, &dir, path, &fd) == SP_OK);
+    CU_ASSERT(strncmp(path, "/d/upload-20", 12) == 0 && strlen(path) == 25);
+    fd_close(&fd);
+    CU_ASSERT(upload_commit(&f.b, 0) == SP_OK && fixture_exists(&f, path + 1));
+    fixture_close(&f);
+}
+
+static void
+long_names(void)
+{
+    struct jail_fixture f;
+    char path[NAME_MAX + 2] = "/";
+
+    fixture_open(&f);
+    memset(path + 1, 'n', NAME_MAX);
+    CU_ASSERT(fixture_upload(&f, path, STOR, 0, "long") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, path, STOR, 4, "er") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 2) == SP_OK);
+    CU_ASSERT(fixture_has(&f, path + 1, "longer"));
+    fixture_close(&f);
+}
+
+static void
+too_large(void)
+{
+    const struct msg_open_write ask = { .path = slice_of("/a"), .size = INT64_MAX };
+    struct jail_fixture f;
+    char path[PATH_MAX];
+    int fd = -1;
+
+    fixture_open(&f);
+    CU_ASSERT(upload_begin(&f.b, &ask, path, &fd) == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_SPACE);
+    CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.a"));
+    fixture_close(&f);
+}
+
+static const struct unit_test tests[] = {
+    { "an upload has its name only when it is complete", published_whole },
+    { "a failed overwrite leaves the old file and nothing else", failed_overwrite },
+    { "an overwrite keeps the mode, but no set-id bits", overwrite_keeps_mode },
+    { "what broke off is kept and can be gone on with", broken_off },
+    { "a file that is there is gone on with in place or by a copy", continued },
+    { "each kind of upload has its permit", permitted },
+    { "nothing that came in between is overwritten without the permit",
+      no_overwrite_races },
+    { "directories and FIFOs are not uploaded to", not_files },
+    { "an upload follows a link inside the jail and no further", through_links },
+    { "a renamed directory takes its open upload along", moved_meanwhile },
+    { "two writers of one file are kept apart", busy },
+    { "STOU finds a name that nobody has", unique },
+    { "a name of 255 bytes can be uploaded and resumed", long_names },
+    { "an upload that cannot fit is refused before it begins", too_large },
+    { NULL, NULL }
+};
+const struct unit_suite suite_upload = { "upload", tests };

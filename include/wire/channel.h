@@ -39,8 +39,9 @@ void channel_clear(struct channel *c);
  * Receive one message, without waiting. SP_OK: *m is whole, known, allowed from this peer
  * to this process in this state, its body is of a possible size and it carries exactly the
  * descriptors its row promises (the caller owns them now: message_clear). SP_AGAIN: nothing
- * yet. SP_CLOSED: the peer is gone. SP_INPUT: the peer broke the rules, c->fault says which;
- * whatever came with it is closed. SP_OS.
+ * yet. SP_CLOSED: the peer is gone. SP_INPUT: the peer broke the rules, c->fault says which
+ * and m->type of what message (MSG_NONE: none can be told); whatever came with it is closed.
+ * SP_OS.
  */
 SP_CHECK enum sp_err channel_receive(struct channel *c, struct message *m);
 /*

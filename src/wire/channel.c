@@ -83,7 +83,10 @@ take_fds(struct msghdr *h, struct message *m)
 static enum sp_err
 breach(struct channel *c, struct message *m, const char *fault)
 {
+    uint16_t type = m->type;
+
     message_clear(m);
+    m->type = type;             /* for the log */
     c->fault = fault;
     return SP_INPUT;
 }

@@ -1,0 +1,201 @@
+/* tls/worker/certificates.c - see certificates.h */
+#include "tls/worker/certificates.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+
+#define FILE_MAX ((size_t)1 << 20)
+#define CHAIN_MAX 16
+
+/* ---- reading ----------------------------------------------------------------------- */
+
+static enum sp_err
+complain(const char *file, const char *what)
+{
+    struct log_escaped name;
+
+    log_error("certificate.unusable file=%s %s", log_text(slice_of(file), &name), what);
+    return SP_INPUT;
+}
+
+/* NULL at the end of the text, and where it is no certificate. */
+static X509 *
+next_certificate(BIO *text, OSSL_LIB_CTX *library)
+{
+    X509 *x = X509_new_ex(library, NULL);
+
+    if (x != NULL && PEM_read_bio_X509(text, &x, NULL, NULL) == NULL) {
+        X509_free(x);
+        x = NULL;
+    }
+    return x;
+}
+
+static enum sp_err
+check_leaf(struct certificate *c, const char *file)
+{
+    EVP_PKEY *key = X509_get0_pubkey(c->leaf);
+
+    if (key == NULL)
+        return complain(file, "fault=\"its key cannot be read\"");
+    if (EVP_PKEY_is_a(key, "RSA"))
+        c->kind = CERTIFICATE_RSA;
+    else if (EVP_PKEY_is_a(key, "EC"))
+        c->kind = CERTIFICATE_EC;
+    else
+        return complain(file, "fault=\"its key is neither RSA nor ECDSA\"");
+    if (c->kind == CERTIFICATE_RSA && EVP_PKEY_get_bits(key) < 2048)
+        return complain(file, "fault=\"its RSA key has less than 2048 bits\"");
+    if (X509_cmp_current_time(X509_get0_notAfter(c->leaf)) <= 0)
+        return complain(file, "fault=\"it has expired: renew it\"");
+    if (X509_cmp_current_time(X509_get0_notBefore(c->leaf)) > 0)
+        return complain(file, "fault=\"it is not valid yet: is the clock right?\"");
+    return SP_OK;
+}
+
+static enum sp_err
+read_chain(struct certificate *c, BIO *text, OSSL_LIB_CTX *library, const char *file)
+{
+    X509 *x = NULL;
+
+    if ((c->leaf = next_certificate(text, library)) == NULL)
+        return complain(file, "fault=\"there is no PEM certificate in it\"");
+    if ((c->chain = sk_X509_new_null()) == NULL)
+        return SP_NOMEM;
+    while ((x = next_certificate(text, library)) != NULL) {
+        if (sk_X509_num(c->chain) >= CHAIN_MAX) {
+            X509_free(x);
+            return complain(file, "fault=\"its chain is too long\"");
+        }
+        if (sk_X509_push(c->chain, x) <= 0) {
+            X509_free(x);
+            return SP_NOMEM;
+        }
+    }
+    /* The end of the text is a line that never begins; all else is a broken block. */
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return complain(file, "fault=\"a certificate of its chain is broken\"");
+    return SP_OK;
+}
+
+enum sp_err
+certificate_read(struct certificate *out, OSSL_LIB_CTX *library, int fd, const char *file)
+{
+    struct buf bytes = BUF_EMPTY(FILE_MAX);
+    struct certificate c = {0};
+    BIO *text = NULL;
+    enum sp_err rc = SP_NOMEM;
+
+    ERR_clear_error();
+    if ((rc = buf_read_all(&bytes, fd)) != SP_OK) {
+        if (rc == SP_NOMEM)
+            rc = complain(file, "fault=\"it is too large for a certificate\"");
+        goto out;
+    }
+    rc = SP_NOMEM;
+    if ((text = BIO_new_mem_buf(bytes.at, (int)bytes.len)) == NULL)
+        goto out;
+    if ((rc = read_chain(&c, text, library, file)) != SP_OK
+        || (rc = check_leaf(&c, file)) != SP_OK)
+        goto out;
+    *out = c;
+    c = (struct certificate){0};
+out:
+    ERR_clear_error();
+    certificate_clear(&c);
+    BIO_free(text);
+    buf_wipe(&bytes);           /* some keep the key in the same file */
+    return rc;
+}
+
+void
+certificate_clear(struct certificate *c)
+{
+    X509_free(c->leaf);
+    sk_X509_pop_free(c->chain, X509_free);
+    EVP_PKEY_free(c->key);
+    *c = (struct certificate){0};
+}
+
+void
+certificates_clear(struct certificates *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        certificate_clear(&all->all[i]);
+    all->count = 0;
+}
+
+/* ---- choosing ---------------------------------------------------------------------- */
+
+static bool
+names_include(const GENERAL_NAMES *names, GENERAL_NAME *wanted)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(names, i), wanted) == 0)
+            return true;
+    return false;
+}
+
+/* Does other have every subject alternative name that one has? One without any: no. */
+static bool
+covers(const X509 *other, const X509 *one)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(one, NID_subject_alt_name, NULL, NULL);
+    GENERAL_NAMES *theirs = X509_get_ext_d2i(other, NID_subject_alt_name, NULL, NULL);
+    int count = names == NULL ? 0 : sk_GENERAL_NAME_num(names);
+    bool all = count > 0 && theirs != NULL;
+
+    for (int i = 0; all && i < count; i++)
+        all = names_include(theirs, sk_GENERAL_NAME_value(names, i));
+    GENERAL_NAMES_free(names);
+    GENERAL_NAMES_free(theirs);
+    return all;
+}
+
+/* The first of each kind that matches, where that kind has none yet. */
+static void
+choose_by_name(const struct certificates *all, const char *name, unsigned flags,
+               struct certificate_choice *out)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const struct certificate *c = &all->all[i];
+
+        if (out->of[c->kind] == NULL
+            && X509_check_host(c->leaf, name, strlen(name), flags, NULL) == 1)
+            out->of[c->kind] = c;
+    }
+}
+
+void
+certificates_choose(const struct certificates *all, const char *name,
+                    struct certificate_choice *out)
+{
+    const unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+        | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    struct certificate_choice choice = {0};
+
+    if (name != NULL && name[0] != '\0') {
+        choose_by_name(all, name, flags | X509_CHECK_FLAG_NO_WILDCARDS, &choice);
+        if (choice.of[CERTIFICATE_RSA] == NULL && choice.of[CERTIFICATE_EC] == NULL)
+            choose_by_name(all, name, flags, &choice);
+    }
+    if (choice.of[CERTIFICATE_RSA] == NULL && choice.of[CERTIFICATE_EC] == NULL
+        && all->count > 0) {
+        const struct certificate *first = &all->all[0];
+
+        choice.of[first->kind] = first;
+        for (size_t i = 1; i < all->count; i++)
+            if (choice.of[all->all[i].kind] == NULL
+                && covers(all->all[i].leaf, first->leaf))
+                choice.of[all->all[i].kind] = &all->all[i];
+    }
+    *out = choice;
+}

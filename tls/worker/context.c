@@ -1,0 +1,353 @@
+/* tls/worker/context.c - see tls/context.h */
+#include "tls/context.h"
+
+#include <openssl/err.h>
+#include <openssl/objects.h>
+#include <openssl/provider.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#endif
+
+#include "base/log.h"
+#include "config/settings.h"
+#include "tls/worker/gather.h"
+#include "tls/worker/inside.h"
+
+#define GROUPS "X25519:P-256:P-384"
+/* What the keyholder signs, and nothing else (tls/keyholder/sign.c). */
+#define SIGNATURES \
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:" \
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+
+#define AES_128 "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+#define AES_256 "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+#define CHACHA "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+/* ---- what is negotiated ------------------------------------------------------------ */
+
+/* AES in hardware, and the carry-less multiplication that GCM lives on. */
+static bool
+aes_is_fast(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+#elif defined(__aarch64__)
+    return (getauxval(AT_HWCAP) & (HWCAP_AES | HWCAP_PMULL)) == (HWCAP_AES | HWCAP_PMULL);
+#else
+    return false;
+#endif
+}
+
+static enum sp_err
+bad_setting(const char *key, const char *value, const char *fault)
+{
+    struct log_escaped text;
+
+    log_error("tls.setting key=%s value=%s fault=\"%s\"", key,
+              log_text(slice_of(value), &text), fault);
+    ERR_clear_error();
+    return SP_INPUT;
+}
+
+/*
+ * The private key only signs, and only ephemeral keys of our own curves: all else would
+ * be negotiated and then fail, in the middle of a client's handshake.
+ */
+static enum sp_err
+check_ciphers(SSL_CTX *ssl, const char *list)
+{
+    const STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ssl);
+
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+        const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, i);
+        int exchange = SSL_CIPHER_get_kx_nid(cipher);
+        char fault[160];
+
+        if (exchange == NID_kx_ecdhe || exchange == NID_kx_any)
+            continue;
+        (void)text_printf(fault, sizeof fault, "%s is not served: only ECDHE suites are",
+                          SSL_CIPHER_get_name(cipher));
+        return bad_setting("tls_ciphers", list, fault);
+    }
+    return SP_OK;
+}
+
+static bool
+is_given(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+static enum sp_err
+set_ciphers(SSL_CTX *ssl, const struct settings *s)
+{
+    const char *first = aes_is_fast() ? AES_128 ":" AES_256 ":" CHACHA
+        : CHACHA ":" AES_128 ":" AES_256;
+    const char *suites = aes_is_fast()
+        ? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+        : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
+
+    if (is_given(s->tls_ciphers))
+        first = s->tls_ciphers;
+    if (is_given(s->tls_ciphersuites))
+        suites = s->tls_ciphersuites;
+    if (SSL_CTX_set_cipher_list(ssl, first) != 1)
+        return bad_setting("tls_ciphers", first, "OpenSSL knows no such cipher suites");
+    if (SSL_CTX_set_ciphersuites(ssl, suites) != 1)
+        return bad_setting("tls_ciphersuites", suites,
+                           "OpenSSL knows no such cipher suites");
+    return check_ciphers(ssl, first);
+}
+
+static enum sp_err
+set_versions(SSL_CTX *ssl, const struct settings *s)
+{
+    int least = 0;
+
+    if (strcmp(s->tls_minimum, "1.2") == 0)
+        least = TLS1_2_VERSION;
+    else if (strcmp(s->tls_minimum, "1.3") == 0)
+        least = TLS1_3_VERSION;
+    else
+        return bad_setting("tls_minimum", s->tls_minimum, "is 1.2 or 1.3");
+    if (SSL_CTX_set_min_proto_version(ssl, least) != 1
+        || SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) != 1)
+        return SP_NOMEM;
+    return SP_OK;
+}
+
+/* ---- callbacks --------------------------------------------------------------------- */
+
+static bool
+is_offered(const unsigned char *list, unsigned len, const char *name,
+           const unsigned char **at)
+{
+    size_t name_len = strlen(name);
+
+    for (unsigned i = 0; i < len; i += 1u + list[i]) {
+        if (list[i] != name_len || i + 1u + list[i] > len)
+            continue;
+        if (memcmp(list + i + 1, name, name_len) == 0) {
+            *at = list + i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * interop.md 8. x-filezilla-ftp is a profile with duties of its own, so it is never
+ * chosen, and offered alone refused like any other protocol. No offer at all does not
+ * come here.
+ */
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                const unsigned char *list, unsigned len, void *unused)
+{
+    (void)unused;
+    if (is_offered(list, len, "ftp", out)) {
+        *out_len = 3;
+        return SSL_TLSEXT_ERR_OK;
+    }
+    if (kind_of(ssl) == TLS_DATA && is_offered(list, len, "ftp-data", out)) {
+        *out_len = 8;
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static bool
+same_choice(const struct certificate_choice *a, const struct certificate_choice *b)
+{
+    return memcmp(a->of, b->of, sizeof a->of) == 0;
+}
+
+/*
+ * Full handshakes only. The SSL starts with the default certificates of the SSL_CTX; a
+ * server name that has its own gets them here. One SSL_CTX serves all names, so
+ * resumption, tickets and ALPN are the same whether a client names the server on its data
+ * connections or not.
+ */
+static int
+choose_certificate(SSL *ssl, void *context)
+{
+    struct tls_context *c = context;
+    struct certificate_choice usual = {0}, choice = {0};
+
+    certificates_choose(&c->certificates, NULL, &usual);
+    certificates_choose(&c->certificates,
+                        SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), &choice);
+    if (same_choice(&usual, &choice))
+        return 1;
+    SSL_certs_clear(ssl);
+    for (int i = 0; i < CERTIFICATE_KINDS; i++)
+        if (choice.of[i] != NULL
+            && SSL_use_cert_and_key(ssl, choice.of[i]->leaf, choice.of[i]->key,
+                                    choice.of[i]->chain, 1) != 1)
+            return 0;
+    return 1;
+}
+
+/* Known names are answered with an empty extension, as RFC 6066 section 3 asks. */
+static int
+accept_server_name(SSL *ssl, int *alert, void *unused)
+{
+    (void)alert;
+    (void)unused;
+    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) == NULL
+        ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- making ------------------------------------------------------------------------ */
+
+static enum sp_err
+open_library(struct tls_context *c)
+{
+    /* Ciphers, versions and providers are ours to say, not openssl.cnf's. */
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1
+        || (c->library = OSSL_LIB_CTX_new()) == NULL
+        || (c->standard = OSSL_PROVIDER_load(c->library, "default")) == NULL
+        || EVP_set_default_properties(c->library, "?provider=default") != 1)
+        return SP_NOMEM;
+    return remote_key_provide(c->library, &c->remote);
+}
+
+static enum sp_err
+set_up(struct tls_context *c, const struct settings *s)
+{
+    SSL_CTX *ssl = c->ssl;
+    enum sp_err rc = SP_OK;
+
+    /* SSL_OP_IGNORE_UNEXPECTED_EOF: off. A cut upload must not look like a whole one. */
+    (void)SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION
+                                   | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    /* A chain is sent as the file has it, never built from whatever is trusted here. */
+    (void)SSL_CTX_set_mode(ssl, SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);     /* no CertificateRequest (z/OS) */
+    SSL_CTX_set_app_data(ssl, c);
+    if (SSL_CTX_set_max_early_data(ssl, 0) != 1
+        || SSL_CTX_set1_groups_list(ssl, GROUPS) != 1
+        || SSL_CTX_set1_sigalgs_list(ssl, SIGNATURES) != 1)
+        return SP_NOMEM;
+    if ((rc = set_versions(ssl, s)) != SP_OK || (rc = set_ciphers(ssl, s)) != SP_OK)
+        return rc;
+    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ssl, accept_server_name);
+    SSL_CTX_set_cert_cb(ssl, choose_certificate, c);
+    return tickets_init(&c->tickets, c->library, ssl);
+}
+
+enum sp_err
+tls_context_new(struct tls_context **out, const struct settings *s)
+{
+    struct tls_context *c = calloc(1, sizeof *c);
+    enum sp_err rc = SP_NOMEM;
+
+    if (c == NULL)
+        goto out;
+    if ((rc = open_library(c)) != SP_OK || (rc = gather_method_new(&c->gather)) != SP_OK)
+        goto out;
+    rc = SP_NOMEM;
+    if ((c->ssl = SSL_CTX_new_ex(c->library, NULL, TLS_server_method())) == NULL)
+        goto out;
+    if ((rc = set_up(c, s)) != SP_OK)
+        goto out;
+    *out = c;
+    c = NULL;
+out:
+    tls_context_free(c);
+    return rc;
+}
+
+/* The certificates shown to who asks for no name, or for an unknown one. */
+static enum sp_err
+install_default(struct tls_context *c)
+{
+    struct certificate_choice choice = {0};
+
+    certificates_choose(&c->certificates, NULL, &choice);
+    for (int i = 0; i < CERTIFICATE_KINDS; i++)
+        if (choice.of[i] != NULL
+            && SSL_CTX_use_cert_and_key(c->ssl, choice.of[i]->leaf, choice.of[i]->key,
+                                        choice.of[i]->chain, 1) != 1)
+            return SP_NOMEM;
+    return SP_OK;
+}
+
+/* Will OpenSSL serve it (a hash that is too weak, ...)? Else a client would find out. */
+static enum sp_err
+try_on(struct tls_context *c, const struct certificate *one, const char *file)
+{
+    struct log_escaped name;
+    const char *why = NULL;
+    SSL *ssl = SSL_new(c->ssl);
+    int good = 0;
+
+    if (ssl == NULL)
+        return SP_NOMEM;
+    ERR_clear_error();
+    good = SSL_use_cert_and_key(ssl, one->leaf, one->key, one->chain, 1);
+    SSL_free(ssl);
+    if (good == 1)
+        return SP_OK;
+    why = ERR_reason_error_string(ERR_peek_error());
+    log_error("certificate.unusable file=%s fault=\"%s\"",
+              log_text(slice_of(file), &name), why != NULL ? why : "OpenSSL refuses it");
+    ERR_clear_error();
+    return SP_INPUT;
+}
+
+enum sp_err
+tls_context_add(struct tls_context *c, unsigned index, int fd, const char *file)
+{
+    struct certificate one = {0};
+    enum sp_err rc = SP_OK;
+
+    if (c->certificates.count >= CERTIFICATES_MAX)
+        return SP_INPUT;
+    if ((rc = certificate_read(&one, c->library, fd, file)) != SP_OK)
+        return rc;
+    rc = remote_key_new(&one.key, c->library, X509_get0_pubkey(one.leaf), index,
+                        &c->signer);
+    if (rc == SP_OK)
+        rc = try_on(c, &one, file);
+    if (rc != SP_OK) {
+        certificate_clear(&one);
+        return rc;
+    }
+    c->certificates.all[c->certificates.count++] = one;
+    return install_default(c);
+}
+
+enum sp_err
+tls_context_begin(struct tls_context *c, tls_sign *sign, void *context)
+{
+    c->signer.sign = sign;
+    c->signer.context = context;
+    /* OpenSSL's generators see another pid, and take new seed of themselves. */
+    return tickets_renew(&c->tickets, c->library);
+}
+
+void
+tls_context_free(struct tls_context *c)
+{
+    if (c == NULL)
+        return;
+    tickets_clear(&c->tickets);
+    SSL_CTX_free(c->ssl);
+    certificates_clear(&c->certificates);
+    BIO_meth_free(c->gather);
+    if (c->remote != NULL)
+        (void)OSSL_PROVIDER_unload(c->remote);
+    if (c->standard != NULL)
+        (void)OSSL_PROVIDER_unload(c->standard);
+    OSSL_LIB_CTX_free(c->library);
+    free(c);
+}

@@ -1,0 +1,205 @@
+/* worker/ask_broker.c - see ask_broker.h */
+#include "worker/ask_broker.h"
+
+#include "base/fd.h"
+#include "wire/pack.h"
+#include "worker/worker.h"
+
+/* Waits for the answer `want`; a FAILED becomes SP_REFUSED. */
+static enum sp_err
+answer(struct worker *w, unsigned want, struct fail *fail)
+{
+    struct msg_failed failed = { 0 };
+
+    if (channel_wait(&w->broker, &w->m, -1) != SP_OK)
+        return SP_CLOSED;
+    if (w->m.type == want)
+        return SP_OK;
+    if (w->m.type != MSG_FAILED || msg_failed_unpack(&w->m, &failed) != SP_OK) {
+        message_clear(&w->m);
+        return SP_CLOSED;
+    }
+    *fail = (struct fail){ .code = failed.code, .error = (int)failed.error };
+    return SP_REFUSED;
+}
+
+/* The question stands in w->m. */
+static enum sp_err
+ask(struct worker *w, unsigned want, struct fail *fail)
+{
+    if (channel_send_wait(&w->broker, &w->m) != SP_OK)
+        return SP_CLOSED;
+    return answer(w, want, fail);
+}
+
+enum sp_err
+ask_open_read(struct worker *w, const char *path, int *fd, uint64_t *size, struct fail *fail)
+{
+    struct msg_opened in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    msg_open_read_pack(&w->m, &(struct msg_open_read){ .path = slice_of(path) });
+    if ((rc = ask(w, MSG_OPENED, fail)) != SP_OK)
+        return rc;
+    if (msg_opened_unpack(&w->m, &in) != SP_OK) {
+        message_clear(&w->m);
+        return SP_CLOSED;
+    }
+    *size = in.size;
+    *fd = message_take_fd(&w->m, 0);
+    return SP_OK;
+}
+
+enum sp_err
+ask_open_write(struct worker *w, const char *path, const struct upload_ask *how,
+               struct upload_answer *out, struct fail *fail)
+{
+    struct msg_uploading in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    msg_open_write_pack(&w->m, &(struct msg_open_write){
+        .path = slice_of(path), .how = (uint8_t)how->how, .restart = how->restart,
+        .offset = how->offset, .size = how->size });
+    if ((rc = ask(w, MSG_UPLOADING, fail)) != SP_OK)
+        return rc;
+    if (msg_uploading_unpack(&w->m, &in) != SP_OK
+        || slice_to_text(in.path, out->path, sizeof out->path) != SP_OK) {
+        message_clear(&w->m);
+        return SP_CLOSED;
+    }
+    out->offset = in.offset;
+    out->fd = message_take_fd(&w->m, 0);
+    return SP_OK;
+}
+
+enum sp_err
+ask_commit(struct worker *w, uint64_t bytes, struct fail *fail)
+{
+    msg_commit_pack(&w->m, &(struct msg_commit){ .bytes = bytes });
+    return ask(w, MSG_DONE, fail);
+}
+
+enum sp_err
+ask_abandon(struct worker *w, struct fail *fail)
+{
+    msg_abandon_pack(&w->m, &(struct msg_abandon){ 0 });
+    return ask(w, MSG_DONE, fail);
+}
+
+enum sp_err
+ask_list(struct worker *w, const struct list_ask *what, int *fd, struct fail *fail)
+{
+    enum sp_err rc = SP_OK;
+
+    msg_list_pack(&w->m, &(struct msg_list){
+        .path = slice_of(what->path), .shown = slice_of(what->shown),
+        .kind = (uint8_t)what->kind, .options = what->options, .facts = what->facts });
+    if ((rc = ask(w, MSG_LISTING, fail)) != SP_OK)
+        return rc;
+    *fd = message_take_fd(&w->m, 0);
+    return SP_OK;
+}
+
+enum sp_err
+ask_listed(struct worker *w, uint64_t *entries, struct fail *fail)
+{
+    struct msg_listed in = { 0 };
+    enum sp_err rc = answer(w, MSG_LISTED, fail);
+
+    if (rc != SP_OK)
+        return rc;
+    if (msg_listed_unpack(&w->m, &in) != SP_OK)
+        return SP_CLOSED;
+    *entries = in.entries;
+    return SP_OK;
+}
+
+enum sp_err
+ask_facts(struct worker *w, const char *path, struct buf *line, struct fail *fail)
+{
+    struct msg_fact_line in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    msg_facts_pack(&w->m, &(struct msg_facts){ .path = slice_of(path), .facts = w->facts });
+    if ((rc = ask(w, MSG_FACT_LINE, fail)) != SP_OK)
+        return rc;
+    if (msg_fact_line_unpack(&w->m, &in) != SP_OK)
+        return SP_CLOSED;
+    return buf_add(line, in.line.at, in.line.len) == SP_OK ? SP_OK : SP_CLOSED;
+}
+
+enum sp_err
+ask_status(struct worker *w, const char *path, struct file_status *out, struct fail *fail)
+{
+    struct msg_status in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    msg_status_of_pack(&w->m, &(struct msg_status_of){ .path = slice_of(path) });
+    if ((rc = ask(w, MSG_STATUS, fail)) != SP_OK)
+        return rc;
+    if (msg_status_unpack(&w->m, &in) != SP_OK)
+        return SP_CLOSED;
+    *out = (struct file_status){ .kind = in.kind, .size = in.size, .mtime = in.mtime,
+                                 .nanos = in.nanos, .mode = in.mode };
+    return SP_OK;
+}
+
+/* The questions that are a path and are answered by DONE. */
+#define ASK_PATH(name) \
+    enum sp_err \
+    ask_##name(struct worker *w, const char *path, struct fail *fail) \
+    { \
+        msg_##name##_pack(&w->m, &(struct msg_##name){ .path = slice_of(path) }); \
+        return ask(w, MSG_DONE, fail); \
+    }
+
+ASK_PATH(chdir)
+ASK_PATH(mkdir)
+ASK_PATH(rmdir)
+ASK_PATH(delete)
+
+enum sp_err
+ask_rename(struct worker *w, const char *from, const char *to, struct fail *fail)
+{
+    msg_rename_pack(&w->m, &(struct msg_rename){ .from = slice_of(from), .to = slice_of(to) });
+    return ask(w, MSG_DONE, fail);
+}
+
+enum sp_err
+ask_chmod(struct worker *w, const char *path, unsigned mode, struct fail *fail)
+{
+    msg_chmod_pack(&w->m, &(struct msg_chmod){ .path = slice_of(path),
+                                               .mode = (uint16_t)mode });
+    return ask(w, MSG_DONE, fail);
+}
+
+enum sp_err
+ask_utime(struct worker *w, const char *path, int64_t seconds, uint32_t nanos,
+          struct fail *fail)
+{
+    msg_utime_pack(&w->m, &(struct msg_utime){ .path = slice_of(path), .seconds = seconds,
+                                               .nanos = nanos });
+    return ask(w, MSG_DONE, fail);
+}
+
+enum sp_err
+ask_umask(struct worker *w, unsigned mask, struct fail *fail)
+{
+    msg_umask_pack(&w->m, &(struct msg_umask){ .mask = (uint16_t)mask });
+    return ask(w, MSG_DONE, fail);
+}
+
+enum sp_err
+ask_space(struct worker *w, const char *path, uint64_t *bytes, struct fail *fail)
+{
+    struct msg_available in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    msg_space_pack(&w->m, &(struct msg_space){ .path = slice_of(path) });
+    if ((rc = ask(w, MSG_AVAILABLE, fail)) != SP_OK)
+        return rc;
+    if (msg_available_unpack(&w->m, &in) != SP_OK)
+        return SP_CLOSED;
+    *bytes = in.bytes;
+    return SP_OK;
+}

@@ -1,0 +1,175 @@
+/* worker/cmd_login.c - USER PASS ACCT REIN QUIT (RFC 959 section 4.1.1, RFC 4217 section 11) */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "ftp/listing.h"
+#include "ftp/reply.h"
+#include "wire/fail.h"
+#include "worker/ask_broker.h"
+#include "worker/ask_monitor.h"
+#include "worker/commands.h"
+#include "worker/worker.h"
+
+void
+worker_forget_account(struct worker *w)
+{
+    w->account = (struct account){ 0 };
+    w->pending = (struct pending){ 0 };
+    data_reset(&w->data);
+    path_root(&w->cwd);
+    w->ascii = true;
+    w->extended_only = false;
+    w->facts = FACT_PRESET;
+    w->idle_seconds = w->settings.idle_timeout;
+    /* the protection of RFC 4217 section 11: TLS stays, PBSZ and PROT are asked anew */
+    w->pbsz_given = w->session.implicit_tls;
+    w->protection = w->session.implicit_tls ? PROTECTION_PRIVATE : PROTECTION_CLEAR;
+}
+
+static bool
+may_be_clear(const struct worker *w, struct slice user)
+{
+    return w->control.secured || !w->settings.tls_required || w->session.cleartext_allowed
+        || text_list_has(&w->settings.cleartext_users, user);
+}
+
+enum sp_err
+cmd_user(struct worker *w, const struct command *c, struct buf *out)
+{
+    struct slice name = c->trimmed;
+
+    if (w->account.active)
+        return reply_line(out, 503, "You are logged in; REIN first to be someone else.");
+    if (w->pending.question) {
+        if (ask_login_cancel(w) != SP_OK)
+            return SP_CLOSED;
+        w->pending.question = false;
+    }
+    w->pending.user_given = false;
+    if (!may_be_clear(w, name))
+        return reply_line(out, 533, "TLS is required here: AUTH TLS first.");
+    if (name.len == 0 || slice_to_text(name, w->pending.user, sizeof w->pending.user) != SP_OK
+        || slice_has_line_break(name))
+        return reply_line(out, 501, "That is no possible name.");
+    w->pending.user_given = true;
+    return reply_line(out, 331, "Password required.");
+}
+
+/* What was decided, told. */
+static enum sp_err
+reply_outcome(struct worker *w, const struct login_result *result, struct buf *out)
+{
+    struct fail fail = { 0 };
+    enum sp_err rc = SP_OK;
+
+    switch (result->outcome) {
+    case LOGIN_ASKED:
+        w->pending.question = true;
+        return reply_line(out, 332, "%s (answer with ACCT)", result->text);
+    case LOGIN_NO:
+        w->pending.user_given = false;
+        if (result->reason == REFUSE_PASSWORD_EXPIRED)
+            return reply_line(out, 530, "The password has expired and has to be changed first.");
+        if (result->reason == REFUSE_SESSIONS)
+            return reply_line(out, 530, "Too many sessions of this account.");
+        if (result->reason == REFUSE_BUSY)
+            return reply_line(out, 530, "The server is too busy to check; try again later.");
+        return reply_line(out, 530, "Login incorrect.");
+    case LOGIN_DONE:
+        break;
+    }
+    w->pending.user_given = false;
+    path_root(&w->cwd);
+    rc = ask_chdir(w, result->start, &fail);
+    if (rc == SP_CLOSED)
+        return SP_CLOSED;
+    if (rc == SP_OK)
+        SP_IGNORE(path_join(&w->cwd, slice_of("/"), slice_of(result->start))); /* else stay at the root */
+    else
+        log_warning("login.start path=%s reason=not-there", result->start);
+    return reply_line(out, 230, "Welcome.");
+}
+
+static enum sp_err
+answer_question(struct worker *w, struct slice text, struct buf *out)
+{
+    struct secret answer;
+    struct login_result result = { 0 };
+    enum sp_err rc = SP_OK;
+
+    w->pending.question = false;
+    secret_init(&answer);
+    if (secret_set(&answer, text) != SP_OK) {
+        secret_clear(&answer);
+        return ask_login_cancel(w) == SP_OK
+            ? reply_line(out, 501, "The answer is too long.") : SP_CLOSED;
+    }
+    rc = ask_login_answer(w, &answer, &result);
+    secret_clear(&answer);
+    return rc == SP_OK ? reply_outcome(w, &result, out) : rc;
+}
+
+enum sp_err
+cmd_pass(struct worker *w, const struct command *c, struct buf *out)
+{
+    struct secret password;
+    struct login_result result = { 0 };
+    enum sp_err rc = SP_OK;
+
+    if (w->account.active)
+        return reply_line(out, 503, "You are logged in already.");
+    if (w->pending.question) {
+        rc = answer_question(w, c->parameter, out);
+        line_forget(&w->control.in);
+        return rc;
+    }
+    if (!w->pending.user_given)
+        return reply_line(out, 503, "USER first.");
+    secret_init(&password);
+    if (secret_set(&password, c->parameter) != SP_OK) {
+        secret_clear(&password);
+        return reply_line(out, 530, "Login incorrect.");
+    }
+    rc = ask_login(w, w->pending.user, &password, &result);
+    secret_clear(&password);
+    line_forget(&w->control.in);
+    return rc == SP_OK ? reply_outcome(w, &result, out) : rc;
+}
+
+enum sp_err
+cmd_acct(struct worker *w, const struct command *c, struct buf *out)
+{
+    enum sp_err rc = SP_OK;
+
+    if (w->pending.question) {
+        rc = answer_question(w, c->parameter, out);
+        line_forget(&w->control.in);
+        return rc;
+    }
+    if (w->account.active)
+        return reply_line(out, 202, "Nothing was asked; superfluous here.");
+    return reply_line(out, 503, w->pending.user_given ? "PASS first." : "USER first.");
+}
+
+enum sp_err
+cmd_rein(struct worker *w, const struct command *c, struct buf *out)
+{
+    (void)c;
+    if (w->pending.question && ask_login_cancel(w) != SP_OK)
+        return SP_CLOSED;
+    if (w->account.active && ask_logout(w) != SP_OK)
+        return SP_CLOSED;
+    worker_forget_account(w);
+    w->begun = clock_ms();              /* the time to log in begins anew */
+    return reply_line(out, 220, "Ready for a new user.");
+}
+
+enum sp_err
+cmd_quit(struct worker *w, const struct command *c, struct buf *out)
+{
+    (void)c;
+    w->quitting = true;
+    return reply_line(out, 221, "Goodbye.");
+}

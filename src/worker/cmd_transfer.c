@@ -1,0 +1,265 @@
+/*
+ * worker/cmd_transfer.c - RETR STOR STOU APPE LIST NLST MLSD ABOR (RFC 959 section 4.1.3,
+ * RFC 1123 section 4.1.2, RFC 3659)
+ *
+ * What can be refused for good is refused with 5xx before 150: clients try again whatever
+ * fails behind it.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "ftp/ascii.h"
+#include "ftp/listing.h"
+#include "ftp/reply.h"
+#include "wire/fail.h"
+#include "worker/ask_broker.h"
+#include "worker/commands.h"
+#include "worker/fail_reply.h"
+#include "worker/worker.h"
+
+/* Is a data connection agreed upon, and one that may be used? SP_REFUSED: the reply is put. */
+static enum sp_err
+check_data(struct worker *w, struct buf *out)
+{
+    enum sp_err rc = SP_OK;
+
+    if (w->data.mode == DATA_NONE)
+        rc = reply_line(out, 425, "PASV, EPSV, PORT or EPRT first.");
+    else if (w->protection == PROTECTION_CLEAR && !command_clear_data_allowed(w))
+        rc = reply_line(out, 521, "Data connections have to be protected here: PROT P first.");
+    else
+        return SP_OK;
+    return rc == SP_OK ? SP_REFUSED : SP_CLOSED;
+}
+
+/* REST is used up by the transfer it was given for, whatever becomes of that. */
+static uint64_t
+take_restart(struct worker *w, bool *given)
+{
+    uint64_t offset = w->pending.restart;
+
+    *given = w->pending.restart_given;
+    w->pending.restart = 0;
+    w->pending.restart_given = false;
+    return offset;
+}
+
+/* A refusal before 150. The data connection that was agreed upon is forgotten with it. */
+static enum sp_err
+refused(struct worker *w, enum sp_err rc, const struct fail *fail, enum tried tried,
+        struct slice name, struct buf *out)
+{
+    unsigned code = 0;
+
+    if (rc != SP_REFUSED)
+        return SP_CLOSED;
+    data_reset(&w->data);
+    return fail_reply(out, fail, tried, name, &code);
+}
+
+/* 150 first, then what may fail; the handshake comes when the client has read it. */
+static enum sp_err
+start(struct worker *w, const struct transfer_begin *b)
+{
+    if (transfer_begin(w, b) != SP_OK)
+        return SP_CLOSED;
+    return data_begin(w) == SP_CLOSED ? SP_CLOSED : SP_OK;
+}
+
+enum sp_err
+cmd_retr(struct worker *w, const struct command *c, struct buf *out)
+{
+    struct path p;
+    struct fail fail = { 0 };
+    struct reply_escaped shown;
+    int fd = -1;
+    uint64_t size = 0;
+    bool given = false;
+    uint64_t offset = take_restart(w, &given);
+    enum sp_err rc = check_data(w, out);
+
+    if (rc == SP_OK)
+        rc = command_path(w, c->parameter, &p, out);
+    if (rc != SP_OK)
+        return rc == SP_REFUSED ? SP_OK : rc;
+    if ((rc = ask_open_read(w, p.text, &fd, &size, &fail)) != SP_OK)
+        return refused(w, rc, &fail, TRIED_FILE, c->parameter, out);
+    /* in ASCII an offset counts octets as sent: those are made, and dropped */
+    if (!w->ascii && offset > size) {
+        fd_close(&fd);
+        data_reset(&w->data);
+        return reply_line(out, 554, "REST is beyond the end of the file.");
+    }
+    rc = reply_line(out, 150, "Sending %s (%llu bytes).", reply_text(c->parameter, &shown),
+                    (unsigned long long)(size - (w->ascii ? 0 : offset)));
+    if (rc != SP_OK) {
+        fd_close(&fd);
+        return SP_CLOSED;
+    }
+    return start(w, &(struct transfer_begin){
+        .kind = TRANSFER_SEND_FILE, .verb = c->verb, .path = p.text, .file = fd,
+        .offset = w->ascii ? 0 : offset, .size = size, .ascii = w->ascii,
+        .skip = w->ascii ? offset : 0 });
+}
+
+/*
+ * REST before an upload in ASCII counts octets as transferred: where in the stored file
+ * that is, is found by reading it. SP_REFUSED: fail says why.
+ */
+static enum sp_err
+ascii_offset(struct worker *w, const char *path, uint64_t *offset, struct fail *fail)
+{
+    unsigned char piece[16384];
+    struct ascii_count count = ASCII_EMPTY;
+    uint64_t size = 0, at = 0;
+    int fd = -1;
+    ssize_t n = 0;
+    enum sp_err rc = ask_open_read(w, path, &fd, &size, fail);
+
+    if (rc != SP_OK)
+        return rc;
+    while (count.net < *offset && (n = read(fd, piece, sizeof piece)) > 0)
+        at += ascii_locate(&count, slice_from(piece, (size_t)n), *offset);
+    fd_close(&fd);
+    if (count.net < *offset) {
+        *fail = (struct fail){ .code = FAIL_OFFSET };
+        return SP_REFUSED;
+    }
+    *offset = at;
+    return SP_OK;
+}
+
+static enum sp_err
+receive(struct worker *w, const struct command *c, struct upload_ask *how, struct buf *out)
+{
+    struct path p;
+    struct fail fail = { 0 };
+    struct upload_answer answer = { .fd = -1 };
+    struct reply_escaped shown;
+    enum sp_err rc = check_data(w, out);
+
+    if (rc == SP_OK)
+        rc = command_path(w, c->parameter, &p, out);
+    if (rc != SP_OK)
+        return rc == SP_REFUSED ? SP_OK : rc;
+    if (how->restart && how->offset > 0 && w->ascii)
+        rc = ascii_offset(w, p.text, &how->offset, &fail);
+    if (rc == SP_OK)
+        rc = ask_open_write(w, p.text, how, &answer, &fail);
+    if (rc != SP_OK)
+        return refused(w, rc, &fail, TRIED_STORE, c->parameter, out);
+    /* RFC 1123 section 4.1.2.9: the name in this form */
+    if (how->how == UPLOAD_UNIQUE)
+        rc = reply_line(out, 150, "FILE: %s",
+                        reply_text(path_name(slice_of(answer.path)), &shown));
+    else
+        rc = reply_line(out, 150, "Ready to store %s.", reply_text(c->parameter, &shown));
+    if (rc != SP_OK) {
+        fd_close(&answer.fd);
+        return SP_CLOSED;
+    }
+    return start(w, &(struct transfer_begin){
+        .kind = TRANSFER_RECEIVE_FILE, .verb = c->verb, .path = answer.path,
+        .file = answer.fd, .ascii = w->ascii });
+}
+
+enum sp_err
+cmd_stor(struct worker *w, const struct command *c, struct buf *out)
+{
+    struct upload_ask how = { .how = UPLOAD_STORE };
+
+    how.offset = take_restart(w, &how.restart);
+    return receive(w, c, &how, out);
+}
+
+enum sp_err
+cmd_appe(struct worker *w, const struct command *c, struct buf *out)
+{
+    struct upload_ask how = { .how = UPLOAD_APPEND };
+    bool given = false;
+
+    /* REST before APPE: the end is where APPE goes; a client that says otherwise is told */
+    how.offset = take_restart(w, &given);
+    if (given && how.offset > 0) {
+        how.how = UPLOAD_STORE;
+        how.restart = true;
+    }
+    return receive(w, c, &how, out);
+}
+
+enum sp_err
+cmd_stou(struct worker *w, const struct command *c, struct buf *out)
+{
+    struct upload_ask how = { .how = UPLOAD_UNIQUE };
+    bool given = false;
+
+    (void)take_restart(w, &given);
+    return receive(w, c, &how, out);
+}
+
+static enum sp_err
+list(struct worker *w, const struct command *c, enum listing_kind kind, struct buf *out)
+{
+    struct path p;
+    struct fail fail = { 0 };
+    struct slice name = c->parameter;
+    struct list_ask what = { .kind = kind, .facts = w->facts, .shown = "" };
+    char shown[CWD_MAX + 1] = "";
+    int fd = -1;
+    enum sp_err rc = check_data(w, out);
+
+    if (kind != LISTING_MLSD)
+        listing_options(c->parameter, &what.options, &name);
+    if (rc == SP_OK)
+        rc = command_path(w, name, &p, out);
+    if (rc != SP_OK)
+        return rc == SP_REFUSED ? SP_OK : rc;
+    if (slice_has_line_break(name) || slice_to_text(name, shown, sizeof shown) != SP_OK)
+        shown[0] = '\0';
+    what.path = p.text;
+    what.shown = shown;
+    if ((rc = ask_list(w, &what, &fd, &fail)) != SP_OK)
+        return refused(w, rc, &fail, kind == LISTING_MLSD ? TRIED_MLSD : TRIED_FILE, name, out);
+    if (fd_set_nonblocking(fd, true) != SP_OK
+        || reply_line(out, 150, "Here comes the listing.") != SP_OK) {
+        fd_close(&fd);
+        return SP_CLOSED;
+    }
+    return start(w, &(struct transfer_begin){
+        .kind = TRANSFER_SEND_LISTING, .verb = c->verb, .path = p.text, .file = fd });
+}
+
+enum sp_err
+cmd_list(struct worker *w, const struct command *c, struct buf *out)
+{
+    return list(w, c, LISTING_LIST, out);
+}
+
+enum sp_err
+cmd_nlst(struct worker *w, const struct command *c, struct buf *out)
+{
+    return list(w, c, LISTING_NLST, out);
+}
+
+enum sp_err
+cmd_mlsd(struct worker *w, const struct command *c, struct buf *out)
+{
+    return list(w, c, LISTING_MLSD, out);
+}
+
+enum sp_err
+cmd_abor(struct worker *w, const struct command *c, struct buf *out)
+{
+    (void)c;
+    if (transfer_runs(&w->transfer)) {
+        if (transfer_abort(w, out) != SP_OK)
+            return SP_CLOSED;
+        return reply_line(out, 226, "Abort done.");
+    }
+    if (w->data.mode == DATA_NONE)
+        return reply_line(out, 226, "Nothing to abort.");
+    data_reset(&w->data);
+    return reply_line(out, 225, "Abort done; the data connection is closed.");
+}

@@ -1,0 +1,189 @@
+/* worker/commands.c - see commands.h */
+#include "worker/commands.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "ftp/reply.h"
+#include "wire/fail.h"
+#include "worker/ask_broker.h"
+#include "worker/fail_reply.h"
+#include "worker/worker.h"
+
+#define U NEED_USER
+#define P NEED_PARAMETER
+#define N NEED_NONE
+
+const struct command_row command_rows[] = {
+    /* access control: RFC 959 section 4.1.1 */
+    { "USER", cmd_user, P, "USER <name>" },
+    { "PASS", cmd_pass, 0, "PASS <password>" },
+    { "ACCT", cmd_acct, 0, "ACCT <answer to the question of 332>" },
+    { "REIN", cmd_rein, N, "REIN" },
+    { "QUIT", cmd_quit, 0, "QUIT" },
+    { "CWD", cmd_cwd, U, "CWD <directory>" },
+    { "XCWD", cmd_cwd, U | HIDDEN, "XCWD <directory>" },
+    { "CDUP", cmd_cdup, U, "CDUP" },
+    { "XCUP", cmd_cdup, U | HIDDEN, "XCUP" },
+    { "PWD", cmd_pwd, U, "PWD" },
+    { "XPWD", cmd_pwd, U | HIDDEN, "XPWD" },
+    /* TLS: RFC 2228, RFC 4217 */
+    { "AUTH", cmd_auth, P, "AUTH TLS" },
+    { "PBSZ", cmd_pbsz, P | NEED_TLS, "PBSZ 0" },
+    { "PROT", cmd_prot, P | NEED_TLS, "PROT C | P" },
+    { "CCC", cmd_ccc, N | NEED_TLS | U, "CCC" },
+    { "ADAT", NULL, HIDDEN, "ADAT" },
+    { "MIC", NULL, HIDDEN, "MIC" },
+    { "CONF", NULL, HIDDEN, "CONF" },
+    { "ENC", NULL, HIDDEN, "ENC" },
+    /* transfer parameters: RFC 959 section 4.1.2, RFC 2428 */
+    { "TYPE", cmd_type, P | U, "TYPE A [N] | I | L 8" },
+    { "STRU", cmd_stru, P | U, "STRU F" },
+    { "MODE", cmd_mode, P | U, "MODE S" },
+    { "PORT", cmd_port, P | U | NEED_KEEP, "PORT h1,h2,h3,h4,p1,p2" },
+    { "EPRT", cmd_eprt, P | U | NEED_KEEP, "EPRT |1 or 2|<address>|<port>|" },
+    { "PASV", cmd_pasv, U | NEED_KEEP, "PASV" },
+    { "EPSV", cmd_epsv, U | NEED_KEEP, "EPSV [1 | 2 | ALL]" },
+    { "REST", cmd_rest, P | U, "REST <offset>" },
+    { "ALLO", cmd_allo, P | U | NEED_KEEP, "ALLO <bytes> [R <bytes>]" },
+    /* transfers */
+    { "RETR", cmd_retr, P | U | NEED_KEEP, "RETR <file>" },
+    { "STOR", cmd_stor, P | U | NEED_KEEP, "STOR <file>" },
+    { "STOU", cmd_stou, U | NEED_KEEP, "STOU [<file>]" },
+    { "APPE", cmd_appe, P | U | NEED_KEEP, "APPE <file>" },
+    { "LIST", cmd_list, U, "LIST [<options>] [<name or pattern>]" },
+    { "NLST", cmd_nlst, U, "NLST [<options>] [<name or pattern>]" },
+    { "MLSD", cmd_mlsd, U, "MLSD [<directory>]" },
+    { "ABOR", cmd_abor, NEED_NOW, "ABOR" },
+    { "STAT", cmd_stat, NEED_NOW, "STAT [<name>]" },
+    /* files: RFC 959, RFC 3659, draft-somers-ftp-mfxx */
+    { "RNFR", cmd_rnfr, P | U, "RNFR <name>" },
+    { "RNTO", cmd_rnto, P | U | NEED_KEEP, "RNTO <new name>" },
+    { "DELE", cmd_dele, P | U, "DELE <file>" },
+    { "RMD", cmd_rmd, P | U, "RMD <directory>" },
+    { "XRMD", cmd_rmd, P | U | HIDDEN, "XRMD <directory>" },
+    { "MKD", cmd_mkd, P | U, "MKD <directory>" },
+    { "XMKD", cmd_mkd, P | U | HIDDEN, "XMKD <directory>" },
+    { "SIZE", cmd_size, P | U | NEED_KEEP, "SIZE <file>" },
+    { "MDTM", cmd_mdtm, P | U, "MDTM [<time>] <file>" },
+    { "MFMT", cmd_mfmt, P | U, "MFMT <time> <file>" },
+    { "MLST", cmd_mlst, U, "MLST [<name>]" },
+    { "SITE", cmd_site, P, "SITE CHMOD | UTIME | UMASK | IDLE | HELP" },
+    /* the rest */
+    { "SYST", cmd_syst, 0, "SYST" },
+    { "FEAT", cmd_feat, 0, "FEAT" },
+    { "OPTS", cmd_opts, P, "OPTS UTF8 ON | MLST <facts>" },
+    { "CLNT", cmd_clnt, 0, "CLNT <name of the client>" },
+    { "HELP", cmd_help, 0, "HELP [<command>]" },
+    { "NOOP", cmd_noop, NEED_NOW | NEED_KEEP, "NOOP" },
+    { "SMNT", NULL, HIDDEN, "SMNT" },
+    { NULL, NULL, 0, NULL }
+};
+
+const struct command_row *
+command_find(const char *verb)
+{
+    for (const struct command_row *row = command_rows; row->verb != NULL; row++)
+        if (strcmp(row->verb, verb) == 0)
+            return row;
+    return NULL;
+}
+
+bool
+command_is_immediate(struct slice line)
+{
+    struct command c;
+    const struct command_row *row = NULL;
+
+    if (parse_command(line, &c) != SP_OK || (row = command_find(c.verb)) == NULL)
+        return false;
+    /* STAT of a name needs the broker, which may be busy with the transfer */
+    return (row->needs & NEED_NOW) != 0
+        && !(strcmp(row->verb, "STAT") == 0 && c.trimmed.len > 0);
+}
+
+/* RNTO directly after RNFR; REST directly before the transfer, but for PASV, PORT and kin. */
+static void
+forget_halves(struct worker *w, const struct command_row *row)
+{
+    if (row == NULL || strcmp(row->verb, "RNTO") != 0)
+        w->pending.rename_given = false;
+    if (row == NULL || (row->needs & NEED_KEEP) == 0) {
+        w->pending.restart = 0;
+        w->pending.restart_given = false;
+    }
+}
+
+/* The needs of a row. SP_REFUSED: the reply is put. */
+static enum sp_err
+check_needs(struct worker *w, const struct command_row *row, const struct command *c,
+            struct buf *out)
+{
+    enum sp_err rc = SP_OK;
+
+    if ((row->needs & NEED_USER) != 0 && !w->account.active)
+        rc = reply_line(out, 530, "Please log in with USER and PASS.");
+    else if ((row->needs & NEED_TLS) != 0 && w->control.tls == NULL)
+        rc = reply_line(out, 503, "AUTH TLS first.");
+    else if ((row->needs & NEED_PARAMETER) != 0 && c->parameter.len == 0)
+        rc = reply_line(out, 501, "Syntax: %s", row->syntax);
+    else if ((row->needs & NEED_NONE) != 0 && c->trimmed.len > 0)
+        rc = reply_line(out, 501, "Syntax: %s", row->syntax);
+    else
+        return SP_OK;
+    return rc == SP_OK ? SP_REFUSED : SP_CLOSED;
+}
+
+enum sp_err
+command_serve(struct worker *w, struct slice line, struct buf *out)
+{
+    struct command c;
+    const struct command_row *row = NULL;
+    enum sp_err rc = SP_OK;
+
+    if (parse_is_http(line)) {
+        log_warning("control.http reason=cross-protocol");
+        w->quitting = true;
+        return reply_line(out, 421, "This is an FTP server; goodbye.");
+    }
+    if (parse_command(line, &c) != SP_OK) {
+        forget_halves(w, NULL);
+        return reply_line(out, 500, "Command not understood.");
+    }
+    row = command_find(c.verb);
+    forget_halves(w, row);
+    if (row == NULL)
+        return reply_line(out, 500, "%s is not a command of this server.", c.verb);
+    if (row->run == NULL)
+        return reply_line(out, 502, "%s is not served.", c.verb);
+    rc = check_needs(w, row, &c, out);
+    if (rc != SP_OK)
+        return rc == SP_REFUSED ? SP_OK : rc;
+    return row->run(w, &c, out);
+}
+
+enum sp_err
+command_path(struct worker *w, struct slice parameter, struct path *out, struct buf *reply)
+{
+    enum sp_err rc = path_join(out, path_slice(&w->cwd), parameter);
+
+    if (rc == SP_OK)
+        return SP_OK;
+    return reply_line(reply, 553, "The name is too long, or not possible.") == SP_OK
+        ? SP_REFUSED : SP_CLOSED;
+}
+
+enum sp_err
+command_failed(enum sp_err rc, const struct fail *fail, struct slice name, struct buf *out)
+{
+    unsigned code = 0;
+
+    return rc == SP_REFUSED ? fail_reply(out, fail, TRIED_FILE, name, &code) : SP_CLOSED;
+}
+
+bool
+command_clear_data_allowed(const struct worker *w)
+{
+    return !w->control.secured || !w->settings.data_protection_required
+        || w->session.cleartext_allowed || (w->account.flags & ACCOUNT_CLEAR_DATA) != 0;
+}

@@ -1,0 +1,338 @@
+/* worker/data.c - see data.h */
+#include "worker/data.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/net.h"
+#include "tls/stream.h"
+#include "wire/fail.h"
+#include "worker/ask_monitor.h"
+#include "worker/worker.h"
+
+#define LINGER_MS 5000
+/* After a connection failed its bond: how long the rightful one may still take to come. */
+#define SECOND_CHANCE_MS 5000
+
+void
+data_init(struct data *d)
+{
+    *d = (struct data){ .mode = DATA_NONE, .listener = -1, .fd = -1, .linger = -1 };
+}
+
+static void
+candidate_drop(struct data *d, size_t i)
+{
+    tls_stream_free(d->candidates[i].tls);
+    fd_close(&d->candidates[i].fd);
+    d->candidates[i] = d->candidates[--d->count];
+}
+
+static void
+drop_candidates(struct data *d)
+{
+    while (d->count > 0)
+        candidate_drop(d, d->count - 1);
+}
+
+static void
+end_linger(struct data *d)
+{
+    fd_close(&d->linger);
+}
+
+void
+data_reset(struct data *d)
+{
+    drop_candidates(d);
+    data_cut(d);
+    fd_close(&d->listener);
+    d->mode = DATA_NONE;
+    d->failure = DATA_FINE;
+}
+
+
+void
+data_set_active(struct data *d, uint16_t port)
+{
+    data_reset(d);
+    d->port = port;
+    d->mode = DATA_ACTIVE;
+}
+
+static bool
+is_exempt(const struct worker *w)
+{
+    return !w->settings.resumption_required || w->session.resumption_exempt
+        || (w->account.flags & ACCOUNT_NO_RESUMPTION) != 0;
+}
+
+void
+data_set_passive(struct worker *w, int listener)
+{
+    struct data *d = &w->data;
+
+    data_reset(d);
+    d->listener = listener;
+    d->mode = DATA_PASSIVE;
+    d->private = w->protection == PROTECTION_PRIVATE;
+    d->exempt = is_exempt(w);
+    d->deadline = INT64_MAX;
+}
+
+enum sp_err
+data_begin(struct worker *w)
+{
+    struct data *d = &w->data;
+    enum sp_err rc = SP_OK;
+    int fd = -1, error = 0;
+
+    end_linger(d);
+    /* PROT between PASV and here: what was agreed upon before is not what is asked now */
+    if (d->private != (w->protection == PROTECTION_PRIVATE)) {
+        drop_candidates(d);
+        data_cut(d);
+    }
+    d->private = w->protection == PROTECTION_PRIVATE;
+    d->exempt = is_exempt(w);
+    /* who came early and failed is most likely the client itself, and will not come again */
+    d->deadline = clock_ms() + (d->failure == DATA_FINE || d->count > 0
+        ? w->settings.data_connect_timeout * 1000 : SECOND_CHANCE_MS);
+    if (d->mode != DATA_ACTIVE)
+        return SP_OK;
+    if ((rc = ask_connect(w, d->port, &fd, &error)) != SP_OK) {
+        d->failure = DATA_NOT_OPENED;
+        return rc;
+    }
+    d->candidates[0] = (struct candidate){ .fd = fd, .connecting = true };
+    d->count = 1;
+    return SP_OK;
+}
+
+/* Takes one waiting connection of the peer; poll(2) tells of the next. */
+static enum sp_err
+accept_candidate(struct worker *w)
+{
+    struct data *d = &w->data;
+
+    while (d->listener != -1 && d->count < DATA_CANDIDATES) {
+        struct sockaddr_storage from = { 0 };
+        socklen_t len = sizeof from;
+        struct net_addr who = NET_ADDR_EMPTY;
+        int fd = accept4(d->listener, (struct sockaddr *)&from, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd == -1) {
+            if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            return errno == EAGAIN ? SP_OK : SP_OS;
+        }
+        if (net_from_sockaddr(&who, (struct sockaddr *)&from, len) != SP_OK
+            || !net_same(&who, &w->session.peer)) {
+            log_warning("data.refused reason=foreign-address");
+            fd_close(&fd);
+            continue;
+        }
+        d->candidates[d->count++] = (struct candidate){ .fd = fd };
+        break;
+    }
+    return SP_OK;
+}
+
+/* The connection failed, but the listener is still there for the rightful one. */
+static void
+candidate_failed(struct data *d, size_t i, enum data_failure why)
+{
+    int64_t until = clock_ms() + SECOND_CHANCE_MS;
+
+    candidate_drop(d, i);
+    d->failure = why;
+    if (until < d->deadline)
+        d->deadline = until;
+}
+
+/* One step of one candidate. SP_OK: it is served; SP_AGAIN; SP_REFUSED: it was dropped. */
+static enum sp_err
+candidate_step(struct worker *w, size_t i)
+{
+    struct data *d = &w->data;
+    struct candidate *c = &d->candidates[i];
+    struct log_escaped why;
+    enum sp_err rc = SP_OK;
+
+    if (c->connecting) {
+        struct pollfd p = { .fd = c->fd, .events = POLLOUT };
+        int error = 0;
+        socklen_t len = sizeof error;
+
+        if (poll(&p, 1, 0) == 0)
+            return SP_AGAIN;
+        if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1 || error != 0) {
+            candidate_failed(d, i, DATA_NOT_OPENED);
+            return SP_REFUSED;
+        }
+        c->connecting = false;
+    }
+    if (!d->private)
+        return SP_OK;
+    if (c->tls == NULL && tls_stream_new(&c->tls, w->tls, c->fd, TLS_DATA) != SP_OK) {
+        candidate_failed(d, i, DATA_NO_TLS);
+        return SP_REFUSED;
+    }
+    if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN)
+        return SP_AGAIN;
+    if (rc != SP_OK) {
+        log_notice("tls.failed channel=data reason=%s",
+                   rc == SP_CLOSED ? "client-left"
+                   : log_text(slice_of(tls_stream_fault(c->tls)), &why));
+        candidate_failed(d, i, DATA_NO_TLS);
+        return SP_REFUSED;
+    }
+    if (!tls_stream_resumed(c->tls)) {
+        if (!d->exempt) {
+            log_warning("data.refused reason=not-resumed remedy=no_resumption_users");
+            candidate_failed(d, i, DATA_NO_BOND);
+            return SP_REFUSED;
+        }
+        log_debug("data.exempt reason=not-resumed");
+    }
+    return SP_OK;
+}
+
+static void
+choose(struct data *d, size_t i)
+{
+    d->fd = fd_move(&d->candidates[i].fd);
+    d->tls = d->candidates[i].tls;
+    d->candidates[i].tls = NULL;
+    d->resumed = d->tls != NULL && tls_stream_resumed(d->tls);
+    drop_candidates(d);
+    fd_close(&d->listener);
+    d->failure = DATA_FINE;
+}
+
+/* One step of all. SP_OK: one of them is served. */
+static enum sp_err
+candidates_step(struct worker *w)
+{
+    struct data *d = &w->data;
+
+    for (size_t i = 0; i < d->count;) {
+        enum sp_err rc = candidate_step(w, i);
+
+        if (rc == SP_OK) {
+            choose(d, i);
+            return SP_OK;
+        }
+        if (rc == SP_AGAIN)
+            i++;
+    }
+    return SP_AGAIN;
+}
+
+bool
+data_waits_early(const struct data *d)
+{
+    return d->mode == DATA_PASSIVE && d->fd == -1 && d->private;
+}
+
+void
+data_early(struct worker *w)
+{
+    if (accept_candidate(w) == SP_OK)
+        SP_IGNORE(candidates_step(w));      /* data_open goes on where this stops */
+}
+
+enum sp_err
+data_open(struct worker *w)
+{
+    struct data *d = &w->data;
+
+    if (d->fd != -1)
+        return SP_OK;
+    if (accept_candidate(w) != SP_OK) {
+        d->failure = DATA_NOT_OPENED;
+        return SP_REFUSED;
+    }
+    if (candidates_step(w) == SP_OK)
+        return SP_OK;
+    /* an active connection has no second one to wait for */
+    if (data_is_decided(d) || clock_ms() >= d->deadline) {
+        if (d->failure == DATA_FINE)
+            d->failure = d->count > 0 && d->private ? DATA_NO_TLS : DATA_NOT_OPENED;
+        return SP_REFUSED;
+    }
+    return SP_AGAIN;
+}
+
+bool
+data_is_decided(const struct data *d)
+{
+    return d->fd != -1 || (d->listener == -1 && d->count == 0);
+}
+
+size_t
+data_poll(const struct data *d, struct pollfd *out)
+{
+    size_t n = 0;
+
+    if (d->listener != -1 && d->count < DATA_CANDIDATES)
+        out[n++] = (struct pollfd){ .fd = d->listener, .events = POLLIN };
+    for (size_t i = 0; i < d->count; i++) {
+        const struct candidate *c = &d->candidates[i];
+        bool writing = c->connecting || (c->tls != NULL && tls_stream_wants_write(c->tls));
+
+        out[n++] = (struct pollfd){ .fd = c->fd, .events = writing ? POLLOUT : POLLIN };
+    }
+    return n;
+}
+
+void
+data_finish(struct data *d)
+{
+    d->mode = DATA_NONE;
+    if (d->fd == -1)
+        return;
+    tls_stream_free(d->tls);
+    d->tls = NULL;
+    (void)shutdown(d->fd, SHUT_WR);
+    end_linger(d);
+    d->linger = fd_move(&d->fd);
+    d->linger_until = clock_ms() + LINGER_MS;
+    data_tend_linger(d, 0, true);
+}
+
+void
+data_cut(struct data *d)
+{
+    tls_stream_free(d->tls);
+    d->tls = NULL;
+    fd_close(&d->fd);
+}
+
+void
+data_tend_linger(struct data *d, int64_t now, bool readable)
+{
+    unsigned char scrap[4096];
+
+    if (d->linger == -1)
+        return;
+    if (now >= d->linger_until) {
+        end_linger(d);
+        return;
+    }
+    /* a bounded look: who sends without end is cut when the time is up */
+    for (int i = 0; readable && i < 16; i++) {
+        ssize_t n = recv(d->linger, scrap, sizeof scrap, MSG_DONTWAIT);
+
+        if (n > 0 || (n == -1 && errno == EINTR))
+            continue;
+        if (n == 0 || errno != EAGAIN)
+            end_linger(d);
+        return;
+    }
+}

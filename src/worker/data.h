@@ -1,0 +1,100 @@
+/*
+ * worker/data.h - the data connection of the next or running transfer
+ *
+ * Runs in: worker.                       Blocks: never.
+ * Trusts:  nothing: who connects is the peer's address and, under TLS, resumes a session of
+ *          this FTP session, or is not served.
+ * Owns:    the listener, the connections that are candidates, and the one that was chosen.
+ *
+ * interop.md, rules 3 to 6. A connection that does not prove its bond does not use the
+ * listener up: up to DATA_CANDIDATES shake hands side by side, the first to pass is taken.
+ */
+#ifndef SP_WORKER_DATA_H
+#define SP_WORKER_DATA_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct tls_stream;
+struct worker;
+
+#define DATA_CANDIDATES 4
+#define DATA_POLL (DATA_CANDIDATES + 1)
+
+enum data_mode { DATA_NONE, DATA_PASSIVE, DATA_ACTIVE };
+
+/* Why it did not come about, for the reply. */
+enum data_failure {
+    DATA_FINE,
+    DATA_NOT_OPENED,            /* nobody connected, or the client's port did not answer: 425 */
+    DATA_NO_TLS,                /* the handshake failed, or none came: 425                    */
+    DATA_NO_BOND                /* TLS, but no session of this FTP session: 522               */
+};
+
+struct candidate {
+    int fd;
+    struct tls_stream *tls;
+    bool connecting;            /* active: connect(2) is under way */
+};
+
+struct data {
+    enum data_mode mode;
+    bool private;               /* TLS is asked for (PROT P), decided when the transfer begins */
+    bool exempt;                /* need not resume                                            */
+    int listener;
+    uint16_t port;              /* active: the client's                                       */
+    struct candidate candidates[DATA_CANDIDATES];
+    size_t count;
+    int fd;                     /* chosen; the mode stays until the transfer has ended        */
+    struct tls_stream *tls;     /* of the chosen one; NULL: in clear */
+    bool resumed;
+    int64_t deadline;           /* clock_ms */
+    enum data_failure failure;
+    int linger;                 /* the last one, closed for writing, until the client is done */
+    int64_t linger_until;
+};
+
+void data_init(struct data *d);
+/* Forget PASV or PORT and close what is open (a running transfer's connection, too). */
+void data_reset(struct data *d);
+/* After PASV, EPSV: takes the listener over. */
+void data_set_passive(struct worker *w, int listener);
+/* After PORT, EPRT. */
+void data_set_active(struct data *d, uint16_t port);
+/*
+ * Before the transfer is asked for: take the connection of a client that comes early, and
+ * answer a ClientHello that it has sent (curl waits for that before it says RETR). Nothing
+ * is lost where it fails: the listener stays.
+ */
+void data_early(struct worker *w);
+/* Is there something for data_early to wait for, by data_poll? */
+bool data_waits_early(const struct data *d);
+/*
+ * A transfer begins: fix whether TLS is needed, make the active connection. 150 is sent by
+ * now or right after. SP_REFUSED: failure says why. SP_CLOSED: the monitor is gone.
+ */
+SP_CHECK enum sp_err data_begin(struct worker *w);
+/*
+ * One step towards a served connection. SP_OK: d->fd (and d->tls) are there. SP_AGAIN: wait
+ * for data_poll. SP_REFUSED: it did not come about, failure says why.
+ */
+SP_CHECK enum sp_err data_open(struct worker *w);
+/* Has it come about (early), or can it not any more? Nothing is waited for then. */
+bool data_is_decided(const struct data *d);
+/* What to wait for until then. Returns how many of out[DATA_POLL] were filled. */
+size_t data_poll(const struct data *d, struct pollfd *out);
+/*
+ * The end of a transfer in order: FIN after what was sent; the socket stays for a while so
+ * that bytes of the client still under way meet no reset.
+ */
+void data_finish(struct data *d);
+/* The chosen connection is cut at once. */
+void data_cut(struct data *d);
+/* Drains and closes the lingering socket once the client is done with it, or time is up. */
+void data_tend_linger(struct data *d, int64_t now, bool readable);
+
+#endif

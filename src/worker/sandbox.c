@@ -1,0 +1,76 @@
+/* worker/sandbox.c - see sandbox.h: each line with its reason */
+#include "worker/sandbox.h"
+
+#include <fcntl.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "base/landlock.h"
+#include "base/log.h"
+
+#define LENGTH(a) (sizeof (a) / sizeof (a)[0])
+
+static const struct seccomp_rule rules[] = {
+    /* bytes of the client, and of files the broker has opened */
+    ALLOW(read),                        /* TLS from the socket; listings from the pipe   */
+    ALLOW(write),                       /* to an upload's file                            */
+    ALLOW(pread64),                     /* from a download's file                         */
+    ALLOW(sendfile),                    /* download in clear                              */
+    ALLOW(splice),                      /* upload in clear                                */
+    ALLOW(recvfrom),                    /* recv: commands and uploads in clear            */
+    ALLOW(sendto),                      /* send: replies, TLS records                     */
+    ALLOW(recvmsg),                     /* answers of monitor and broker                  */
+    ALLOW(sendmsg),                     /* questions to them                              */
+    ALLOW(close),                       /* of what was passed to us                       */
+    ALLOW(shutdown),                    /* FIN at the end of a data connection            */
+    ALLOW(accept4),                     /* on a listener that the monitor made            */
+    ALLOW_EQUAL(getsockopt, 1, SOL_SOCKET), /* SO_ERROR of an active connection           */
+    ALLOW_EQUAL(fcntl, 1, F_SETPIPE_SZ), /* the size is what makes splice worth it        */
+    ALLOW_EQUAL(fcntl, 1, F_GETFL),     /* a listing's pipe becomes non-blocking          */
+    ALLOW_EQUAL(fcntl, 1, F_SETFL),     /* as above                                       */
+    ALLOW(pipe2),                       /* between socket and file                        */
+    ALLOW(poll),                        /* waiting                                        */
+    ALLOW(ppoll),                       /* poll(2) of libc on arm64                       */
+
+    /* memory: never executable */
+    ALLOW(brk),                         /* malloc                                         */
+    ALLOW(munmap),                      /* malloc, windows of a download                  */
+    ALLOW_MASKED(mmap, 2, PROT_EXEC, 0), /* malloc, windows of a download                 */
+    ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0), /* malloc's arenas                           */
+    ALLOW(mremap),                      /* realloc of large buffers                       */
+    ALLOW(madvise),                     /* free gives memory back                         */
+    ALLOW(mlock),                       /* a password (struct secret)                     */
+    ALLOW(munlock),                     /* as above                                       */
+
+    /* time, randomness, ourselves */
+    ALLOW(clock_gettime),               /* where the vDSO has no clock                    */
+    ALLOW(gettimeofday),                /* as above, in libc                              */
+    ALLOW(time),                        /* as above                                       */
+    ALLOW(getrandom),                   /* OpenSSL reseeds from it                        */
+    ALLOW(getpid),                      /* OpenSSL: have we forked?                       */
+    ALLOW(gettid),                      /* abort                                          */
+    ALLOW(futex),                       /* OpenSSL's locks, never contended: one thread   */
+    ALLOW(rt_sigreturn),                /* back from the SIGBUS handler                   */
+    ALLOW(rt_sigprocmask),              /* abort, siglongjmp                              */
+    ALLOW(restart_syscall),             /* a poll(2) that was stopped goes on             */
+    ALLOW(exit_group),                  /* the end                                        */
+    ALLOW(exit),                        /* as above                                       */
+};
+
+enum sp_err
+sandbox_prepare(struct seccomp_filter *out)
+{
+    return seccomp_compile(rules, LENGTH(rules), out);
+}
+
+enum sp_err
+sandbox_enter(const struct seccomp_filter *f, int channel_fd)
+{
+    enum sp_err rc = landlock_enter(-1, false);
+
+    /* without Landlock the other walls stand; the monitor said so at start */
+    if (rc != SP_OK && rc != SP_REFUSED)
+        return rc;
+    return seccomp_enter(f, channel_fd);
+}

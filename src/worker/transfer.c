@@ -1,0 +1,349 @@
+/* worker/transfer.c - see transfer.h */
+#include "worker/transfer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "ftp/reply.h"
+#include "tls/stream.h"
+#include "wire/fail.h"
+#include "worker/ask_broker.h"
+#include "worker/ask_monitor.h"
+#include "worker/fail_reply.h"
+#include "worker/mover.h"
+#include "worker/worker.h"
+
+void
+transfer_init(struct transfer *t)
+{
+    memset(t, 0, sizeof *t);
+    t->kind = TRANSFER_NONE;
+    t->file = t->pipe[0] = t->pipe[1] = -1;
+    stage_chain_init(&t->stages);
+}
+
+bool
+transfer_runs(const struct transfer *t)
+{
+    return t->kind != TRANSFER_NONE;
+}
+
+static void
+release(struct transfer *t)
+{
+    fd_close(&t->file);
+    fd_close(&t->pipe[0]);
+    fd_close(&t->pipe[1]);
+    if (t->map != NULL)
+        (void)munmap(t->map, t->map_len);
+    stage_chain_clear(&t->stages);
+    free(t->buffer);
+    free(t->made);
+    transfer_init(t);
+}
+
+/* The stages between file and network form. */
+static enum sp_err
+add_stages(struct transfer *t, const struct transfer_begin *b)
+{
+    struct stage *s = NULL;
+    enum sp_err rc = SP_OK;
+
+    if (b->ascii) {
+        if ((rc = stage_chain_add(&t->stages, &s)) != SP_OK)
+            return rc;
+        if (b->kind == TRANSFER_RECEIVE_FILE)
+            stage_net_to_ascii(s);
+        else
+            stage_ascii_to_net(s);
+        t->staged = true;
+    }
+    if (b->skip > 0) {
+        if ((rc = stage_chain_add(&t->stages, &s)) != SP_OK)
+            return rc;
+        stage_skip(s, b->skip);
+        t->staged = true;
+    }
+    return SP_OK;
+}
+
+enum sp_err
+transfer_begin(struct worker *w, const struct transfer_begin *b)
+{
+    struct transfer *t = &w->transfer;
+    enum sp_err rc = SP_OK;
+
+    SP_ASSERT(t->kind == TRANSFER_NONE);
+    transfer_init(t);
+    t->kind = b->kind;
+    t->state = TRANSFER_OPENING;
+    t->file = b->file;
+    t->offset = b->offset;
+    t->size = b->size;
+    t->begun_us = clock_us();
+    t->progress_ms = clock_ms();
+    (void)text_copy(t->verb, sizeof t->verb, b->verb);
+    (void)text_copy(t->path, sizeof t->path, b->path);
+    if ((rc = add_stages(t, b)) != SP_OK)
+        release(t);
+    return rc;
+}
+
+size_t
+transfer_poll(const struct worker *w, struct pollfd *out)
+{
+    const struct transfer *t = &w->transfer;
+
+    if (t->kind == TRANSFER_NONE)
+        return data_waits_early(&w->data) ? data_poll(&w->data, out) : 0;
+    if (t->state == TRANSFER_OPENING)
+        return data_poll(&w->data, out);
+    if (t->state == TRANSFER_MOVING && t->wait == WAIT_SOURCE) {
+        out[0] = (struct pollfd){ .fd = t->file, .events = POLLIN };
+        /* the client may leave meanwhile: only its going is looked for */
+        out[1] = (struct pollfd){ .fd = w->data.fd, .events = 0 };
+        return 2;
+    }
+    out[0] = (struct pollfd){ .fd = w->data.fd,
+                              .events = t->state == TRANSFER_MOVING && t->wait == WAIT_DATA_READ
+                                  ? POLLIN : POLLOUT };
+    return 1;
+}
+
+int64_t
+transfer_deadline(const struct worker *w)
+{
+    if (w->transfer.state == TRANSFER_OPENING)
+        return w->data.deadline;
+    return w->transfer.progress_ms + w->settings.data_stall_timeout * 1000;
+}
+
+/* One line in the log, and in the totals of STAT. */
+static enum sp_err
+report(struct worker *w, unsigned code)
+{
+    struct transfer *t = &w->transfer;
+    struct transfer_report r = {
+        .verb = t->verb, .path = t->path, .bytes = t->bytes,
+        .micros = (uint64_t)(clock_us() - t->begun_us), .reply = code,
+        .tls = w->data.tls != NULL ? tls_stream_version(w->data.tls) : "",
+        .resumed = w->data.resumed };
+
+    if (code < 400) {
+        w->files++;
+        w->bytes += t->bytes;
+    }
+    return tell_transfer(w, &r);
+}
+
+/* Where an upload is not to be kept as complete; where a listing is not read to its end. */
+static enum sp_err
+give_up(struct worker *w)
+{
+    struct transfer *t = &w->transfer;
+    struct fail fail = { 0 };
+    uint64_t entries = 0;
+    enum sp_err rc = SP_OK;
+
+    if (t->kind == TRANSFER_RECEIVE_FILE) {
+        fd_close(&t->file);
+        rc = ask_abandon(w, &fail);
+    } else if (t->kind == TRANSFER_SEND_LISTING && t->file != -1) {
+        fd_close(&t->file);             /* the broker writes into nothing and ends */
+        rc = ask_listed(w, &entries, &fail);
+    }
+    return rc == SP_CLOSED ? SP_CLOSED : SP_OK;
+}
+
+/* Ends the transfer with this reply already put into out. */
+static enum sp_err
+failed(struct worker *w, unsigned code)
+{
+    enum sp_err rc = give_up(w), told = SP_OK;
+
+    told = report(w, code);
+    data_reset(&w->data);
+    release(&w->transfer);
+    w->active = clock_ms();
+    return rc == SP_OK ? told : rc;
+}
+
+static enum sp_err
+fail_with(struct worker *w, struct buf *out, unsigned code, const char *text)
+{
+    if (reply_line(out, code, "%s", text) != SP_OK)
+        return SP_CLOSED;
+    return failed(w, code);
+}
+
+enum sp_err
+transfer_abort(struct worker *w, struct buf *out)
+{
+    return fail_with(w, out, 426, "Transfer aborted.");
+}
+
+static enum sp_err
+fail_open(struct worker *w, struct buf *out)
+{
+    switch (w->data.failure) {
+    case DATA_NO_BOND:
+        return fail_with(w, out, 522,
+                         "The TLS session of the control connection must be resumed on data "
+                         "connections.");
+    case DATA_NO_TLS:
+        return fail_with(w, out, 425, "No TLS handshake on the data connection.");
+    case DATA_NOT_OPENED:
+    case DATA_FINE:
+        break;
+    }
+    return fail_with(w, out, 425, "The data connection could not be opened.");
+}
+
+static enum sp_err
+fail_moving(struct worker *w, struct buf *out, enum sp_err why)
+{
+    struct transfer *t = &w->transfer;
+    struct fail fail = { .code = FAIL_OS, .error = errno };
+    unsigned code = 451;
+
+    switch (why) {
+    case SP_CLOSED:
+        return fail_with(w, out, 426, "The data connection was cut; transfer aborted.");
+    case SP_INPUT:
+        return fail_with(w, out, 426,
+                         t->kind == TRANSFER_RECEIVE_FILE
+                         ? "The data connection ended without TLS close_notify; not stored."
+                         : "TLS failed on the data connection; transfer aborted.");
+    case SP_REFUSED:
+        return fail_with(w, out, 451, "The file became shorter while it was sent.");
+    case SP_OS:
+        if (fail_reply(out, &fail, TRIED_COMMIT, (struct slice)SLICE_EMPTY, &code) != SP_OK)
+            return SP_CLOSED;
+        return failed(w, code);
+    case SP_NOMEM:
+    case SP_OK:
+    case SP_AGAIN:
+        break;
+    }
+    return fail_with(w, out, 451, "Out of memory; transfer aborted.");
+}
+
+/* Bytes and rate for the text of 226. */
+static enum sp_err
+reply_complete(struct worker *w, struct buf *out)
+{
+    struct transfer *t = &w->transfer;
+    double seconds = (double)(clock_us() - t->begun_us) / 1e6;
+    double rate = seconds > 0 ? (double)t->bytes / seconds / 1e6 : 0;
+
+    return reply_line(out, 226, "%s: %llu bytes in %.3f s (%.2f MB/s).",
+                      t->kind == TRANSFER_RECEIVE_FILE ? "Stored" : "Transfer complete",
+                      (unsigned long long)t->bytes, seconds, rate);
+}
+
+/* Everything has been moved and the client's side is in order: settle it. */
+static enum sp_err
+complete(struct worker *w, struct buf *out)
+{
+    struct transfer *t = &w->transfer;
+    struct fail fail = { 0 };
+    unsigned code = 226;
+    uint64_t entries = 0;
+    enum sp_err rc = SP_OK, told = SP_OK;
+
+    if (t->kind == TRANSFER_RECEIVE_FILE) {
+        fd_close(&t->file);
+        rc = ask_commit(w, t->bytes, &fail);
+    } else if (t->kind == TRANSFER_SEND_LISTING) {
+        fd_close(&t->file);
+        rc = ask_listed(w, &entries, &fail);
+    }
+    if (rc == SP_CLOSED)
+        return SP_CLOSED;
+    if (rc == SP_OK)
+        rc = reply_complete(w, out);
+    else
+        rc = fail_reply(out, &fail, TRIED_COMMIT, slice_of(t->path), &code);
+    told = report(w, code);
+    data_finish(&w->data);
+    release(t);
+    w->active = clock_ms();
+    return rc == SP_OK ? told : SP_CLOSED;
+}
+
+/* close_notify out; the FIN follows when complete() has settled the rest. */
+static enum sp_err
+close_step(struct worker *w, struct buf *out)
+{
+    struct transfer *t = &w->transfer;
+    enum sp_err rc = SP_OK;
+
+    if (w->data.tls != NULL) {
+        if (t->state != TRANSFER_CLOSING && tls_stream_put_end(w->data.tls) != SP_OK)
+            rc = SP_CLOSED;
+        t->state = TRANSFER_CLOSING;
+        if (rc == SP_OK)
+            rc = mover_flush(w);
+        if (rc == SP_AGAIN)
+            return SP_AGAIN;
+        /* an upload is whole by the client's close_notify, whether it waits for ours or not */
+        if (rc != SP_OK && t->kind != TRANSFER_RECEIVE_FILE)
+            return fail_moving(w, out, SP_CLOSED);
+    }
+    return complete(w, out);
+}
+
+static enum sp_err
+check_stall(struct worker *w, struct buf *out)
+{
+    if (clock_ms() < transfer_deadline(w))
+        return SP_AGAIN;
+    return fail_with(w, out, 426, "No byte moved for too long; transfer aborted.");
+}
+
+enum sp_err
+transfer_step(struct worker *w, struct buf *out)
+{
+    struct transfer *t = &w->transfer;
+    enum sp_err rc = SP_OK;
+
+    if (t->state == TRANSFER_OPENING) {
+        if ((rc = data_open(w)) == SP_AGAIN)
+            return SP_AGAIN;
+        if (rc != SP_OK)
+            return fail_open(w, out);
+        t->state = TRANSFER_MOVING;
+        t->begun_us = clock_us();
+        t->progress_ms = clock_ms();
+    }
+    if (t->state == TRANSFER_MOVING) {
+        rc = t->kind == TRANSFER_RECEIVE_FILE ? mover_receive(w) : mover_send(w);
+        if (rc == SP_AGAIN)
+            return check_stall(w, out);
+        if (rc != SP_OK)
+            return fail_moving(w, out, rc);
+    }
+    rc = close_step(w, out);
+    return rc == SP_AGAIN ? check_stall(w, out) : rc;
+}
+
+void
+transfer_describe(const struct worker *w, char *out, size_t room)
+{
+    const struct transfer *t = &w->transfer;
+    struct reply_escaped shown;
+
+    if (t->kind == TRANSFER_SEND_FILE)
+        (void)text_printf(out, room, "%s %.256s: %llu bytes sent, file has %llu", t->verb,
+                          reply_text(slice_of(t->path), &shown),
+                          (unsigned long long)t->bytes, (unsigned long long)t->size);
+    else
+        (void)text_printf(out, room, "%s %.256s: %llu bytes moved", t->verb,
+                          reply_text(slice_of(t->path), &shown), (unsigned long long)t->bytes);
+}

@@ -1,0 +1,249 @@
+/* tests/unit/test_transfer.c - src/worker: transfers in clear between client and fakes */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "rig.h"
+#include "suites_worker.h"
+#include "unit.h"
+#include "wire/fail.h"
+#include "wire/message.h"
+
+/* All that comes over a data connection while the fakes play on. */
+static size_t
+drain(struct rig *r, int fd, char *out, size_t room)
+{
+    size_t len = 0;
+
+    for (;;) {
+        ssize_t n = recv(fd, out + len, room - len, MSG_DONTWAIT);
+
+        if (n > 0)
+            len += (size_t)n;
+        else if (n == 0 || errno != EAGAIN || len == room)
+            return len;
+        (void)rig_play(r, 1);
+    }
+}
+
+static void
+download(const char *first, const char *content, const char *rest, const char *expected)
+{
+    struct rig_plan plan = { .content = content };
+    struct rig r;
+    char got[4096];
+    size_t len = 0;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    CU_ASSERT_EQUAL(rig_command(&r, first), 200);
+    data = rig_passive(&r);
+    CU_ASSERT_NOT_EQUAL(data, -1);
+    if (rest != NULL)
+        CU_ASSERT_EQUAL(rig_command(&r, rest), 350);
+    CU_ASSERT_EQUAL(rig_command(&r, "RETR file"), 150);
+    len = drain(&r, data, got, sizeof got);
+    CU_ASSERT_EQUAL(len, strlen(expected));
+    CU_ASSERT_EQUAL(memcmp(got, expected, len), 0);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(r.transfers, 1);
+    CU_ASSERT_EQUAL(r.transfer_reply, 226);
+    fd_close(&data);
+    rig_stop(&r);
+}
+
+static void
+downloads(void)
+{
+    download("TYPE I", "a\nb\r\nc", NULL, "a\nb\r\nc");
+    download("TYPE I", "abcdef", "REST 4", "ef");
+    download("TYPE I", "", NULL, "");
+    download("TYPE A", "a\nb\r\nc\n", NULL, "a\r\nb\r\nc\r\n");
+    download("TYPE A", "a\nb\nc", "REST 3", "b\r\nc");
+}
+
+static void
+upload(const char *type, const char *sent, const char *stored)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    char got[256] = "";
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    CU_ASSERT_EQUAL(rig_command(&r, type), 200);
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    CU_ASSERT_EQUAL(fd_write_all(data, sent, strlen(sent)), SP_OK);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(r.commits, 1);
+    CU_ASSERT_EQUAL(r.transfer_bytes, strlen(sent));
+    CU_ASSERT_EQUAL(pread(r.upload, got, sizeof got, 0), (ssize_t)strlen(stored));
+    CU_ASSERT_STRING_EQUAL(got, stored);
+    rig_stop(&r);
+}
+
+static void
+uploads(void)
+{
+    upload("TYPE I", "a\r\nb", "a\r\nb");
+    upload("TYPE I", "", "");
+    upload("TYPE A", "a\r\nb\rc\r\n", "a\nb\rc\n");
+}
+
+static void
+unique(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOU"), 150);
+    CU_ASSERT_STRING_EQUAL(rig_text(&r), "150 FILE: unique.1\r\n");
+    fd_close(&data);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    rig_stop(&r);
+}
+
+static void
+aborted(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    CU_ASSERT_EQUAL(fd_write_all(data, "half", 4), SP_OK);
+    CU_ASSERT_EQUAL(rig_command(&r, "NOOP"), 200);
+    CU_ASSERT_EQUAL(rig_command(&r, "STAT"), 211);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rig_text(&r), "STOR /file"));
+    /* a line that waits does not keep ABOR from being heard */
+    rig_send(&r, "PWD\r\n\377\364\377\362ABOR\r\n", 15);
+    CU_ASSERT_EQUAL(rig_reply(&r), 426);
+    CU_ASSERT_EQUAL(rig_reply(&r), 257);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(r.abandons, 1);
+    CU_ASSERT_EQUAL(r.commits, 0);
+    fd_close(&data);
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "ABOR"), 225);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(rig_command(&r, "NOOP"), 200);
+    rig_stop(&r);
+}
+
+static void
+quit_waits(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    rig_send(&r, "QUIT\r\n", 6);
+    CU_ASSERT_FALSE(rig_play(&r, 200));
+    CU_ASSERT_EQUAL(fd_write_all(data, "whole", 5), SP_OK);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(rig_reply(&r), 221);
+    CU_ASSERT_EQUAL(r.commits, 1);
+    rig_stop(&r);
+}
+
+static void
+never_opened(void)
+{
+    static const struct rig_plan plan = { .content = "x" };
+    struct rig r;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    CU_ASSERT_EQUAL(rig_command(&r, "EPSV"), 229);
+    CU_ASSERT_EQUAL(rig_command(&r, "RETR file"), 150);
+    CU_ASSERT_EQUAL(rig_reply(&r), 425);
+    CU_ASSERT_EQUAL(rig_command(&r, "RETR file"), 425);
+    rig_stop(&r);
+}
+
+static void
+refused(void)
+{
+    static const struct rig_plan plan = { .fail_broker = FAIL_SPACE };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 552);
+    fd_close(&data);
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "RETR file"), 552);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(r.transfers, 0);
+    rig_stop(&r);
+}
+
+static void
+listing(void)
+{
+    static const struct rig_plan plan = { 0 };
+    static const char *const verbs[] = { "LIST", "NLST", "MLSD", "LIST -la" };
+    struct rig r;
+    char got[512];
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        int data = rig_passive(&r);
+        size_t len = 0;
+
+        CU_ASSERT_EQUAL(rig_command(&r, verbs[i]), 150);
+        len = drain(&r, data, got, sizeof got);
+        CU_ASSERT_EQUAL(len, 37);
+        CU_ASSERT_EQUAL(rig_reply(&r), 226);
+        fd_close(&data);
+    }
+    CU_ASSERT_EQUAL(rig_command(&r, "STAT x"), 213);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rig_text(&r), "-rw-r--r-- 1 a b"));
+    rig_stop(&r);
+}
+
+static void
+vanishing_client(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    fd_close(&r.client);
+    CU_ASSERT_FALSE(rig_play(&r, 300));
+    CU_ASSERT_EQUAL(r.commits, 0);
+    fd_close(&data);
+    rig_stop(&r);
+}
+
+static const struct unit_test tests[] = {
+    { "downloads in TYPE I and A, with REST", downloads },
+    { "uploads in TYPE I and A", uploads },
+    { "STOU names the file in 150", unique },
+    { "ABOR ends an upload, also behind a line that waits", aborted },
+    { "QUIT waits for the transfer", quit_waits },
+    { "a data connection that never comes is 425 in time", never_opened },
+    { "what is refused for good is refused before 150", refused },
+    { "listings pass as the broker writes them", listing },
+    { "a client that vanishes commits nothing", vanishing_client },
+    { NULL, NULL }
+};
+
+const struct unit_suite suite_transfer = { "transfer", tests };

@@ -1,0 +1,214 @@
+/* monitor/admission.c - see admission.h */
+#include "monitor/admission.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 4096u
+#define KEPT_MOST 16384u                /* entries without a session: memory is bounded    */
+#define VIOLATION_MEMORY_MS 3600000     /* a violation is forgotten after an hour of peace */
+#define KEY_BYTES 9                     /* the family, 4 bytes of IPv4 or 8 of IPv6        */
+
+struct admission_entry {
+    struct admission_entry *next;
+    unsigned char key[KEY_BYTES];
+    unsigned sessions, violations;
+    int64_t violated, banned_until;     /* clock_ms */
+};
+
+enum sp_err
+admission_init(struct admission *a, uint64_t seed)
+{
+    *a = (struct admission){ .seed = seed };
+    if ((a->table = calloc(BUCKETS, sizeof *a->table)) == NULL)
+        return SP_NOMEM;
+    return SP_OK;
+}
+
+void
+admission_clear(struct admission *a)
+{
+    for (size_t i = 0; a->table != NULL && i < BUCKETS; i++)
+        while (a->table[i] != NULL) {
+            struct admission_entry *e = a->table[i];
+
+            a->table[i] = e->next;
+            free(e);
+        }
+    free(a->table);
+    *a = (struct admission){ 0 };
+}
+
+static void
+make_key(const struct net_addr *peer, unsigned char key[KEY_BYTES])
+{
+    memset(key, 0, KEY_BYTES);
+    key[0] = peer->family == AF_INET ? 4 : 6;
+    memcpy(key + 1, peer->bytes, peer->family == AF_INET ? 4 : 8);
+}
+
+/* FNV-1a from a random start, mixed once more: nobody can aim at one chain from outside. */
+static size_t
+place_of(const struct admission *a, const unsigned char key[KEY_BYTES])
+{
+    uint64_t h = a->seed ^ 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < KEY_BYTES; i++)
+        h = (h ^ key[i]) * 0x100000001b3u;
+    h = (h ^ (h >> 29)) * (a->seed | 1);
+    return (size_t)((h >> 32) % BUCKETS);
+}
+
+static struct admission_entry *
+find(const struct admission *a, const struct net_addr *peer)
+{
+    unsigned char key[KEY_BYTES];
+
+    make_key(peer, key);
+    for (struct admission_entry *e = a->table[place_of(a, key)]; e != NULL; e = e->next)
+        if (memcmp(e->key, key, KEY_BYTES) == 0)
+            return e;
+    return NULL;
+}
+
+static struct admission_entry *
+find_or_make(struct admission *a, const struct net_addr *peer)
+{
+    struct admission_entry *e = find(a, peer);
+    size_t place = 0;
+
+    if (e != NULL || (e = calloc(1, sizeof *e)) == NULL)
+        return e;
+    make_key(peer, e->key);
+    place = place_of(a, e->key);
+    e->next = a->table[place];
+    a->table[place] = e;
+    a->entries++;
+    a->kept++;
+    return e;
+}
+
+static void
+drop(struct admission *a, struct admission_entry *gone)
+{
+    struct admission_entry **at = &a->table[place_of(a, gone->key)];
+
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    a->entries--;
+    a->kept--;
+    free(gone);
+}
+
+/* Old sins: a ban that is over or an hour without a violation. */
+static void
+forgive(struct admission_entry *e, int64_t now)
+{
+    if (e->banned_until != 0 && now >= e->banned_until) {
+        e->banned_until = 0;
+        e->violations = 0;
+    }
+    if (e->violations > 0 && e->banned_until == 0 && now - e->violated >= VIOLATION_MEMORY_MS)
+        e->violations = 0;
+}
+
+static bool
+is_empty(const struct admission_entry *e)
+{
+    return e->sessions == 0 && e->violations == 0 && e->banned_until == 0;
+}
+
+/*
+ * Takes out everything that says nothing any more; if that is not enough, the entry whose
+ * last violation is the oldest. Walks the table, so it is done only past the bound.
+ */
+static void
+tidy(struct admission *a, int64_t now)
+{
+    struct admission_entry *oldest = NULL;
+
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct admission_entry *e = a->table[i], *next = NULL; e != NULL; e = next) {
+            next = e->next;
+            forgive(e, now);
+            if (is_empty(e))
+                drop(a, e);
+            else if (e->sessions == 0 && (oldest == NULL || e->violated < oldest->violated))
+                oldest = e;
+        }
+    if (a->kept > KEPT_MOST && oldest != NULL)
+        drop(a, oldest);
+}
+
+enum admission_verdict
+admission_enter(struct admission *a, const struct admission_limits *l,
+                const struct net_addr *peer, int64_t now)
+{
+    struct admission_entry *e = find(a, peer);
+
+    if (e != NULL)
+        forgive(e, now);
+    if (e != NULL && e->banned_until != 0)
+        return ADMISSION_BANNED;
+    if (a->sessions >= l->sessions)
+        return ADMISSION_FULL;
+    if (e != NULL && e->sessions >= l->per_address)
+        return ADMISSION_ADDRESS_FULL;
+    if ((e = find_or_make(a, peer)) == NULL)
+        return ADMISSION_NOMEM;
+    if (e->sessions++ == 0)
+        a->kept--;
+    a->sessions++;
+    return ADMISSION_YES;
+}
+
+void
+admission_leave(struct admission *a, const struct net_addr *peer, int64_t now)
+{
+    struct admission_entry *e = find(a, peer);
+
+    SP_ASSERT(e != NULL && e->sessions > 0 && a->sessions > 0);
+    a->sessions--;
+    if (--e->sessions > 0)
+        return;
+    a->kept++;
+    forgive(e, now);
+    if (is_empty(e))
+        drop(a, e);
+    else if (a->kept > KEPT_MOST)
+        tidy(a, now);
+}
+
+bool
+admission_violation(struct admission *a, const struct admission_limits *l,
+                    const struct net_addr *peer, int64_t now)
+{
+    struct admission_entry *e = find_or_make(a, peer);
+
+    if (e == NULL)
+        return false;           /* no memory: the session ends all the same */
+    forgive(e, now);
+    e->violations++;
+    e->violated = now;
+    if (l->ban_ms == 0 || e->violations < l->violations || e->banned_until != 0) {
+        if (a->kept > KEPT_MOST)
+            tidy(a, now);
+        return false;
+    }
+    e->banned_until = now + l->ban_ms;
+    return true;
+}
+
+const char *
+admission_text(enum admission_verdict verdict)
+{
+    switch (verdict) {
+    case ADMISSION_YES: return "admitted";
+    case ADMISSION_FULL: return "sessions";
+    case ADMISSION_ADDRESS_FULL: return "sessions-of-address";
+    case ADMISSION_BANNED: return "banned";
+    case ADMISSION_NOMEM: return "memory";
+    }
+    return "?";
+}

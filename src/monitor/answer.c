@@ -1,0 +1,307 @@
+/* monitor/answer.c - see answer.h */
+#include "monitor/answer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "monitor/dataport.h"
+#include "monitor/generation.h"
+#include "monitor/logins.h"
+#include "monitor/report.h"
+#include "monitor/session.h"
+#include "wire/fail.h"
+#include "wire/pack.h"
+
+/* ---- TLS ------------------------------------------------------------------------------------ */
+
+/* Graphic ASCII: names of versions and ciphers, and what a client asked for by SNI. */
+static bool
+is_word(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] <= 0x20 || s.at[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static enum sp_err
+answer_secured(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_secured in = { 0 };
+    struct log_escaped name;
+
+    if (msg_secured_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (in.version.len == 0 || in.cipher.len == 0 || !is_word(in.version) || !is_word(in.cipher)
+        || slice_to_text(in.version, s->tls, sizeof s->tls) != SP_OK
+        || slice_to_text(in.cipher, s->cipher, sizeof s->cipher) != SP_OK) {
+        *fault = "no-cipher-name";
+        return SP_INPUT;
+    }
+    s->secure = true;
+    s->resumed = in.resumed == 1;
+    session_enter_base(s);
+    report_session(s, LOG_LEVEL_DEBUG, "session.secured tls=%s cipher=%s resumed=%s name=%s",
+                   s->tls, s->cipher, s->resumed ? "yes" : "no",
+                   log_text(in.server_name, &name));
+    return SP_OK;
+}
+
+static void
+refuse_signature(struct session *s)
+{
+    struct message m;
+
+    msg_sign_refused_pack(&m, &(struct msg_sign_refused){ 0 });
+    session_tell(s, &m);
+}
+
+static void
+on_signature(void *owner, const struct slice *signature)
+{
+    struct session *s = owner;
+    struct message m;
+
+    s->signing = NULL;
+    if (signature == NULL) {
+        refuse_signature(s);
+        return;
+    }
+    msg_signed_pack(&m, &(struct msg_signed){ .signature = *signature });
+    session_tell(s, &m);
+}
+
+static enum sp_err
+answer_sign(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_sign in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    if (msg_sign_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (s->signing != NULL) {
+        *fault = "two-signatures-at-once";
+        return SP_INPUT;
+    }
+    if (!bucket_take(&s->signatures, clock_us())) {
+        if (report_may(s))
+            report_session(s, LOG_LEVEL_WARNING, "signature.limited: more full handshakes "
+                           "than signatures_burst and signatures_rate allow");
+        refuse_signature(s);
+        return SP_OK;
+    }
+    rc = keyholder_ask(&s->generation->keyholder, &in, on_signature, s, &s->signing);
+    if (rc != SP_OK)
+        refuse_signature(s);
+    return SP_OK;
+}
+
+/* ---- logging in and out ------------------------------------------------------------------------ */
+
+static bool
+may_log_in_clear(const struct session *s, struct slice user)
+{
+    return s->cleartext_allowed || text_list_has(&s->generation->settings.cleartext_users, user);
+}
+
+static void
+refuse_login(struct session *s, unsigned reason)
+{
+    struct message m;
+
+    msg_login_refused_pack(&m, &(struct msg_login_refused){ .reason = (uint8_t)reason,
+                                                            .text = slice_of("") });
+    session_tell(s, &m);
+}
+
+static enum sp_err
+answer_login(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_login in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    if (msg_login_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (!s->secure && !may_log_in_clear(s, in.user)) {
+        *fault = "login-in-clear";
+        return SP_INPUT;
+    }
+    if (s->leaving) {
+        refuse_login(s, REFUSE_BUSY);
+        return SP_OK;
+    }
+    if (s->refusals >= s->generation->settings.login_attempts) {
+        session_shutdown(s, "login-attempts", "Too many failed logins, closing.");
+        refuse_login(s, REFUSE_CREDENTIALS);
+        return SP_OK;
+    }
+    rc = attempt_begin(s, in.user, in.password);
+    if (rc == SP_INPUT) {
+        *fault = "no-password";
+        return SP_INPUT;
+    }
+    if (rc != SP_OK)
+        refuse_login(s, REFUSE_ERROR);
+    return SP_OK;
+}
+
+static enum sp_err
+answer_login_answer(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_login_answer in = { 0 };
+    struct message out;
+
+    (void)fault;
+    if (msg_login_answer_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    session_enter(s, ST_LOGIN);
+    if (attempt_is_refused(s) || s->leaving || s->login == NULL) {
+        session_end_account(s, SESSION_SETTLE_MS);
+        attempt_deliver(s, s->leaving);
+        return SP_OK;
+    }
+    msg_answer_pack(&out, &(struct msg_answer){ .answer = in.answer });
+    if (part_send(s->login, &out) != SP_OK) {
+        session_end_account(s, SESSION_SETTLE_MS);
+        attempt_refuse(s, REFUSE_ERROR, "");
+        return SP_OK;
+    }
+    channel_enter(&s->login->channel, ST_LOGIN);
+    attempt_resume(s);
+    return SP_OK;
+}
+
+/* Its answer is LOGIN_REFUSED; a verdict that is on its way is not heard any more. */
+static enum sp_err
+answer_login_cancel(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_login_cancel in = { 0 };
+
+    (void)fault;
+    if (msg_login_cancel_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    session_end_account(s, SESSION_SETTLE_MS);
+    attempt_deliver(s, true);
+    return SP_OK;
+}
+
+static enum sp_err
+answer_logout(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_logout in = { 0 };
+
+    (void)fault;
+    if (msg_logout_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    report_session(s, LOG_LEVEL_DEBUG, "logout user=%s", s->user == NULL ? "-" : s->user);
+    session_leave(s);
+    return SP_OK;
+}
+
+/* ---- data connections --------------------------------------------------------------------------- */
+
+static void
+tell_data_failed(struct session *s, int error)
+{
+    struct message m;
+
+    msg_data_failed_pack(&m, &(struct msg_data_failed){
+        .error = error > 0 && error < 4096 ? (uint32_t)error : EIO });
+    session_tell(s, &m);
+}
+
+static enum sp_err
+answer_listen(struct session *s, const struct message *m, const char **fault)
+{
+    const struct settings *set = &s->generation->settings;
+    struct msg_listen in = { 0 };
+    struct message out;
+    uint16_t port = 0;
+    int fd = -1;
+
+    (void)fault;
+    if (msg_listen_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (!bucket_take(&s->ports, clock_us())) {
+        tell_data_failed(s, EAGAIN);
+        return SP_OK;
+    }
+    if (dataport_listen(&s->local, &s->peer, (unsigned)set->passive_port_least,
+                        (unsigned)set->passive_port_most, &fd, &port) != SP_OK) {
+        int error = errno;
+
+        if (report_may(s))
+            report_session(s, LOG_LEVEL_ERROR, "listen.failed ports=%lld-%lld: %s",
+                           (long long)set->passive_port_least,
+                           (long long)set->passive_port_most, strerror(error));
+        tell_data_failed(s, error);
+        return SP_OK;
+    }
+    msg_listening_pack(&out, &(struct msg_listening){ .port = port });
+    out.fds[0] = fd_move(&fd);
+    out.nfds = 1;
+    session_tell(s, &out);
+    return SP_OK;
+}
+
+static enum sp_err
+answer_connect(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_connect in = { 0 };
+    struct message out;
+    int fd = -1;
+
+    (void)fault;
+    if (msg_connect_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (!bucket_take(&s->ports, clock_us())) {
+        tell_data_failed(s, EAGAIN);
+        return SP_OK;
+    }
+    if (dataport_connect(&s->local, &s->peer, in.port,
+                         (unsigned)s->generation->settings.active_port, &fd) != SP_OK) {
+        tell_data_failed(s, errno);
+        return SP_OK;
+    }
+    msg_connecting_pack(&out, &(struct msg_connecting){ 0 });
+    out.fds[0] = fd_move(&fd);
+    out.nfds = 1;
+    session_tell(s, &out);
+    return SP_OK;
+}
+
+static enum sp_err
+answer_transfer(struct session *s, const struct message *m, const char **fault)
+{
+    (void)fault;
+    return report_transfer(s, m);
+}
+
+/* ---- the table ------------------------------------------------------------------------------------ */
+
+static const struct row {
+    unsigned type;
+    enum sp_err (*answer)(struct session *s, const struct message *m, const char **fault);
+} rows[] = {
+    { MSG_SECURED, answer_secured },
+    { MSG_SIGN, answer_sign },
+    { MSG_LOGIN, answer_login },
+    { MSG_LOGIN_ANSWER, answer_login_answer },
+    { MSG_LOGIN_CANCEL, answer_login_cancel },
+    { MSG_LOGOUT, answer_logout },
+    { MSG_LISTEN, answer_listen },
+    { MSG_CONNECT, answer_connect },
+    { MSG_TRANSFER, answer_transfer },
+};
+
+enum sp_err
+answer_worker(struct session *s, const struct message *m, const char **fault)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].type == m->type)
+            return rows[i].answer(s, m, fault);
+    return SP_INPUT;
+}

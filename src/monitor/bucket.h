@@ -1,0 +1,20 @@
+/*
+ * monitor/bucket.h - how often something may happen: a token bucket
+ *
+ * Runs in: monitor.                      Blocks: never.
+ */
+#ifndef SP_MONITOR_BUCKET_H
+#define SP_MONITOR_BUCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Holds up to burst tokens and gains rate of them each second. level: millionths. */
+struct bucket { uint32_t burst, rate; uint64_t level; int64_t filled; };
+
+/* Full. now: clock_us(). */
+void bucket_init(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now);
+/* One token; false: there was none. */
+bool bucket_take(struct bucket *b, int64_t now);
+
+#endif

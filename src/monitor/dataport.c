@@ -1,0 +1,210 @@
+/* monitor/dataport.c - see dataport.h */
+#include "monitor/dataport.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/privilege.h"
+#include "monitor/naming.h"
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+#define PORT_TRIES 64           /* random ports tried before there is "none free" */
+#define DATA_BACKLOG 8          /* the owner's connection among some that fail the bond */
+#define LEAST_PORT 1024         /* RFC 2577: no data connection to a well-known port */
+
+#define PASS 0x7fffffffu        /* the whole segment */
+#define DROP 0u
+
+/* The source address in the IP header, and the word of it that is compared. */
+#define IPV4_SOURCE 12
+#define IPV6_SOURCE 8
+
+static uint32_t
+word_at(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/*
+ * Segments from any other address are dropped before the socket sees them, so that nobody
+ * but the peer can open a connection. Accepted connections inherit the filter and its lock:
+ * the worker cannot take it off again.
+ */
+static enum sp_err
+hear_only(int fd, const struct net_addr *peer)
+{
+    struct sock_filter code[2 * 4 + 2];
+    struct sock_fprog program = { 0, code };
+    unsigned words = peer->family == AF_INET ? 1 : 4, n = 0;
+    uint32_t source = peer->family == AF_INET ? IPV4_SOURCE : IPV6_SOURCE;
+    int on = 1;
+
+    for (unsigned i = 0; i < words; i++) {
+        uint32_t offset = (uint32_t)SKF_NET_OFF + source + 4 * i;
+        unsigned char to_drop = (unsigned char)(2 * (words - 1 - i) + 1);
+
+        code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
+        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                                 word_at(peer->bytes + 4 * i), 0, to_drop);
+    }
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, PASS);
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, DROP);
+    program.len = (unsigned short)n;
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == -1) {
+        /* some kernels keep filters for root; the worker looks at the peer's address, too */
+        return errno == EPERM && !privilege_is_root() ? SP_OK : SP_OS;
+    }
+    return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == -1 ? SP_OS : SP_OK;
+}
+
+/* With keepalive, and Nagle's algorithm left on: segments of a transfer are to be full. */
+static enum sp_err
+data_socket(int family, int *fd)
+{
+    int on = 1, made = -1;
+
+    if ((made = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+        return SP_OS;
+    /*
+     * SO_REUSEADDR: the ports of finished transfers wait in TIME_WAIT for a minute and would
+     * run out. On Linux it does not let a second socket listen on a port that is listened on,
+     * whoever owns it: of two that bound it the second listen(2) fails.
+     */
+    if (setsockopt(made, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == -1
+        || setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1
+        || (family == AF_INET6
+            && setsockopt(made, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == -1)) {
+        fd_close(&made);
+        return SP_OS;
+    }
+    *fd = made;
+    return SP_OK;
+}
+
+static enum sp_err
+bind_to(int fd, const struct net_addr *address, uint16_t port)
+{
+    struct net_addr at = *address;
+    struct sockaddr_storage sa;
+    socklen_t len = 0;
+
+    at.port = port;
+    if (net_to_sockaddr(&at, at.family, &sa, &len) != SP_OK) {
+        errno = EAFNOSUPPORT;
+        return SP_OS;
+    }
+    return bind(fd, (struct sockaddr *)&sa, len) == 0 ? SP_OK : SP_OS;
+}
+
+/* One try: SP_AGAIN where that port is taken. */
+static enum sp_err
+listen_on(const struct net_addr *local, const struct net_addr *peer, uint16_t port, int *fd)
+{
+    int made = -1;
+    enum sp_err rc = SP_OS;
+
+    if ((rc = data_socket(local->family, &made)) != SP_OK)
+        goto out;
+    if ((rc = hear_only(made, peer)) != SP_OK)  /* before anybody can connect */
+        goto out;
+    rc = SP_OS;
+    if (bind_to(made, local, port) != SP_OK || listen(made, DATA_BACKLOG) == -1) {
+        if (errno == EADDRINUSE || errno == EACCES)
+            rc = SP_AGAIN;
+        goto out;
+    }
+    *fd = fd_move(&made);
+    rc = SP_OK;
+out:
+    fd_close(&made);
+    return rc;
+}
+
+enum sp_err
+dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsigned least,
+                unsigned most, int *fd, uint16_t *port)
+{
+    enum sp_err rc = SP_AGAIN;
+
+    if (local->family != peer->family || least == 0 || most > UINT16_MAX || least > most) {
+        errno = EINVAL;
+        return SP_OS;
+    }
+    for (unsigned i = 0; i < PORT_TRIES && rc == SP_AGAIN; i++) {
+        uint64_t random = 0;
+        uint16_t tried = 0;
+
+        if ((rc = naming_random(&random)) != SP_OK)
+            return rc;
+        tried = (uint16_t)(least + random % (most - least + 1));
+        if ((rc = listen_on(local, peer, tried, fd)) == SP_OK)
+            *port = tried;
+    }
+    if (rc == SP_AGAIN) {
+        errno = EADDRINUSE;
+        rc = SP_OS;
+    }
+    return rc;
+}
+
+static enum sp_err
+connect_from(const struct net_addr *local, const struct net_addr *peer, uint16_t port,
+             uint16_t from_port, int *fd)
+{
+    struct net_addr to = *peer;
+    struct sockaddr_storage sa;
+    socklen_t len = 0;
+    int made = -1, on = 1;
+    enum sp_err rc = SP_OS;
+
+    to.port = port;
+    if ((rc = data_socket(local->family, &made)) != SP_OK)
+        goto out;
+    rc = SP_OS;
+    /* the kernel then chooses by the whole connection, not by the local port alone */
+    if (from_port == 0
+        && setsockopt(made, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) == -1)
+        goto out;
+    if (bind_to(made, local, from_port) != SP_OK)
+        goto out;
+    if (net_to_sockaddr(&to, to.family, &sa, &len) != SP_OK) {
+        errno = EAFNOSUPPORT;
+        goto out;
+    }
+    if (connect(made, (struct sockaddr *)&sa, len) == -1 && errno != EINPROGRESS)
+        goto out;
+    *fd = fd_move(&made);
+    rc = SP_OK;
+out:
+    fd_close(&made);
+    return rc;
+}
+
+enum sp_err
+dataport_connect(const struct net_addr *local, const struct net_addr *peer, uint16_t port,
+                 unsigned from_port, int *fd)
+{
+    enum sp_err rc = SP_OK;
+
+    if (local->family != peer->family || from_port > UINT16_MAX) {
+        errno = EINVAL;
+        return SP_OS;
+    }
+    if (port < LEAST_PORT) {
+        errno = EACCES;
+        return SP_REFUSED;
+    }
+    rc = connect_from(local, peer, port, (uint16_t)from_port, fd);
+    /* Taken, not ours to take, or this very connection is still in TIME_WAIT. */
+    if (rc == SP_OS && from_port != 0
+        && (errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES || errno == EPERM))
+        rc = connect_from(local, peer, port, 0, fd);
+    return rc;
+}

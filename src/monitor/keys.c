@@ -1,0 +1,465 @@
+/* monitor/keys.c - see keys.h */
+#include "monitor/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "monitor/generation.h"
+#include "monitor/monitor.h"
+#include "monitor/report.h"
+#include "monitor/starter.h"
+
+#define PROGRAM "sallyport-keyholder"
+#define START_SECONDS 30        /* from execve to READY                                */
+#define ANSWER_SECONDS 30       /* with something asked and nothing answered it hangs  */
+#define OUTSTANDING_MOST 32     /* asked and not answered; all others wait here        */
+#define RETRY_LEAST_MS 100
+#define RETRY_MOST_MS 10000
+#define RECEIVE_MOST 64
+#define TBS_MOST 512            /* messages.def */
+
+struct sign_request {
+    TAILQ_ENTRY(sign_request) entry;
+    struct keyholder *keyholder;
+    uint64_t number;
+    sign_answer *answer;        /* NULL: nobody waits any more */
+    void *owner;
+    uint8_t key;
+    uint16_t scheme;
+    size_t len;
+    unsigned char tbs[TBS_MOST];
+};
+
+static void
+set_timer(struct event *timer, long milliseconds)
+{
+    struct timeval after = { milliseconds / 1000, milliseconds % 1000 * 1000 };
+
+    if (event_add(timer, &after) == -1)
+        log_error("keyholder.timer missing");
+}
+
+static size_t
+key_count(const struct keyholder *k)
+{
+    return k->generation->settings.certificate_key.count;
+}
+
+/* ---- starting ------------------------------------------------------------------------------- */
+
+static enum sp_err
+send_keys(struct keyholder *k)
+{
+    const struct generation *g = k->generation;
+    struct message m;
+    enum sp_err rc = SP_OK;
+
+    for (size_t i = 0; rc == SP_OK && i < key_count(k); i++) {
+        msg_key_pack(&m, &(struct msg_key){
+            .index = (uint8_t)i, .file = slice_of(g->settings.certificate_key.texts[i]) });
+        /* The offset is shared with an earlier keyholder's copy, which is gone by now. */
+        if (lseek(g->keys[i], 0, SEEK_SET) == -1
+            || (m.fds[0] = fcntl(g->keys[i], F_DUPFD_CLOEXEC, 3)) == -1)
+            return SP_OS;
+        m.nfds = 1;
+        rc = channel_send(&k->channel, &m);
+        message_clear(&m);
+    }
+    return rc;
+}
+
+static void on_readable_event(evutil_socket_t fd, short what, void *context);
+static void on_process_end(void *owner, const struct process_end *how);
+
+enum sp_err
+keyholder_start(struct keyholder *k)
+{
+    const struct generation *g = k->generation;
+    int channel = -1, pidfd = -1;
+    pid_t pid = 0;
+    enum sp_err rc = SP_OK;
+
+    if (key_count(k) == 0) {
+        generation_changed(k->generation, false);
+        return SP_OK;
+    }
+    rc = starter_execute(g->settings.libexec_directory, PROGRAM, g->keyholder_ids.uid,
+                         g->keyholder_ids.gid, &channel, &pid, &pidfd);
+    if (rc != SP_OK)
+        goto out;
+    channel_init(&k->channel, fd_move(&channel), MONITOR, KEYHOLDER, ST_START);
+    if ((rc = process_watch(&k->process, &g->monitor->children, pid, &pidfd, on_process_end, k))
+        != SP_OK)
+        goto out;
+    if ((rc = starter_send_settings(&k->channel, &g->settings, KEYHOLDER)) != SP_OK
+        || (rc = send_keys(k)) != SP_OK || (rc = starter_send_start(&k->channel)) != SP_OK)
+        goto out;
+    rc = SP_NOMEM;
+    if (event_assign(&k->readable, g->monitor->loop, k->channel.fd, EV_READ | EV_PERSIST,
+                     on_readable_event, k) == -1 || event_add(&k->readable, NULL) == -1)
+        goto out;
+    set_timer(&k->deadline, START_SECONDS * 1000L);
+    rc = SP_OK;
+out:
+    if (rc != SP_OK) {
+        log_error("keyholder.failed program=%s/%s: %s", g->settings.libexec_directory, PROGRAM,
+                  rc == SP_OS ? strerror(errno) : sp_err_text(rc));
+        process_abandon(&k->process);
+        channel_clear(&k->channel);
+    }
+    fd_close(&channel);
+    fd_close(&pidfd);
+    return rc;
+}
+
+bool
+keyholder_is_ready(const struct keyholder *k)
+{
+    return k->ready || key_count(k) == 0;
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static void
+answer_request(struct sign_request *r, const struct slice *signature)
+{
+    if (r->answer != NULL)
+        r->answer(r->owner, signature);
+    free(r);
+}
+
+static enum sp_err
+send_request(struct keyholder *k, const struct sign_request *r)
+{
+    struct message m;
+
+    msg_key_sign_pack(&m, &(struct msg_key_sign){
+        .number = r->number, .key = r->key, .scheme = r->scheme,
+        .tbs = slice_from(r->tbs, r->len) });
+    return channel_send(&k->channel, &m);
+}
+
+static void
+on_dispatch_event(evutil_socket_t fd, short what, void *context)
+{
+    struct keyholder *k = context;
+    struct sign_request *r = NULL;
+
+    (void)fd;
+    (void)what;
+    while (k->ready && k->outstanding < OUTSTANDING_MOST
+           && (r = TAILQ_FIRST(&k->waiting)) != NULL) {
+        enum sp_err rc = SP_OK;
+
+        if (r->answer == NULL) {
+            TAILQ_REMOVE(&k->waiting, r, entry);
+            free(r);
+            continue;
+        }
+        if ((rc = send_request(k, r)) == SP_AGAIN && k->outstanding > 0)
+            return;                     /* goes on with the next answer */
+        if (rc != SP_OK) {
+            process_kill(&k->process);  /* its end starts another one */
+            return;
+        }
+        TAILQ_REMOVE(&k->waiting, r, entry);
+        TAILQ_INSERT_TAIL(&k->sent, r, entry);
+        if (k->outstanding++ == 0)
+            set_timer(&k->deadline, ANSWER_SECONDS * 1000L);
+    }
+}
+
+static void
+run_dispatch(struct keyholder *k)
+{
+    event_active(&k->dispatch, EV_TIMEOUT, 0);
+}
+
+enum sp_err
+keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *answer, void *owner,
+              struct sign_request **out)
+{
+    struct sign_request *r = NULL;
+
+    if (what->key >= key_count(k) || what->tbs.len > sizeof r->tbs)
+        return SP_REFUSED;
+    if ((r = calloc(1, sizeof *r)) == NULL)
+        return SP_NOMEM;
+    r->keyholder = k;
+    r->number = ++k->numbers;
+    r->answer = answer;
+    r->owner = owner;
+    r->key = what->key;
+    r->scheme = what->scheme;
+    r->len = what->tbs.len;
+    memcpy(r->tbs, what->tbs.at, what->tbs.len);
+    TAILQ_INSERT_TAIL(&k->waiting, r, entry);
+    run_dispatch(k);
+    *out = r;
+    return SP_OK;
+}
+
+void
+keyholder_forget(struct sign_request *r)
+{
+    r->answer = NULL;           /* freed when its turn or its answer comes */
+    r->owner = NULL;
+}
+
+/* ---- what it says ---------------------------------------------------------------------------- */
+
+static struct sign_request *
+take_sent(struct keyholder *k, uint64_t number)
+{
+    struct sign_request *r = NULL;
+
+    TAILQ_FOREACH(r, &k->sent, entry)
+        if (r->number == number)
+            break;
+    if (r == NULL)
+        return NULL;
+    TAILQ_REMOVE(&k->sent, r, entry);
+    if (--k->outstanding == 0)
+        (void)event_del(&k->deadline);
+    else
+        set_timer(&k->deadline, ANSWER_SECONDS * 1000L);
+    run_dispatch(k);
+    return r;
+}
+
+static enum sp_err
+hear_ready(struct keyholder *k)
+{
+    k->ready = true;
+    k->failures = 0;
+    channel_enter(&k->channel, ST_READY);
+    (void)event_del(&k->deadline);
+    run_dispatch(k);
+    generation_changed(k->generation, false);
+    return SP_OK;
+}
+
+static enum sp_err
+hear_loaded(struct keyholder *k, const struct message *m)
+{
+    struct msg_key_loaded in = { 0 };
+    struct log_escaped kind, file;
+
+    if (msg_key_loaded_unpack(m, &in) != SP_OK || in.index >= key_count(k))
+        return SP_INPUT;
+    log_debug("key.loaded file=%s kind=%s bits=%u",
+              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]), &file),
+              log_text(in.kind, &kind), in.bits);
+    return SP_OK;
+}
+
+static enum sp_err
+hear_failed(struct keyholder *k, const struct message *m)
+{
+    struct msg_key_failed in = { 0 };
+    struct log_escaped text, file;
+
+    if (msg_key_failed_unpack(m, &in) != SP_OK || in.index >= key_count(k))
+        return SP_INPUT;
+    log_error("key.failed file=%s text=%s",
+              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]), &file),
+              log_text(in.text, &text));
+    generation_changed(k->generation, true);
+    return SP_OK;
+}
+
+static enum sp_err
+hear_signed(struct keyholder *k, const struct message *m)
+{
+    struct msg_key_signed in = { 0 };
+    struct sign_request *r = NULL;
+
+    if (msg_key_signed_unpack(m, &in) != SP_OK || (r = take_sent(k, in.number)) == NULL)
+        return SP_INPUT;
+    answer_request(r, &in.signature);
+    return SP_OK;
+}
+
+static enum sp_err
+hear_refused(struct keyholder *k, const struct message *m)
+{
+    struct msg_key_refused in = { 0 };
+    struct sign_request *r = NULL;
+    struct log_escaped text;
+
+    if (msg_key_refused_unpack(m, &in) != SP_OK || (r = take_sent(k, in.number)) == NULL)
+        return SP_INPUT;
+    log_warning("key.refused key=%u scheme=%04x text=%s", (unsigned)r->key,
+                (unsigned)r->scheme, log_text(in.text, &text));
+    answer_request(r, NULL);
+    return SP_OK;
+}
+
+static enum sp_err
+hear(struct keyholder *k, const struct message *m)
+{
+    switch (m->type) {
+    case MSG_READY: return hear_ready(k);
+    case MSG_KEY_LOADED: return hear_loaded(k, m);
+    case MSG_KEY_FAILED: return hear_failed(k, m);
+    case MSG_KEY_SIGNED: return hear_signed(k, m);
+    case MSG_KEY_REFUSED: return hear_refused(k, m);
+    case MSG_LOG: return report_helper_log("keyholder", NULL, m);
+    case MSG_SANDBOX: return report_helper_sandbox("keyholder", NULL, m);
+    default: return SP_INPUT;
+    }
+}
+
+static bool
+hear_one(struct keyholder *k)
+{
+    struct message m;
+    unsigned type = MSG_NONE;
+    enum sp_err rc = SP_OK;
+
+    if (k->channel.fd == -1 || k->process.killed)
+        return false;
+    rc = channel_receive(&k->channel, &m);
+    type = m.type;
+    if (rc == SP_OK && (rc = hear(k, &m)) == SP_INPUT)
+        k->channel.fault = message_name(type);
+    message_clear(&m);
+    if (rc == SP_OK)
+        return true;
+    if (rc == SP_INPUT) {
+        log_error("breach side=keyholder fault=%s", k->channel.fault);
+        process_kill(&k->process);
+    } else if (rc != SP_AGAIN) {
+        (void)event_del(&k->readable);      /* it is about to end: the process event says so */
+    }
+    return false;
+}
+
+static void
+on_readable_event(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    for (unsigned i = 0; i < RECEIVE_MOST && hear_one(context); i++)
+        continue;
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+static void
+close_channel(struct keyholder *k)
+{
+    if (k->channel.fd == -1)
+        return;
+    (void)event_del(&k->readable);
+    channel_clear(&k->channel);
+}
+
+static void
+retry_later(struct keyholder *k)
+{
+    unsigned shift = k->failures < 8 ? k->failures : 8;
+    long wait = (long)RETRY_LEAST_MS << shift;
+
+    k->failures++;
+    set_timer(&k->retry, wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
+}
+
+/*
+ * What it was asked when it died is refused and not asked again: it may be what it died of.
+ * What waited goes to the next one.
+ */
+static void
+on_process_end(void *owner, const struct process_end *how)
+{
+    struct keyholder *k = owner;
+    struct sign_request *r = NULL;
+
+    while (hear_one(k))
+        continue;
+    if (how->signal != 0 && !how->by_us)
+        log_error("keyholder.crashed signal=%d", how->signal);
+    else
+        log_error("keyholder.ended status=%d", how->status);
+    (void)event_del(&k->deadline);
+    close_channel(k);
+    k->ready = false;
+    while ((r = TAILQ_FIRST(&k->sent)) != NULL) {
+        TAILQ_REMOVE(&k->sent, r, entry);
+        k->outstanding--;
+        answer_request(r, NULL);
+    }
+    retry_later(k);
+    generation_changed(k->generation, true);
+}
+
+static void
+on_deadline_event(evutil_socket_t fd, short what, void *context)
+{
+    struct keyholder *k = context;
+
+    (void)fd;
+    (void)what;
+    log_error("keyholder.timeout what=%s", k->ready ? "answer" : "start");
+    process_kill(&k->process);
+}
+
+static void
+on_retry_event(evutil_socket_t fd, short what, void *context)
+{
+    struct keyholder *k = context;
+
+    (void)fd;
+    (void)what;
+    if (keyholder_start(k) != SP_OK) {
+        retry_later(k);
+        generation_changed(k->generation, true);
+    }
+}
+
+enum sp_err
+keyholder_init(struct keyholder *k, struct generation *g)
+{
+    struct event_base *loop = g->monitor->loop;
+
+    *k = (struct keyholder){ .generation = g, .channel = CHANNEL_EMPTY };
+    process_init(&k->process);
+    TAILQ_INIT(&k->waiting);
+    TAILQ_INIT(&k->sent);
+    if (event_assign(&k->deadline, loop, -1, 0, on_deadline_event, k) == -1
+        || event_assign(&k->retry, loop, -1, 0, on_retry_event, k) == -1
+        || event_assign(&k->dispatch, loop, -1, 0, on_dispatch_event, k) == -1)
+        return SP_NOMEM;
+    return SP_OK;
+}
+
+static void
+forget_all(struct sign_queue *queue)
+{
+    struct sign_request *r = NULL;
+
+    while ((r = TAILQ_FIRST(queue)) != NULL) {
+        TAILQ_REMOVE(queue, r, entry);
+        free(r);
+    }
+}
+
+void
+keyholder_clear(struct keyholder *k)
+{
+    if (k->generation == NULL)
+        return;
+    (void)event_del(&k->deadline);
+    (void)event_del(&k->retry);
+    (void)event_del(&k->dispatch);
+    process_abandon(&k->process);
+    close_channel(k);
+    forget_all(&k->waiting);
+    forget_all(&k->sent);
+    k->generation = NULL;
+}

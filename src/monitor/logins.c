@@ -1,0 +1,272 @@
+/* monitor/logins.c - see logins.h */
+#include "monitor/logins.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "monitor/generation.h"
+#include "monitor/monitor.h"
+#include "monitor/report.h"
+#include "monitor/session.h"
+#include "wire/fail.h"
+#include "wire/pack.h"
+
+#define USER_ROOM (NAME_BYTES + 1)
+#define TEXT_ROOM 256
+
+struct attempt {
+    TAILQ_ENTRY(attempt) entry;
+    struct session *session;
+    bool queued, holds;         /* waits for a place; has one */
+    bool refused;
+    unsigned reason;
+    int64_t began, due;         /* clock_ms */
+    struct event timer;
+    char user[USER_ROOM], text[TEXT_ROOM];
+    struct secret password;
+};
+
+void
+logins_init(struct logins *l)
+{
+    l->running = 0;
+    TAILQ_INIT(&l->waiting);
+}
+
+static struct logins *
+logins_of(const struct session *s)
+{
+    return &s->monitor->logins;
+}
+
+/* ---- places ----------------------------------------------------------------------------------- */
+
+static void
+ask_login(struct attempt *a)
+{
+    struct session *s = a->session;
+    unsigned char peer[NET_PACKED];
+    struct message m;
+    enum sp_err rc = SP_OK;
+
+    net_pack(&s->peer, peer);
+    msg_attempt_pack(&m, &(struct msg_attempt){
+        .session = slice_of(s->id), .user = slice_of(a->user),
+        .password = slice_from(a->password.bytes, a->password.len),
+        .peer = slice_from(peer, sizeof peer), .secure = s->secure });
+    secret_clear(&a->password);
+    rc = part_new(s, LOGIN, ST_LOGIN, &m, NULL, &s->login);
+    if (rc == SP_OK)
+        return;
+    report_session(s, LOG_LEVEL_ERROR, "login.failed: %s", sp_err_text(rc));
+    attempt_refuse(s, REFUSE_ERROR, "");
+}
+
+static void
+start_waiting(struct logins *l, unsigned most)
+{
+    struct attempt *a = NULL;
+
+    while (l->running < most && (a = TAILQ_FIRST(&l->waiting)) != NULL) {
+        TAILQ_REMOVE(&l->waiting, a, entry);
+        a->queued = false;
+        a->holds = true;
+        l->running++;
+        ask_login(a);
+    }
+}
+
+static unsigned
+places(const struct session *s)
+{
+    return (unsigned)s->generation->settings.logins_at_once;
+}
+
+static void
+leave_place(struct attempt *a)
+{
+    struct logins *l = logins_of(a->session);
+
+    if (a->queued)
+        TAILQ_REMOVE(&l->waiting, a, entry);
+    a->queued = false;
+    if (!a->holds)
+        return;
+    a->holds = false;
+    SP_ASSERT(l->running > 0);
+    l->running--;
+    start_waiting(l, places(a->session));
+}
+
+void
+attempt_pause(struct session *s)
+{
+    leave_place(s->attempt);
+}
+
+void
+attempt_resume(struct session *s)
+{
+    /* Past the bound if it must be: the first answer was right, so these are few. */
+    s->attempt->holds = true;
+    logins_of(s)->running++;
+}
+
+void
+attempt_decided(struct session *s)
+{
+    leave_place(s->attempt);
+}
+
+/* ---- the refusal and its time ------------------------------------------------------------------ */
+
+static void
+send_refusal(struct attempt *a)
+{
+    struct session *s = a->session;
+    struct message m;
+
+    msg_login_refused_pack(&m, &(struct msg_login_refused){
+        .reason = (uint8_t)a->reason, .text = slice_of(a->text) });
+    attempt_clear(s);
+    session_enter_base(s);
+    session_tell(s, &m);
+}
+
+/* The loop's own clock is coarse, and may wake us some milliseconds early. */
+static void
+wait_until_due(struct attempt *a)
+{
+    int64_t left = a->due - clock_ms();
+    struct timeval after = { (time_t)(left / 1000), (suseconds_t)(left % 1000 * 1000) };
+
+    if (left <= 0 || event_add(&a->timer, &after) == -1)
+        send_refusal(a);
+}
+
+static void
+on_timer_event(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    wait_until_due(context);
+}
+
+/* The next multiple of the delay: how long a check took cannot be told from outside. */
+static int64_t
+due_time(const struct attempt *a)
+{
+    int64_t delay = a->session->generation->settings.login_failure_delay, now = clock_ms();
+
+    return delay == 0 ? now : now + delay - (now - a->began) % delay;
+}
+
+void
+attempt_deliver(struct session *s, bool at_once)
+{
+    struct attempt *a = s->attempt;
+
+    leave_place(a);
+    if (!a->refused) {          /* given up: it counts all the same */
+        a->refused = true;
+        a->reason = REFUSE_ERROR;
+        s->refusals++;
+    }
+    a->due = at_once ? clock_ms() : due_time(a);
+    wait_until_due(a);
+}
+
+static const char *
+reason_name(unsigned reason)
+{
+    switch ((enum refuse_reason)reason) {
+    case REFUSE_CREDENTIALS: return "credentials";
+    case REFUSE_DISABLED: return "disabled";
+    case REFUSE_ERROR: return "error";
+    case REFUSE_PASSWORD_EXPIRED: return "password-expired";
+    case REFUSE_SESSIONS: return "sessions";
+    case REFUSE_BUSY: return "busy";
+    case REFUSE_COUNT: break;
+    }
+    return "?";
+}
+
+void
+attempt_refuse(struct session *s, unsigned reason, const char *text)
+{
+    struct attempt *a = s->attempt;
+    struct log_escaped user;
+
+    if (a->refused)
+        return;
+    a->refused = true;
+    a->reason = reason;
+    (void)text_copy(a->text, sizeof a->text, text);
+    s->refusals++;
+    report_session(s, LOG_LEVEL_NOTICE, "login.refused user=%s reason=%s tls=%s cipher=%s "
+                   "attempt=%u", log_text(slice_of(a->user), &user), reason_name(reason),
+                   s->tls, s->cipher, s->refusals);
+    leave_place(a);
+    if (session_state(s) == ST_LOGIN)
+        attempt_deliver(s, false);
+}
+
+bool
+attempt_is_refused(const struct session *s)
+{
+    return s->attempt->refused;
+}
+
+/* ---- its life ---------------------------------------------------------------------------------- */
+
+enum sp_err
+attempt_begin(struct session *s, struct slice user, struct slice password)
+{
+    struct attempt *a = NULL;
+    enum sp_err rc = SP_NOMEM;
+
+    SP_ASSERT(s->attempt == NULL);
+    if ((a = calloc(1, sizeof *a)) == NULL)
+        return SP_NOMEM;
+    a->session = s;
+    a->began = clock_ms();
+    secret_init(&a->password);
+    if (event_assign(&a->timer, s->monitor->loop, -1, 0, on_timer_event, a) == -1)
+        goto out;
+    if ((rc = slice_to_text(user, a->user, sizeof a->user)) != SP_OK
+        || (rc = secret_set(&a->password, password)) != SP_OK)
+        goto out;
+    s->attempt = a;
+    session_enter(s, ST_LOGIN);
+    a->queued = true;
+    TAILQ_INSERT_TAIL(&logins_of(s)->waiting, a, entry);
+    a = NULL;
+    start_waiting(logins_of(s), places(s));
+out:
+    if (a != NULL)
+        secret_clear(&a->password);
+    free(a);
+    return rc;
+}
+
+struct slice
+attempt_user(const struct session *s)
+{
+    return slice_of(s->attempt->user);
+}
+
+void
+attempt_clear(struct session *s)
+{
+    struct attempt *a = s->attempt;
+
+    s->attempt = NULL;
+    if (a == NULL)
+        return;
+    (void)event_del(&a->timer);
+    leave_place(a);
+    secret_clear(&a->password);
+    free(a);
+}

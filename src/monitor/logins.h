@@ -1,0 +1,51 @@
+/*
+ * monitor/logins.h - attempts to log in: the queue, the login process, the verdict's time
+ *
+ * Runs in: monitor.                      Blocks: never.
+ * Trusts:  nothing in a name or a password, which only pass through.
+ * Owns:    the attempt; the password is wiped as soon as login has it.
+ */
+#ifndef SP_MONITOR_LOGINS_H
+#define SP_MONITOR_LOGINS_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct attempt;
+struct session;
+
+/* Attempts that wait for one of the logins_at_once places, and how many places are taken. */
+struct logins { unsigned running; TAILQ_HEAD(attempt_queue, attempt) waiting; };
+
+void logins_init(struct logins *l);
+
+/*
+ * The session's attempt begins, or waits for a place. SP_NOMEM; SP_INPUT: a password that is
+ * none. Every other failure ends in a refusal.
+ */
+SP_CHECK enum sp_err attempt_begin(struct session *s, struct slice user, struct slice password);
+/* The name as the client gave it. */
+struct slice attempt_user(const struct session *s);
+/* The chain asks the client: its place is free meanwhile. */
+void attempt_pause(struct session *s);
+/* The client has answered. */
+void attempt_resume(struct session *s);
+/* The chain is through with it: its place is free. */
+void attempt_decided(struct session *s);
+/*
+ * Logs it, and answers LOGIN_REFUSED at the next multiple of login_failure_delay since the
+ * attempt began. In ST_QUESTION the answer waits until the worker asks (attempt_deliver).
+ */
+void attempt_refuse(struct session *s, unsigned reason, const char *text);
+bool attempt_is_refused(const struct session *s);
+/* Sends the refusal when its time has come, or (at_once) without waiting for it. */
+void attempt_deliver(struct session *s, bool at_once);
+/* Gives it up without an answer. Harmless without one. */
+void attempt_clear(struct session *s);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * monitor/monitor.h - what the modules of the monitor share
+ *
+ * Runs in: monitor.
+ */
+#ifndef SP_MONITOR_MONITOR_H
+#define SP_MONITOR_MONITOR_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "monitor/admission.h"
+#include "monitor/bucket.h"
+#include "monitor/listener.h"
+#include "monitor/logins.h"
+#include "monitor/logsink.h"
+#include "monitor/naming.h"
+#include "monitor/process.h"
+
+struct generation;
+struct session;
+struct settings;
+TAILQ_HEAD(session_list, session);
+
+struct monitor {
+    struct event_base *loop;
+    const char *file;                   /* the configuration                              */
+    bool root, foreground;
+    bool ready, stopping, reload_again;
+    int exit_code;
+    int parent;                         /* who waits for us to be ready; -1: nobody       */
+    struct logsink sink;
+    struct children children;
+    struct admission admission;
+    struct listeners listeners;
+    struct logins logins;
+    struct generation *current, *coming;
+    unsigned generations;
+    struct session_list sessions;       /* until the last process of each is gone         */
+    struct session_list ended;          /* freed by the burial event, never in a callback */
+    unsigned session_most;              /* what our descriptors allow                     */
+    char boot[NAMING_BOOT];
+    uint64_t session_numbers;
+    struct bucket refusal_lines;
+    unsigned refusals_unsaid;
+    struct event burial, sweep, stop_timer;
+    struct event on_term, on_int, on_hup;
+};
+
+/*
+ * The server from its first process to its last. *s is moved. parent: where the exit code of
+ * the process that started a daemon goes once everything is ready, or -1. Returns the exit
+ * code.
+ */
+int monitor_run(struct settings *s, bool foreground, int parent);
+
+#endif

@@ -1,0 +1,257 @@
+/* monitor/part.c - see part.h */
+#include "monitor/part.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "monitor/generation.h"
+#include "monitor/monitor.h"
+#include "monitor/report.h"
+#include "monitor/session.h"
+
+#define RECEIVE_MOST 16         /* messages taken before others get their turn */
+
+static struct pool *
+pool_of(const struct part *part)
+{
+    struct pool *pools = part->session->generation->pools;
+
+    return &pools[part->kind == WORKER ? POOL_WORKER
+                  : part->kind == BROKER ? POOL_BROKER : POOL_LOGIN];
+}
+
+/* ---- hearing -------------------------------------------------------------------------------- */
+
+static void
+close_channel(struct part *part)
+{
+    if (part->channel.fd == -1)
+        return;
+    (void)event_del(&part->readable);
+    fd_close(&part->channel.fd);        /* the state stays: it says how far it came */
+}
+
+/* False: nothing more comes now. */
+static bool
+hear_one(struct part *part)
+{
+    struct message m;
+    const char *fault = "malformed";
+    unsigned type = MSG_NONE;
+    enum sp_err rc = SP_OK;
+
+    if (part->channel.fd == -1)
+        return false;
+    rc = channel_receive(&part->channel, &m);
+    if (rc == SP_INPUT)
+        fault = part->channel.fault;
+    type = m.type;
+    if (rc == SP_OK)
+        rc = session_hear(part, &m, &fault);
+    if (type == MSG_LOGIN || type == MSG_LOGIN_ANSWER)
+        message_wipe(&m);
+    else
+        message_clear(&m);
+    switch (rc) {
+    case SP_OK:
+        return true;
+    case SP_AGAIN:
+        return false;
+    case SP_INPUT:
+        session_broke(part, type, fault);
+        return false;
+    case SP_CLOSED: case SP_REFUSED: case SP_NOMEM: case SP_OS:
+        close_channel(part);
+        session_closed(part);
+        return false;
+    }
+    return false;
+}
+
+static void
+on_readable_event(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    for (unsigned i = 0; i < RECEIVE_MOST && hear_one(context); i++)
+        continue;
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------ */
+
+static void
+free_part(struct part *part)
+{
+    close_channel(part);
+    (void)event_del(&part->deadline);
+    spawn_request_clear(&part->request);
+    fd_close(&part->worker_end);
+    free(part->account);
+    LIST_REMOVE(part, entry);
+    free(part);
+}
+
+static void
+on_process_end(void *owner, const struct process_end *how)
+{
+    struct part *part = owner;
+    struct session *s = part->session;
+
+    while (hear_one(part))              /* what it said before it ended */
+        continue;
+    if (how->signal != 0 && !how->by_us) {
+        report_crash(part, how);
+        session_violation(s);
+        part_suspect(part);
+    }
+    session_gone(part, how);
+    free_part(part);
+    session_settle(s);
+}
+
+static void
+on_spawn_answer(void *owner, struct spawn_request *r, pid_t pid, int *pidfd, int error)
+{
+    struct part *part = owner;
+    struct session *s = part->session;
+
+    (void)r;
+    part->spawning = false;
+    if (error == 0) {
+        if (process_watch(&part->process, &s->monitor->children, pid, pidfd, on_process_end,
+                          part) == SP_OK) {
+            if (part->doomed)
+                process_kill(&part->process);
+            return;
+        }
+        log_error("child.unwatchable side=%s pid=%ld", peer_name(part->kind), (long)pid);
+        error = EINVAL;
+    }
+    if (error != ECANCELED)
+        session_spawn_failed(part, error);
+    session_gone(part, NULL);
+    free_part(part);
+    session_settle(s);
+}
+
+static void
+on_deadline_event(evutil_socket_t fd, short what, void *context)
+{
+    struct part *part = context;
+
+    (void)fd;
+    (void)what;
+    report_session(part->session, LOG_LEVEL_WARNING, "process.killed kind=%s pid=%ld: it did "
+                   "not end in time", peer_name(part->kind), (long)part->process.pid);
+    part_kill(part);
+}
+
+enum sp_err
+part_new(struct session *s, unsigned kind, unsigned state, struct message *first, int *extra,
+         struct part **out)
+{
+    struct event_base *loop = s->monitor->loop;
+    struct part *part = NULL;
+    int ours = -1, theirs = -1;
+    enum sp_err rc = SP_NOMEM;
+
+    if ((part = calloc(1, sizeof *part)) == NULL)
+        goto out;
+    part->session = s;
+    part->kind = kind;
+    part->worker_end = -1;
+    process_init(&part->process);
+    spawn_request_init(&part->request, on_spawn_answer, part);
+    if ((rc = channel_pair(&ours, &theirs)) != SP_OK)
+        goto out;
+    channel_init(&part->channel, fd_move(&ours), MONITOR, kind, state);
+    if ((rc = channel_send(&part->channel, first)) != SP_OK)
+        goto out;
+    rc = SP_NOMEM;
+    if (event_assign(&part->readable, loop, part->channel.fd, EV_READ | EV_PERSIST,
+                     on_readable_event, part) == -1
+        || event_assign(&part->deadline, loop, -1, 0, on_deadline_event, part) == -1
+        || event_add(&part->readable, NULL) == -1)
+        goto out;
+    if (kind == WORKER)
+        part->request.fds[0] = fd_move(extra);
+    part->request.fds[kind == WORKER ? 1 : 0] = fd_move(&theirs);
+    if (kind == BROKER)
+        part->request.fds[1] = fd_move(extra);
+    part->spawning = true;
+    LIST_INSERT_HEAD(&s->parts, part, entry);
+    pool_ask(pool_of(part), &part->request);
+    *out = part;
+    part = NULL;
+    rc = SP_OK;
+out:
+    if (part != NULL)
+        channel_clear(&part->channel);
+    free(part);
+    fd_close(&ours);
+    fd_close(&theirs);
+    message_wipe(first);
+    return rc;
+}
+
+enum sp_err
+part_send(struct part *part, struct message *m)
+{
+    enum sp_err rc = SP_CLOSED;
+
+    if (!part->finished && part->channel.fd != -1)
+        rc = channel_send(&part->channel, m);
+    message_wipe(m);
+    return rc;
+}
+
+void
+part_give(struct part *part, int grace_ms)
+{
+    struct timeval after = { grace_ms / 1000, grace_ms % 1000 * 1000 };
+
+    if (event_add(&part->deadline, &after) == -1)
+        part_kill(part);
+}
+
+void
+part_finish(struct part *part, int grace_ms)
+{
+    /* our half only: what it has to say of its end is still heard */
+    if (part->channel.fd != -1 && !part->finished)
+        (void)shutdown(part->channel.fd, SHUT_WR);
+    part->finished = true;
+    spawn_cancel(&part->request);
+    part_give(part, grace_ms);
+}
+
+void
+part_kill(struct part *part)
+{
+    close_channel(part);
+    part->finished = true;
+    part->doomed = true;
+    (void)event_del(&part->deadline);
+    spawn_cancel(&part->request);
+    process_kill(&part->process);
+}
+
+void
+part_suspect(const struct part *part)
+{
+    pool_suspect(pool_of(part), part->request.template_serial);
+}
+
+void
+part_abandon(struct part *part)
+{
+    /* Login and broker see the end of their channel, and still have something to settle. */
+    if (part->kind == WORKER)
+        process_kill(&part->process);
+    process_clear(&part->process);
+    spawn_forget(&part->request);
+    free_part(part);
+}

@@ -1,0 +1,211 @@
+/* monitor/prepare.c - see prepare.h */
+#include "monitor/prepare.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/landlock.h"
+#include "base/log.h"
+#include "base/privilege.h"
+
+#define PATH_ROOM 2048
+#define FDS_OF_SESSION 7        /* channels and pidfds of three processes, and one on its way */
+#define FDS_OF_SERVER 192       /* listeners, templates of two generations, log, loop        */
+#define PID_FILE "sallyportd.pid"
+
+/* ---- the process ------------------------------------------------------------------------------- */
+
+static enum sp_err
+prepare_signals(void)
+{
+    struct sigaction ignore = { .sa_handler = SIG_IGN }, usual = { .sa_handler = SIG_DFL };
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) == -1 || sigaction(SIGPIPE, &ignore, NULL) == -1)
+        return SP_OS;
+    /* ignored, children would vanish before they are waited for */
+    return sigaction(SIGCHLD, &usual, NULL) == -1 ? SP_OS : SP_OK;
+}
+
+enum sp_err
+prepare_process(void)
+{
+    const struct rlimit none = { 0, 0 };
+    enum sp_err rc = SP_OS;
+
+    if ((rc = fd_null_std(false)) != SP_OK || (rc = fd_close_from(3)) != SP_OK
+        || (rc = prepare_signals()) != SP_OK)
+        return rc;
+    if (clearenv() != 0 || chdir("/") == -1)
+        return SP_OS;
+    (void)umask(077);
+    /* passwords and grants pass through this memory */
+    if (setrlimit(RLIMIT_CORE, &none) == -1 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+        return SP_OS;
+    return SP_OK;
+}
+
+static rlim_t
+raise_limit(__rlimit_resource_t which, rlim_t want)
+{
+    struct rlimit limit = { 0, 0 };
+    struct rlimit more = { want, want };
+
+    if (getrlimit(which, &limit) == -1)
+        return 0;
+    if (want > limit.rlim_max && setrlimit(which, &more) == 0)
+        return want;            /* root may */
+    if (limit.rlim_cur != limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(which, &limit) == -1)
+            (void)getrlimit(which, &limit);
+    }
+    return limit.rlim_cur;
+}
+
+unsigned
+prepare_limits(const struct settings *s)
+{
+    rlim_t want = (rlim_t)s->max_sessions * FDS_OF_SESSION + FDS_OF_SERVER;
+    rlim_t have = raise_limit(RLIMIT_NOFILE, want);
+    rlim_t sessions = have > FDS_OF_SERVER ? (have - FDS_OF_SERVER) / FDS_OF_SESSION : 1;
+
+    (void)raise_limit(RLIMIT_NPROC, 0);
+    if (sessions < 1)
+        sessions = 1;
+    if (sessions >= (rlim_t)s->max_sessions)
+        return (unsigned)s->max_sessions;
+    log_warning("limit.descriptors sessions=%lu max_sessions=%lld: raise the hard limit of open "
+                "files to %lu (LimitNOFILE, ulimit -Hn), or lower max_sessions",
+                (unsigned long)sessions, (long long)s->max_sessions, (unsigned long)want);
+    return (unsigned)sessions;
+}
+
+/* ---- directories --------------------------------------------------------------------------------- */
+
+/* Opened, ours, of that mode, and not a link; made if it is missing. The fault is logged. */
+static enum sp_err
+make_directory(const char *path, mode_t mode, int *fd)
+{
+    struct stat st;
+    struct log_escaped text;
+    const char *wrong = NULL;
+    int made = -1;
+
+    if (mkdir(path, 0700) == -1 && errno != EEXIST) {
+        wrong = strerror(errno);
+    } else if ((made = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1
+               || fstat(made, &st) == -1) {
+        wrong = strerror(errno);
+    } else if (st.st_uid != geteuid()) {
+        wrong = "it belongs to somebody else; remove it, or name another run_directory";
+    } else if ((st.st_mode & 07777) != mode && fchmod(made, mode) == -1) {
+        wrong = strerror(errno);
+    }
+    if (wrong == NULL) {
+        *fd = made;
+        return SP_OK;
+    }
+    log_error("configuration.fault key=run_directory directory=%s: %s",
+              log_text(slice_of(path), &text), wrong);
+    fd_close(&made);
+    return SP_INPUT;
+}
+
+/* Takes *fd over. */
+static enum sp_err
+check_empty(const char *path, int *fd)
+{
+    struct log_escaped text;
+    const struct dirent *entry = NULL;
+    bool empty = true;
+    DIR *dir = fdopendir(*fd);
+
+    if (dir == NULL)
+        return SP_OS;
+    *fd = -1;
+    while (empty && (entry = readdir(dir)) != NULL)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    (void)closedir(dir);
+    if (empty)
+        return SP_OK;
+    log_error("configuration.fault key=run_directory directory=%s: it is the root of workers "
+              "and must be empty; remove what is in it", log_text(slice_of(path), &text));
+    return SP_INPUT;
+}
+
+enum sp_err
+prepare_directories(const struct settings *s)
+{
+    char empty[PATH_ROOM];
+    int run_fd = -1, empty_fd = -1;
+    enum sp_err rc = SP_INPUT;
+
+    if (!text_printf(empty, sizeof empty, "%s/empty", s->run_directory))
+        return SP_INPUT;
+    if ((rc = make_directory(s->run_directory, 0755, &run_fd)) != SP_OK)
+        goto out;
+    if ((rc = make_directory(empty, 0555, &empty_fd)) != SP_OK)
+        goto out;
+    rc = check_empty(empty, &empty_fd);
+out:
+    fd_close(&run_fd);
+    fd_close(&empty_fd);
+    return rc;
+}
+
+/* ---- walls, pid --------------------------------------------------------------------------------- */
+
+void
+prepare_report_walls(bool root)
+{
+    if (!root)
+        log_warning("wall.missing what=uids: started without root, every process runs as uid "
+                    "%lu; accounts have no uid of their own, PAM cannot be used",
+                    (unsigned long)geteuid());
+    if (landlock_abi() == 0)
+        log_warning("wall.missing what=landlock: this kernel has none; chroot and openat2 still "
+                    "hold brokers in their jails");
+}
+
+static bool
+pid_path(const struct settings *s, char path[PATH_ROOM])
+{
+    return text_printf(path, PATH_ROOM, "%s/" PID_FILE, s->run_directory);
+}
+
+void
+prepare_write_pid(const struct settings *s)
+{
+    char path[PATH_ROOM], text[32];
+    int fd = -1, len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+
+    if (!pid_path(s, path))
+        return;
+    if (unlink(path) == -1 && errno != ENOENT)
+        log_warning("pid.failed: %s", strerror(errno));
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd == -1 || fchmod(fd, 0644) == -1 || fd_write_all(fd, text, (size_t)len) != SP_OK)
+        log_warning("pid.failed: %s", strerror(errno));
+    fd_close(&fd);
+}
+
+void
+prepare_remove_pid(const struct settings *s)
+{
+    char path[PATH_ROOM];
+
+    if (pid_path(s, path) && unlink(path) == -1 && errno != ENOENT)
+        log_warning("pid.failed: %s", strerror(errno));
+}

@@ -1,0 +1,32 @@
+/*
+ * monitor/prepare.h - this process and its directories before anything is started
+ *
+ * Runs in: monitor.                      Blocks: on the disk.
+ */
+#ifndef SP_MONITOR_PREPARE_H
+#define SP_MONITOR_PREPARE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "config/settings.h"
+
+/*
+ * Nothing of whoever started us stays: descriptors, environment, umask, signals, core dumps.
+ * 0, 1 and 2 are open. SP_OS.
+ */
+SP_CHECK enum sp_err prepare_process(void);
+/* As many descriptors as there may be. Returns the sessions that these are enough for. */
+unsigned prepare_limits(const struct settings *s);
+/*
+ * Makes run_directory (0755) and the empty directory in it (0555), both ours. SP_INPUT: what
+ * is there cannot be used (logged). SP_OS (logged).
+ */
+SP_CHECK enum sp_err prepare_directories(const struct settings *s);
+/* One line for each wall that cannot stand on this machine. */
+void prepare_report_walls(bool root);
+/* run_directory/sallyportd.pid; a failure is logged and changes nothing. */
+void prepare_write_pid(const struct settings *s);
+void prepare_remove_pid(const struct settings *s);
+
+#endif

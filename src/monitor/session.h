@@ -1,0 +1,102 @@
+/*
+ * monitor/session.h - the state of one session, and every way in which it can fail
+ *
+ * Runs in: monitor.                      Blocks: never.
+ * Trusts:  nothing that the worker says, and little of what login and broker say.
+ * Owns:    the processes (parts) of the session; a place in the admission counters.
+ *
+ * The state of the worker's channel is the session's state: ST_CLEAR, ST_SECURE, ST_LOGIN,
+ * ST_QUESTION, ST_USER, ST_LEAVING. A session that has ended is kept until the last of its
+ * processes is gone, and freed from the loop, never from inside a callback.
+ */
+#ifndef SP_MONITOR_SESSION_H
+#define SP_MONITOR_SESSION_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/err.h"
+#include "base/net.h"
+#include "monitor/bucket.h"
+#include "monitor/naming.h"
+#include "monitor/part.h"
+
+#define SESSION_SETTLE_MS 10000    /* for a broker that has not served anybody yet */
+
+struct attempt;
+struct generation;
+struct monitor;
+struct sign_request;
+
+struct session {
+    TAILQ_ENTRY(session) entry;
+    struct monitor *monitor;
+    struct generation *generation;
+    char id[NAMING_ID];
+    char peer_text[NET_TEXT_MAX];
+    struct net_addr peer, local;
+    bool implicit, cleartext_allowed, exempt;
+    bool secure;                /* SECURED came                                             */
+    bool leaving;               /* SHUTDOWN was sent: it has a few seconds                  */
+    bool ended;                 /* the worker is gone or given up                           */
+    bool buried;
+    const char *reason;         /* why it ends, for the log; NULL: of its own accord        */
+    LIST_HEAD(, part) parts;
+    struct part *worker, *broker, *login;   /* the ones in use; others are on their way out */
+    struct part *logout;        /* ST_LEAVING: the broker that has to be gone               */
+    struct attempt *attempt;    /* while ST_LOGIN or ST_QUESTION                            */
+    struct message *logged_in;  /* the answer to LOGIN, while the broker gets ready         */
+    struct sign_request *signing;
+    struct event timer;         /* login_timeout; in ST_LEAVING, how long a broker may take;
+                                   in ST_USER, that the broker is gone                      */
+    struct bucket messages, ports, signatures, lines;
+    unsigned refusals, suppressed;
+    char *user;                 /* escaped for the log; NULL: nobody is logged in           */
+    char tls[17], cipher[65];
+    bool resumed, was_user;
+    uint64_t transfers, bytes;
+    int64_t began;              /* clock_ms */
+};
+
+/* A connection was accepted. *client is moved if a worker is asked for. */
+void session_open(struct monitor *m, int *client, const struct net_addr *peer,
+                  const struct net_addr *local, bool implicit);
+unsigned session_state(const struct session *s);
+void session_enter(struct session *s, unsigned state);
+/* The state with nobody logged in. */
+void session_enter_base(struct session *s);
+/* To the worker; a failure ends the session. m is wiped. */
+void session_tell(struct session *s, struct message *m);
+/* In order: the client is told by the worker, which is killed if it takes too long. */
+void session_shutdown(struct session *s, const char *reason, const char *text);
+/* At once. */
+void session_end(struct session *s, const char *reason);
+/* A crash or a broken rule counts against the peer's address. */
+void session_violation(struct session *s);
+/* Ends broker and login of the account, if any; the broker has that long to settle. */
+void session_end_account(struct session *s, int grace_ms);
+/* login_timeout begins to run. */
+void session_start_timer(struct session *s);
+/* ST_LEAVING: LOGGED_OUT comes when s->logout is gone, or this long from now. */
+void session_leave(struct session *s);
+/* Buried if it has ended and its last process is gone. */
+void session_settle(struct session *s);
+/* It has ended and has no process left. Never from inside one of its callbacks. */
+void session_free(struct session *s);
+/* From the stop of the monitor: frees everything without waiting. */
+void session_abandon(struct session *s);
+
+/* ---- what part.c tells --------------------------------------------------------------------- */
+
+/* SP_INPUT: it broke a rule, fault says which. */
+SP_CHECK enum sp_err session_hear(struct part *part, struct message *m, const char **fault);
+void session_broke(struct part *part, unsigned type, const char *fault);
+/* Its channel is closed from the other side. */
+void session_closed(struct part *part);
+void session_spawn_failed(struct part *part, int error);
+/* Its process is gone (how NULL: there never was one); part is freed behind this. */
+void session_gone(struct part *part, const struct process_end *how);
+
+#endif

@@ -1,0 +1,336 @@
+/* monitor/spawn.c - see spawn.h: the queue of requests, and which template serves it */
+#include "monitor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "monitor/generation.h"
+#include "monitor/monitor.h"
+#include "monitor/template.h"
+
+#define OUTSTANDING_MOST 16     /* requests that one template has not answered yet */
+#define RETRY_LEAST_MS 100
+#define RETRY_MOST_MS 10000
+
+void
+spawn_request_init(struct spawn_request *r, spawn_answer *answer, void *owner)
+{
+    *r = (struct spawn_request){ .answer = answer, .owner = owner };
+    for (unsigned i = 0; i < MESSAGE_FDS; i++)
+        r->fds[i] = -1;
+}
+
+void
+spawn_request_clear(struct spawn_request *r)
+{
+    for (unsigned i = 0; i < MESSAGE_FDS; i++)
+        fd_close(&r->fds[i]);
+}
+
+static unsigned
+share(const struct pool *p)
+{
+    return (unsigned)p->generation->settings.template_sessions;
+}
+
+static void
+run_dispatch(struct pool *p)
+{
+    event_active(&p->dispatch, EV_TIMEOUT, 0);
+}
+
+/* ---- which template ------------------------------------------------------------------------ */
+
+static void
+retry_later(struct pool *p)
+{
+    unsigned shift = p->failures < 8 ? p->failures : 8;
+    long wait = (long)RETRY_LEAST_MS << shift;
+    struct timeval after = { 0, 0 };
+
+    if (wait > RETRY_MOST_MS)
+        wait = RETRY_MOST_MS;
+    after.tv_sec = wait / 1000;
+    after.tv_usec = wait % 1000 * 1000;
+    p->failures++;
+    if (event_add(&p->retry, &after) == -1)
+        log_error("template.retry kind=%s no timer", template_kind_name(p->kind));
+}
+
+/* The next template, unless one is under way, or has just failed and has to wait. */
+static void
+prepare_next(struct pool *p)
+{
+    if (p->next != NULL || p->stopped || event_pending(&p->retry, EV_TIMEOUT, NULL) != 0)
+        return;
+    if (template_new(p, ++p->serials, &p->next) == SP_OK)
+        return;
+    retry_later(p);
+    generation_changed(p->generation, true);
+}
+
+/* A template that may be asked now, or NULL: then one is on its way. */
+static struct template *
+template_for_request(struct pool *p)
+{
+    if (p->active != NULL
+        && (!template_is_ready(p->active) || template_served(p->active) >= share(p))) {
+        template_retire(p->active);
+        p->active = NULL;
+    }
+    if (p->active == NULL && p->next != NULL && template_is_ready(p->next)) {
+        p->active = p->next;
+        p->next = NULL;
+    }
+    if (p->active == NULL)
+        prepare_next(p);
+    return p->active;
+}
+
+/* ---- requests ------------------------------------------------------------------------------ */
+
+static void
+answer_request(struct spawn_request *r, pid_t pid, int *pidfd, int error)
+{
+    if (error == 0)
+        spawn_request_clear(r);
+    r->pool = NULL;
+    r->answer(r->owner, r, pid, pidfd, error);
+}
+
+static void
+take_from_queue(struct pool *p, struct spawn_request *r)
+{
+    TAILQ_REMOVE(&p->waiting, r, entry);
+    if (r->cancelled)
+        p->cancelled--;
+}
+
+static void
+drop_cancelled(struct pool *p)
+{
+    struct spawn_request *r = NULL;
+    int none = -1;
+
+    while (p->cancelled > 0) {
+        TAILQ_FOREACH(r, &p->waiting, entry)
+            if (r->cancelled)
+                break;
+        SP_ASSERT(r != NULL);
+        take_from_queue(p, r);
+        answer_request(r, 0, &none, ECANCELED);
+    }
+}
+
+/*
+ * Our copies of the descriptors are kept until the answer, so that a client whose worker
+ * could not be made can still be told.
+ */
+static enum sp_err
+send_request(struct template *t, struct spawn_request *r)
+{
+    int copies[MESSAGE_FDS] = { -1, -1 };
+    enum sp_err rc = SP_OS;
+
+    for (unsigned i = 0; i < MESSAGE_FDS && r->fds[i] != -1; i++)
+        if ((copies[i] = fcntl(r->fds[i], F_DUPFD_CLOEXEC, 3)) == -1)
+            goto out;
+    rc = template_send(t, r, copies);
+out:
+    for (unsigned i = 0; i < MESSAGE_FDS; i++)
+        fd_close(&copies[i]);
+    return rc;
+}
+
+static void
+on_dispatch_event(evutil_socket_t fd, short what, void *context)
+{
+    struct pool *p = context;
+    struct spawn_request *r = NULL;
+    struct template *t = NULL;
+    int none = -1;
+
+    (void)fd;
+    (void)what;
+    drop_cancelled(p);
+    while ((r = TAILQ_FIRST(&p->waiting)) != NULL && (t = template_for_request(p)) != NULL
+           && template_outstanding(t) < OUTSTANDING_MOST) {
+        enum sp_err rc = SP_OK;
+
+        r->number = ++p->numbers;
+        take_from_queue(p, r);
+        if ((rc = send_request(t, r)) == SP_OK)
+            continue;
+        if (rc == SP_AGAIN && template_outstanding(t) > 0) {
+            TAILQ_INSERT_HEAD(&p->waiting, r, entry);   /* goes on with the next answer */
+            if (r->cancelled)
+                p->cancelled++;
+            return;
+        }
+        if (rc == SP_OS && (errno == EMFILE || errno == ENFILE)) {
+            answer_request(r, 0, &none, errno);
+            continue;
+        }
+        TAILQ_INSERT_HEAD(&p->waiting, r, entry);
+        if (r->cancelled)
+            p->cancelled++;
+        template_break(t, "cannot-send");
+        return;
+    }
+    if (p->active != NULL && !p->lazy && template_served(p->active) >= share(p) - share(p) / 4)
+        prepare_next(p);
+    if (p->lazy && TAILQ_EMPTY(&p->waiting) && p->active != NULL) {
+        template_retire(p->active);
+        p->active = NULL;
+    }
+}
+
+void
+pool_ask(struct pool *p, struct spawn_request *r)
+{
+    r->pool = p;
+    r->template = NULL;
+    r->cancelled = false;
+    TAILQ_INSERT_TAIL(&p->waiting, r, entry);
+    run_dispatch(p);
+}
+
+void
+spawn_cancel(struct spawn_request *r)
+{
+    if (r->pool == NULL || r->template != NULL || r->cancelled)
+        return;
+    r->cancelled = true;
+    r->pool->cancelled++;
+    run_dispatch(r->pool);
+}
+
+void
+spawn_forget(struct spawn_request *r)
+{
+    if (r->pool == NULL)
+        return;
+    if (r->template != NULL)
+        template_forget(r->template, r);
+    else
+        take_from_queue(r->pool, r);
+    r->pool = NULL;
+}
+
+/* ---- what a template reports (template.h) -------------------------------------------------- */
+
+void
+pool_template_ready(struct pool *p, struct template *t)
+{
+    p->failures = 0;
+    if (p->active == NULL && p->next == t) {
+        p->active = t;
+        p->next = NULL;
+    }
+    run_dispatch(p);
+    generation_changed(p->generation, false);
+}
+
+void
+pool_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd, int error)
+{
+    answer_request(r, pid, pidfd, error);
+    run_dispatch(p);
+}
+
+void
+pool_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_order)
+{
+    bool needed = p->active == t || p->next == t;
+
+    if (p->active == t)
+        p->active = NULL;
+    if (p->next == t)
+        p->next = NULL;
+    if (in_order || p->stopped || !needed)
+        return;
+    retry_later(p);
+    run_dispatch(p);            /* another one may be ready */
+    if (!was_ready)
+        generation_changed(p->generation, true);
+}
+
+static void
+on_retry_event(evutil_socket_t fd, short what, void *context)
+{
+    struct pool *p = context;
+
+    (void)fd;
+    (void)what;
+    if (!p->lazy || !TAILQ_EMPTY(&p->waiting))
+        prepare_next(p);
+}
+
+/* ---- the pool ------------------------------------------------------------------------------- */
+
+enum sp_err
+pool_init(struct pool *p, enum pool_kind kind, struct generation *g)
+{
+    *p = (struct pool){ .generation = g, .kind = kind };
+    TAILQ_INIT(&p->waiting);
+    LIST_INIT(&p->templates);
+    if (event_assign(&p->dispatch, g->monitor->loop, -1, 0, on_dispatch_event, p) == -1
+        || event_assign(&p->retry, g->monitor->loop, -1, 0, on_retry_event, p) == -1)
+        return SP_NOMEM;
+    return SP_OK;
+}
+
+enum sp_err
+pool_start(struct pool *p)
+{
+    return template_new(p, ++p->serials, &p->next);
+}
+
+bool
+pool_is_ready(const struct pool *p)
+{
+    return p->active != NULL || (p->next != NULL && template_is_ready(p->next));
+}
+
+void
+pool_suspect(struct pool *p, uint64_t template_serial)
+{
+    if (p->active == NULL || template_serial_of(p->active) != template_serial)
+        return;
+    template_retire(p->active);
+    p->active = NULL;
+    if (!p->lazy)
+        (void)template_for_request(p);
+}
+
+void
+pool_make_lazy(struct pool *p)
+{
+    p->lazy = true;
+    if (p->next != NULL) {
+        struct template *t = p->next;
+
+        p->next = NULL;
+        template_retire(t);
+    }
+    run_dispatch(p);
+}
+
+void
+pool_clear(struct pool *p)
+{
+    struct template *t = NULL;
+
+    if (p->generation == NULL)
+        return;
+    SP_ASSERT(TAILQ_EMPTY(&p->waiting));
+    p->stopped = true;
+    p->active = p->next = NULL;
+    while ((t = LIST_FIRST(&p->templates)) != NULL)
+        template_abandon(t);
+    (void)event_del(&p->dispatch);
+    (void)event_del(&p->retry);
+    p->generation = NULL;
+}

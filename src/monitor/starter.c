@@ -1,0 +1,160 @@
+/* monitor/starter.c - see starter.h */
+#include "monitor/starter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/template.h"
+#include "wire/pack.h"
+
+#define PATH_ROOM 2048
+#define PIECE 12288             /* bytes of one SETTINGS message (messages.def) */
+#define SETTINGS_MOST (1u << 20)
+
+static int
+prepare_files(posix_spawn_file_actions_t *files, int channel)
+{
+    int rc = 0;
+
+    for (int fd = 0; fd <= 2 && rc == 0; fd++)
+        rc = posix_spawn_file_actions_addopen(files, fd, "/dev/null", O_RDWR, 0);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_adddup2(files, channel, TEMPLATE_FD);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_addclosefrom_np(files, TEMPLATE_FD + 1);
+    return rc;
+}
+
+static int
+prepare_signals(posix_spawnattr_t *how)
+{
+    sigset_t all, none;
+    int rc = 0;
+
+    (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGKILL);
+    (void)sigdelset(&all, SIGSTOP);
+    (void)sigemptyset(&none);
+    if ((rc = posix_spawnattr_setsigdefault(how, &all)) == 0)
+        rc = posix_spawnattr_setsigmask(how, &none);
+    if (rc == 0)
+        rc = posix_spawnattr_setflags(how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
+                                      | POSIX_SPAWN_SETSID);
+    return rc;
+}
+
+/* posix_spawn is a vfork: the cost does not grow with the monitor. */
+static enum sp_err
+spawn(const char *path, char *const *argv, int channel, pid_t *pid)
+{
+    static char *const no_environment[] = { NULL };
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t how;
+    int failed = 0;
+
+    if ((failed = posix_spawn_file_actions_init(&files)) != 0) {
+        errno = failed;
+        return SP_OS;
+    }
+    if ((failed = posix_spawnattr_init(&how)) == 0) {
+        if ((failed = prepare_files(&files, channel)) == 0
+            && (failed = prepare_signals(&how)) == 0)
+            failed = posix_spawn(pid, path, &files, &how, argv, no_environment);
+        (void)posix_spawnattr_destroy(&how);
+    }
+    (void)posix_spawn_file_actions_destroy(&files);
+    errno = failed;
+    return failed == 0 ? SP_OK : SP_OS;
+}
+
+enum sp_err
+starter_execute(const char *directory, const char *name, uid_t uid, gid_t gid, int *channel,
+                pid_t *pid, int *pidfd)
+{
+    char path[PATH_ROOM], program[64], uid_text[24], gid_text[24];
+    char *argv[] = { program, uid_text, gid_text, NULL };
+    int ours = -1, theirs = -1, watched = -1;
+    pid_t child = 0;
+    enum sp_err rc = SP_OS;
+
+    errno = ENAMETOOLONG;
+    if (!text_printf(path, sizeof path, "%s/%s", directory, name)
+        || !text_copy(program, sizeof program, name))
+        goto out;
+    (void)snprintf(uid_text, sizeof uid_text, "%lu", (unsigned long)uid);
+    (void)snprintf(gid_text, sizeof gid_text, "%lu", (unsigned long)gid);
+    if ((rc = channel_pair(&ours, &theirs)) != SP_OK)
+        goto out;
+    /* dup2 onto itself would leave close-on-exec set in the child */
+    if (theirs == TEMPLATE_FD) {
+        int other = fcntl(theirs, F_DUPFD_CLOEXEC, TEMPLATE_FD + 1);
+
+        rc = SP_OS;
+        if (other == -1)
+            goto out;
+        fd_close(&theirs);
+        theirs = other;
+    }
+    if ((rc = spawn(path, argv, theirs, &child)) != SP_OK)
+        goto out;
+    rc = SP_OS;
+    /* not waited for yet, so the number is still this child's */
+    if ((watched = (int)syscall(SYS_pidfd_open, child, 0)) == -1) {
+        (void)kill(child, SIGKILL);
+        goto out;
+    }
+    if (fcntl(watched, F_SETFD, FD_CLOEXEC) == -1)
+        goto out;
+    *channel = fd_move(&ours);
+    *pidfd = fd_move(&watched);
+    *pid = child;
+    rc = SP_OK;
+out:
+    fd_close(&ours);
+    fd_close(&theirs);
+    fd_close(&watched);
+    return rc;
+}
+
+enum sp_err
+starter_send_settings(struct channel *c, const struct settings *s, unsigned kind)
+{
+    struct buf blob = BUF_EMPTY(SETTINGS_MOST);
+    struct message m;
+    enum sp_err rc = SP_OK;
+    size_t done = 0;
+
+    message_init(&m);
+    if ((rc = settings_pack(s, kind, &blob)) != SP_OK)
+        goto out;
+    do {
+        size_t piece = blob.len - done < PIECE ? blob.len - done : PIECE;
+        bool last = done + piece == blob.len;
+
+        msg_settings_pack(&m, &(struct msg_settings){
+            .last = last, .part = slice_from(blob.at + done, piece) });
+        if ((rc = channel_send(c, &m)) != SP_OK)
+            goto out;
+        done += piece;
+    } while (done < blob.len);
+out:
+    message_clear(&m);
+    buf_free(&blob);
+    return rc;
+}
+
+enum sp_err
+starter_send_start(struct channel *c)
+{
+    struct message m;
+
+    msg_start_pack(&m, &(struct msg_start){ 0 });
+    return channel_send(c, &m);
+}

@@ -1,0 +1,29 @@
+/*
+ * monitor/starter.h - executing a template or the keyholder, and telling it who it is
+ *
+ * Runs in: monitor.                      Blocks: for the execve of the child only.
+ * Owns:    nothing.
+ */
+#ifndef SP_MONITOR_STARTER_H
+#define SP_MONITOR_STARTER_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "config/settings.h"
+#include "wire/channel.h"
+
+/*
+ * Executes directory/name as a child: arguments uid and gid, an empty environment, its end
+ * of a channel as descriptor 3, /dev/null as 0, 1 and 2, nothing else; signals as they are
+ * by default, a session of its own (a Ctrl-C in our terminal is ours alone). *channel is
+ * our end. SP_OS: errno says why, also when there is no such program.
+ */
+SP_CHECK enum sp_err starter_execute(const char *directory, const char *name, uid_t uid,
+                                     gid_t gid, int *channel, pid_t *pid, int *pidfd);
+/* Sends the settings of that kind of process as SETTINGS messages. */
+SP_CHECK enum sp_err starter_send_settings(struct channel *c, const struct settings *s,
+                                           unsigned kind);
+SP_CHECK enum sp_err starter_send_start(struct channel *c);
+
+#endif

@@ -1,0 +1,262 @@
+/* monitor/verdict.c - see verdict.h */
+#include "monitor/verdict.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "monitor/generation.h"
+#include "monitor/logins.h"
+#include "monitor/monitor.h"
+#include "monitor/report.h"
+#include "monitor/session.h"
+#include "wire/fail.h"
+#include "wire/pack.h"
+
+/* ---- login ---------------------------------------------------------------------------------------- */
+
+static enum sp_err
+hear_question(struct part *login, const struct message *m)
+{
+    struct session *s = login->session;
+    struct msg_question in = { 0 };
+    struct message out;
+
+    if (msg_question_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    channel_enter(&login->channel, ST_QUESTION);
+    attempt_pause(s);
+    session_enter(s, ST_QUESTION);
+    msg_login_question_pack(&out, &(struct msg_login_question){ .text = in.text });
+    session_tell(s, &out);
+    return SP_OK;
+}
+
+static enum sp_err
+hear_refused(struct part *login, const struct message *m)
+{
+    struct session *s = login->session;
+    struct msg_refused in = { 0 };
+    char text[LINE_BYTES + 1];
+
+    if (msg_refused_unpack(m, &in) != SP_OK || in.reason == 0 || in.reason >= REFUSE_COUNT
+        || slice_to_text(in.text, text, sizeof text) != SP_OK)
+        return SP_INPUT;
+    session_end_account(s, SESSION_SETTLE_MS);
+    attempt_refuse(s, in.reason, text);
+    return SP_OK;
+}
+
+/* "..", as a component: nothing that the chain makes has one. */
+static bool
+climbs(struct slice path)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i <= path.len; i++) {
+        if (i < path.len && path.at[i] != '/')
+            continue;
+        if (i - from == 2 && path.at[from] == '.' && path.at[from + 1] == '.')
+            return true;
+        from = i + 1;
+    }
+    return false;
+}
+
+static bool
+has_group_zero(struct slice groups)
+{
+    for (size_t i = 0; i + 4 <= groups.len; i += 4)
+        if (groups.at[i] == 0 && groups.at[i + 1] == 0 && groups.at[i + 2] == 0
+            && groups.at[i + 3] == 0)
+            return true;
+    return false;
+}
+
+/*
+ * What no configuration can want, whatever the chain says. NULL: nothing is wrong.
+ */
+static const char *
+wrong_with(const struct session *s, const struct msg_granted *in)
+{
+    const struct generation *g = s->generation;
+
+    if (in->groups.len % 4 != 0)
+        return "groups";
+    if (climbs(in->jail) || climbs(in->start))
+        return "path with ..";
+    if (in->user.len == 0 || in->backend.len == 0)
+        return "no name";
+    if (!s->monitor->root)
+        return in->uid == geteuid() ? NULL
+            : "its uid is not ours, and without root there is no other";
+    if (in->uid == 0 || in->gid == 0 || has_group_zero(in->groups))
+        return "uid, gid or group 0";
+    if (in->uid == (uid_t)-1 || in->gid == (gid_t)-1)
+        return "uid or gid -1";
+    if (in->uid == g->worker.uid || in->uid == g->keyholder_ids.uid)
+        return "the uid of worker_user or keyholder_user";
+    return NULL;
+}
+
+/* "backend:user": accounts of two backends are two accounts. NULL: no memory. */
+static char *
+account_of(const struct msg_granted *in)
+{
+    size_t len = in->backend.len + 1 + in->user.len;
+    char *out = malloc(len + 1);
+
+    if (out == NULL)
+        return NULL;
+    memcpy(out, in->backend.at, in->backend.len);
+    out[in->backend.len] = ':';
+    memcpy(out + in->backend.len + 1, in->user.at, in->user.len);
+    out[len] = '\0';
+    return out;
+}
+
+/* Brokers, not sessions: one that still settles an upload counts. */
+static unsigned
+count_account(const struct monitor *m, const char *account)
+{
+    const struct session *s = NULL;
+    const struct part *part = NULL;
+    unsigned count = 0;
+
+    TAILQ_FOREACH(s, &m->sessions, entry)
+        LIST_FOREACH(part, &s->parts, entry)
+            if (part->account != NULL && strcmp(part->account, account) == 0)
+                count++;
+    return count;
+}
+
+static enum sp_err
+prepare_answer(struct session *s, const struct msg_granted *in)
+{
+    if ((s->logged_in = malloc(sizeof *s->logged_in)) == NULL)
+        return SP_NOMEM;
+    msg_logged_in_pack(s->logged_in, &(struct msg_logged_in){
+        .user = in->user, .backend = in->backend, .start = in->start, .permits = in->permits,
+        .flags = in->flags, .umask = in->umask });
+    return SP_OK;
+}
+
+static enum sp_err
+start_broker(struct session *s, const struct msg_granted *in)
+{
+    struct message grant;
+    int worker_end = -1, broker_end = -1;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = channel_pair(&worker_end, &broker_end)) != SP_OK)
+        goto out;
+    msg_grant_pack(&grant, &(struct msg_grant){
+        .session = slice_of(s->id), .user = in->user, .group = in->group, .uid = in->uid,
+        .gid = in->gid, .groups = in->groups, .jail = in->jail, .start = in->start,
+        .permits = in->permits, .umask = in->umask });
+    if ((rc = part_new(s, BROKER, ST_START, &grant, &broker_end, &s->broker)) != SP_OK)
+        goto out;
+    s->broker->worker_end = fd_move(&worker_end);
+out:
+    fd_close(&worker_end);
+    fd_close(&broker_end);
+    return rc;
+}
+
+static enum sp_err
+hear_granted(struct part *login, const struct message *m)
+{
+    struct session *s = login->session;
+    struct msg_granted in = { 0 };
+    struct log_escaped user;
+    const char *wrong = NULL;
+    char *account = NULL;
+    unsigned reason = REFUSE_ERROR;
+    enum sp_err rc = SP_NOMEM;
+
+    if (msg_granted_unpack(m, &in) != SP_OK || slice_has_line_break(in.jail))
+        return SP_INPUT;
+    channel_enter(&login->channel, ST_USER);
+    attempt_decided(s);
+    if ((wrong = wrong_with(s, &in)) != NULL) {
+        report_session(s, LOG_LEVEL_ERROR, "account.unusable user=%s: %s",
+                       log_text(in.user, &user), wrong);
+        goto out;
+    }
+    if ((account = account_of(&in)) == NULL)
+        goto out;
+    if (in.session_limit > 0 && count_account(s->monitor, account) >= in.session_limit) {
+        reason = REFUSE_SESSIONS;
+        goto out;
+    }
+    if ((rc = prepare_answer(s, &in)) != SP_OK || (rc = start_broker(s, &in)) != SP_OK)
+        goto out;
+    s->broker->account = account;
+    account = NULL;
+out:
+    free(account);
+    if (rc == SP_OK)
+        return SP_OK;
+    free(s->logged_in);
+    s->logged_in = NULL;
+    session_end_account(s, SESSION_SETTLE_MS);
+    attempt_refuse(s, reason, "");
+    return SP_OK;
+}
+
+/* ---- broker ---------------------------------------------------------------------------------------- */
+
+/* The name stays escaped: it is only ever written to the log. */
+static void
+remember_user(struct session *s, struct slice user)
+{
+    struct log_escaped text;
+
+    free(s->user);
+    s->user = strdup(log_text(user, &text));
+    s->was_user = true;
+}
+
+static enum sp_err
+hear_serving(struct part *broker, const struct message *m)
+{
+    struct session *s = broker->session;
+    struct msg_serving in = { 0 };
+    struct msg_logged_in told = { 0 };
+    struct message *answer = s->logged_in;
+    struct log_escaped backend;
+
+    if (msg_serving_unpack(m, &in) != SP_OK || answer == NULL)
+        return SP_INPUT;
+    channel_enter(&broker->channel, ST_USER);
+    SP_ASSERT(msg_logged_in_unpack(answer, &told) == SP_OK);
+    s->logged_in = NULL;
+    (void)event_del(&s->timer);
+    remember_user(s, told.user);
+    report_session(s, LOG_LEVEL_NOTICE, "login.granted user=%s backend=%s tls=%s cipher=%s "
+                   "resumed=%s", s->user == NULL ? "?" : s->user,
+                   log_text(told.backend, &backend), s->tls, s->cipher,
+                   s->resumed ? "yes" : "no");
+    attempt_clear(s);
+    answer->fds[0] = fd_move(&broker->worker_end);
+    answer->nfds = 1;
+    session_enter(s, ST_USER);
+    session_tell(s, answer);
+    free(answer);
+    return SP_OK;
+}
+
+enum sp_err
+verdict_hear(struct part *part, const struct message *m)
+{
+    switch (m->type) {
+    case MSG_QUESTION: return hear_question(part, m);
+    case MSG_REFUSED: return hear_refused(part, m);
+    case MSG_GRANTED: return hear_granted(part, m);
+    case MSG_SERVING: return hear_serving(part, m);
+    default: return SP_INPUT;
+    }
+}

@@ -1,0 +1,16 @@
+/* tests/unit/main_monitor.c - unit tests of src/monitor */
+#include <stddef.h>
+
+#include "suites_monitor.h"
+
+int
+main(void)
+{
+    static const struct unit_suite *const suites[] = {
+        &suite_bucket, &suite_admission, &suite_naming, &suite_monitor_options, &suite_logsink,
+        &suite_dataport, &suite_listener, &suite_process, &suite_monitor_sessions,
+        &suite_monitor_logins, &suite_monitor_service, NULL
+    };
+
+    return unit_main(suites);
+}

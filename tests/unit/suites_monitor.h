@@ -1,0 +1,11 @@
+/* tests/unit/suites_monitor.h - the suites of unit-monitor */
+#ifndef SP_TESTS_SUITES_MONITOR_H
+#define SP_TESTS_SUITES_MONITOR_H
+
+#include "unit.h"
+
+extern const struct unit_suite suite_bucket, suite_admission, suite_naming,
+    suite_monitor_options, suite_logsink, suite_dataport, suite_listener, suite_process,
+    suite_monitor_sessions, suite_monitor_logins, suite_monitor_service;
+
+#endif

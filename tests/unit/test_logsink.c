@@ -1,0 +1,196 @@
+/* tests/unit/test_logsink.c - monitor/logsink.c */
+#include "monitor/logsink.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "suites_monitor.h"
+
+static void
+read_file(const char *path, char *out, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = 0;
+
+    CU_ASSERT_TRUE_FATAL(fd != -1);
+    got = read(fd, out, room - 1);
+    out[got < 0 ? 0 : got] = '\0';
+    fd_close(&fd);
+}
+
+/* "log" in a directory of its own; the caller removes both. */
+static void
+make_path(char dir[64], char path[96])
+{
+    (void)snprintf(dir, 64, "/tmp/sallyport-unit-XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    (void)snprintf(path, 96, "%s/log", dir);
+}
+
+static void
+form_of_a_line(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    char dir[64], path[96], text[512];
+    struct stat st;
+
+    make_path(dir, path);
+    CU_ASSERT_EQUAL_FATAL(logsink_open(&s, path), SP_OK);
+    logsink_write(&s, LOG_LEVEL_NOTICE, "event key=value");
+    logsink_write(&s, LOG_LEVEL_ERROR, "other");
+    read_file(path, text, sizeof text);
+    /* 2026-11-21T07:33:38.123Z notice event key=value */
+    CU_ASSERT_EQUAL(text[10], 'T');
+    CU_ASSERT_EQUAL(text[23], 'Z');
+    CU_ASSERT_EQUAL(strncmp(text + 24, " notice event key=value\n", 24), 0);
+    CU_ASSERT_STRING_EQUAL(text + 24 + 24 + 24, " error other\n");
+    CU_ASSERT_EQUAL(stat(path, &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 07777, 0640);
+    logsink_close(&s);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
+static void
+opened_anew_after_a_rename(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    char dir[64], path[96], old[104], text[512];
+
+    make_path(dir, path);
+    (void)snprintf(old, sizeof old, "%s.1", path);
+    CU_ASSERT_EQUAL_FATAL(logsink_open(&s, path), SP_OK);
+    logsink_write(&s, LOG_LEVEL_NOTICE, "first");
+    CU_ASSERT_EQUAL(rename(path, old), 0);
+    CU_ASSERT_EQUAL(logsink_open(&s, path), SP_OK);
+    logsink_write(&s, LOG_LEVEL_NOTICE, "second");
+    read_file(old, text, sizeof text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "first"));
+    CU_ASSERT_PTR_NULL(strstr(text, "second"));
+    read_file(path, text, sizeof text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "second"));
+    logsink_close(&s);
+    (void)unlink(path);
+    (void)unlink(old);
+    (void)rmdir(dir);
+}
+
+static void
+a_bad_path_changes_nothing(void)
+{
+    static const char *const bad[] = { "/nonexistent/log", "/tmp" };
+    struct logsink s = LOGSINK_EMPTY;
+    char dir[64], path[96], text[512];
+
+    make_path(dir, path);
+    CU_ASSERT_EQUAL_FATAL(logsink_open(&s, path), SP_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CU_ASSERT_EQUAL(logsink_open(&s, bad[i]), SP_OS);
+    logsink_write(&s, LOG_LEVEL_NOTICE, "still");
+    read_file(path, text, sizeof text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "still"));
+    logsink_close(&s);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
+static void
+a_full_disk_is_counted(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    char dir[64], path[96], text[512];
+
+    CU_ASSERT_EQUAL_FATAL(logsink_open(&s, "/dev/full"), SP_OK);
+    for (unsigned i = 0; i < 3; i++)
+        logsink_write(&s, LOG_LEVEL_NOTICE, "lost");
+    CU_ASSERT_EQUAL(s.dropped, 3);
+    make_path(dir, path);
+    CU_ASSERT_EQUAL(logsink_open(&s, path), SP_OK);
+    logsink_write(&s, LOG_LEVEL_NOTICE, "found");
+    CU_ASSERT_EQUAL(s.dropped, 0);
+    read_file(path, text, sizeof text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, " warning log.dropped lines=3\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, " notice found\n"));
+    logsink_close(&s);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
+static void
+a_full_pipe_does_not_block(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    int ends[2] = { -1, -1 }, kept = dup(STDERR_FILENO);
+    char some[65536];
+
+    CU_ASSERT_EQUAL_FATAL(pipe2(ends, O_CLOEXEC), 0);
+    CU_ASSERT_TRUE_FATAL(dup2(ends[1], STDERR_FILENO) != -1);
+    (void)alarm(20);            /* a write that blocks ends the test */
+    for (unsigned i = 0; i < 5000; i++)
+        logsink_write(&s, LOG_LEVEL_NOTICE, "a line of some length, again and again");
+    CU_ASSERT_TRUE(s.dropped > 0);
+    CU_ASSERT_TRUE(read(ends[0], some, sizeof some) > 0);
+    logsink_write(&s, LOG_LEVEL_NOTICE, "room again");
+    CU_ASSERT_EQUAL(s.dropped, 0);
+    (void)alarm(0);
+    (void)dup2(kept, STDERR_FILENO);
+    fd_close(&kept);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+}
+
+static void
+foreign_lines(void)
+{
+    static const struct { const char *in, *out; } cases[] = {
+        { "event key=value", "event key=value" },
+        { "event key=\"a b\"", "event key=\"a b\"" },
+        { "a\nb", "a\\x0ab" },
+        { "a\r\033[2Jb", "a\\x0d\\x1b[2Jb" },
+        { "path=/x\\x0ay", "path=/x\\x0ay" },
+        { "name=\xc3\xa9", "name=\xc3\xa9" },
+        { "name=\xff\xc3", "name=\\xff\\xc3" },
+        { "two  spaces ", "two  spaces " },
+        { "", "" },
+    };
+    char out[LOGSINK_TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CU_ASSERT_STRING_EQUAL(logsink_line(slice_of(cases[i].in), out), cases[i].out);
+}
+
+static void
+long_foreign_lines(void)
+{
+    char in[4096], out[LOGSINK_TEXT_MAX];
+
+    memset(in, 'a', sizeof in);
+    CU_ASSERT_EQUAL(strlen(logsink_line(slice_from(in, sizeof in), out)) + 1 <= sizeof out, true);
+    CU_ASSERT_TRUE(strlen(out) > sizeof out - 128);
+    memset(in, '\n', sizeof in);
+    CU_ASSERT_TRUE(strlen(logsink_line(slice_from(in, sizeof in), out)) < sizeof out);
+    /* a character at every possible place of a cut stays whole */
+    for (size_t at = 50; at < 80; at++) {
+        memset(in, 'a', 200);
+        in[200] = '\0';
+        memcpy(in + at, "\xe2\x82\xac", 3);
+        CU_ASSERT_STRING_EQUAL(logsink_line(slice_of(in), out), in);
+    }
+}
+
+static const struct unit_test tests[] = {
+    { "a line has a time, a level and a text", form_of_a_line },
+    { "a file is opened anew after it was renamed", opened_anew_after_a_rename },
+    { "a path that cannot be opened changes nothing", a_bad_path_changes_nothing },
+    { "lines that a full disk does not take are counted", a_full_disk_is_counted },
+    { "a full pipe does not block", a_full_pipe_does_not_block },
+    { "a line of another process cannot become two", foreign_lines },
+    { "a long line of another process is cut", long_foreign_lines },
+    { NULL, NULL }
+};
+const struct unit_suite suite_logsink = { "logsink", tests };

@@ -1,0 +1,252 @@
+/* tests/unit/test_monitor_logins.c - logging in and out, between fakes */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "monitor_rig.h"
+#include "suites_monitor.h"
+
+static void
+granted(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    CU_ASSERT_TRUE(rig_logs(&r, "login.granted user=good backend=users tls=TLSv1.3 "
+                            "cipher=SOME-CIPHER"));
+    rig_say(client, "exit 0");
+    CU_ASSERT_TRUE(rig_logs(&r, "side=broker broker.settled"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+refused_at_its_time(void)
+{
+    static const struct { const char *login; int64_t least, most; const char *log; } cases[] = {
+        { "login bad wrong", 200, 390, "login.refused user=bad reason=credentials" },
+        { "login slow wrong", 400, 590, "login.refused user=slow reason=credentials" },
+        { "login vanish right", 200, 390, "login.refused user=vanish reason=error" },
+        { "login root right", 200, 390, "account.unusable user=root" },
+        { "login wheel right", 200, 390, "account.unusable user=wheel" },
+        { "login climb right", 200, 390, "account.unusable user=climb" },
+        { "login nobroker right", 200, 390, "login.refused user=nobroker reason=error" },
+        { "login crash right", 200, 390, "login.crashed signal=6" },
+    };
+    struct rig r;
+
+    rig_start(&r, "login_attempts = 100\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int client = rig_client(&r, true);
+        int64_t began = clock_ms(), took = 0;
+
+        rig_ask(client, cases[i].login, "LOGIN_REFUSED ");
+        took = clock_ms() - began;
+        CU_ASSERT_TRUE(took >= cases[i].least - 2);
+        CU_ASSERT_TRUE(took <= cases[i].most);
+        CU_ASSERT_TRUE(rig_logs(&r, cases[i].log));
+        rig_mark(&r);
+        rig_ask(client, "login good right", "LOGGED_IN good");  /* and then may try again */
+        fd_close(&client);
+    }
+    rig_stop(&r);
+}
+
+static void
+attempts_are_bounded(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "login_attempts = 2\nlogin_failure_delay = 0\n");
+    client = rig_client(&r, true);
+    rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1 no");
+    rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1 no");
+    rig_ask(client, "login good right", "SHUTDOWN Too many");
+    CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=login-attempts"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+a_question_is_asked(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "login_attempts = 10\nlogins_at_once = 1\n");
+    client = rig_client(&r, true);
+    rig_ask(client, "login ask right", "LOGIN_QUESTION code?");
+    rig_ask(client, "answer 42", "LOGGED_IN ask");
+    fd_close(&client);
+
+    client = rig_client(&r, true);
+    rig_ask(client, "login ask right", "LOGIN_QUESTION code?");
+    rig_ask(client, "cancel", "LOGIN_REFUSED ");
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+logins_wait_for_a_place(void)
+{
+    struct rig r;
+    char line[256];
+    int clients[6];
+
+    rig_start(&r, "logins_at_once = 2\nlogin_failure_delay = 0\n");
+    for (unsigned i = 0; i < 6; i++) {
+        clients[i] = rig_client(&r, true);
+        rig_say(clients[i], "login slow right");
+    }
+    fd_close(&clients[3]);              /* gives up while it waits */
+    for (unsigned i = 0; i < 6; i++)
+        if (i != 3)
+            CU_ASSERT_STRING_EQUAL(rig_hear(clients[i], line), "LOGGED_IN slow");
+    for (unsigned i = 0; i < 6; i++)
+        fd_close(&clients[i]);
+    rig_stop(&r);
+}
+
+static void
+sessions_of_an_account_are_bounded(void)
+{
+    struct rig r;
+    int one = -1, two = -1;
+
+    rig_start(&r, "");
+    one = rig_client(&r, true);
+    two = rig_client(&r, true);
+    rig_ask(one, "login one right", "LOGGED_IN one");
+    rig_ask(two, "login one right", "LOGIN_REFUSED 5");
+    CU_ASSERT_TRUE(rig_logs(&r, "login.refused user=one reason=sessions"));
+    rig_ask(one, "logout", "LOGGED_OUT");
+    rig_ask(two, "login one right", "LOGGED_IN one");
+    fd_close(&one);
+    fd_close(&two);
+    rig_stop(&r);
+}
+
+static void
+logged_out_and_in_again(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_ask(client, "login good right", "LOGGED_IN good");
+        rig_ask(client, "listen", "LISTENING");
+        rig_ask(client, "logout", "LOGGED_OUT");
+        CU_ASSERT_TRUE(rig_logs(&r, "side=broker broker.settled"));     /* before the answer */
+        rig_mark(&r);
+    }
+    rig_say(client, "listen");
+    CU_ASSERT_TRUE(rig_logs(&r, "breach side=worker message=LISTEN"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+pam_closes_after_the_broker(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_ask(client, "login pam right", "LOGGED_IN pam");
+    rig_say(client, "exit 0");
+    CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "side=login pam.closed by=END_LOGIN"));
+    CU_ASSERT_TRUE(rig_order(&r, "broker.settled", "pam.closed"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+a_broker_that_dies_ends_the_session(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_ask(client, "login dies right", "LOGGED_IN dies");
+    CU_ASSERT_EQUAL(strncmp(rig_hear(client, line), "SHUTDOWN ", 9), 0);
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=broker-vanished user=dies"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+logging_in_takes_too_long(void)
+{
+    struct rig r;
+    char line[256];
+    int idle = -1, hung = -1, user = -1;
+
+    rig_start(&r, "login_timeout = 5\n");
+    idle = rig_client(&r, true);
+    hung = rig_client(&r, true);
+    user = rig_client(&r, true);
+    rig_say(hung, "login hang right");
+    rig_ask(user, "login good right", "LOGGED_IN good");
+    CU_ASSERT_EQUAL(strncmp(rig_hear(idle, line), "SHUTDOWN Login took too long", 28), 0);
+    CU_ASSERT_EQUAL(strncmp(rig_hear(hung, line), "SHUTDOWN Login took too long", 28), 0);
+    (void)usleep(500000);
+    rig_ask(user, "listen", "LISTENING");
+    fd_close(&idle);
+    fd_close(&hung);
+    fd_close(&user);
+    rig_stop(&r);
+}
+
+static void
+in_clear_where_it_is_allowed(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "cleartext_users = {\"scanner\"}\n");
+    client = rig_client(&r, false);
+    rig_ask(client, "login scanner right", "LOGGED_IN scanner");
+    CU_ASSERT_TRUE(rig_logs(&r, "login.granted user=scanner backend=users tls=no"));
+    fd_close(&client);
+    rig_stop(&r);
+    rig_start(&r, "cleartext_networks = {\"127.0.0.0/8\"}\n");
+    client = rig_client(&r, false);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    rig_ask(client, "logout", "LOGGED_OUT");
+    rig_say(client, "secured");
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static const struct unit_test tests[] = {
+    { "a login is granted", granted },
+    { "a refusal comes at its time, whatever its reason", refused_at_its_time },
+    { "attempts of one session are bounded", attempts_are_bounded },
+    { "a question is asked, answered or given up", a_question_is_asked },
+    { "logins wait for a place", logins_wait_for_a_place },
+    { "sessions of one account are bounded", sessions_of_an_account_are_bounded },
+    { "a client logs out and in again", logged_out_and_in_again },
+    { "PAM closes its session after the broker is gone", pam_closes_after_the_broker },
+    { "a broker that dies ends the session", a_broker_that_dies_ends_the_session },
+    { "a login that takes too long is ended", logging_in_takes_too_long },
+    { "a login in clear needs an exception", in_clear_where_it_is_allowed },
+    { NULL, NULL }
+};
+const struct unit_suite suite_monitor_logins = { "monitor logins", tests };

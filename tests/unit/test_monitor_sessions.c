@@ -1,0 +1,338 @@
+/* tests/unit/test_monitor_sessions.c - sessions and their workers, between fakes */
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "monitor_rig.h"
+#include "suites_monitor.h"
+#include "wire/message.h"
+
+#define BURST 400
+
+static void
+a_session_is_told_its_facts(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "banner = \"b\"\nno_resumption_networks = {\"127.0.0.0/8\"}\n");
+    client = rig_dial(&r, false);
+    /* implicit, cleartext allowed, exempt from resumption */
+    CU_ASSERT_EQUAL(strncmp(rig_hear(client, line), "SESSION 001 b ", 14), 0);
+    CU_ASSERT_PTR_NOT_NULL(strchr(line, '-'));
+    fd_close(&client);
+    client = rig_dial(&r, true);
+    CU_ASSERT_EQUAL(strncmp(rig_hear(client, line), "SESSION 101 b ", 14), 0);
+    rig_say(client, "secured");
+    CU_ASSERT_TRUE(rig_logs(&r, "session.secured tls=TLSv1.3 cipher=SOME-CIPHER"));
+    rig_say(client, "exit 0");
+    CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=ended"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+a_burst_loses_none(void)
+{
+    struct rig r;
+    char line[256];
+    int clients[BURST];
+
+    rig_start(&r, "max_sessions_per_address = 2000\nlog_level = \"notice\"\n");
+    for (unsigned i = 0; i < BURST; i++)
+        CU_ASSERT_TRUE((clients[i] = rig_dial(&r, false)) != -1);
+    for (unsigned i = 0; i < BURST; i++)
+        CU_ASSERT_EQUAL(strncmp(rig_hear(clients[i], line), "SESSION ", 8), 0);
+    for (unsigned i = 0; i < BURST; i++)
+        fd_close(&clients[i]);
+    CU_ASSERT_EQUAL(rig_count(&r, " error "), 0);
+    CU_ASSERT_EQUAL(rig_count(&r, " warning limit"), 0);
+    rig_stop(&r);
+}
+
+static void
+too_many_of_one_address(void)
+{
+    struct rig r;
+    char line[256];
+    int one = -1, two = -1, three = -1;
+
+    rig_start(&r, "max_sessions_per_address = 2\n");
+    one = rig_client(&r, false);
+    two = rig_client(&r, false);
+    three = rig_dial(&r, false);
+    CU_ASSERT_EQUAL(strncmp(rig_hear(three, line), "421 ", 4), 0);
+    CU_ASSERT_STRING_EQUAL(rig_hear(three, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "session.refused peer=127.0.0.1 reason=sessions-of-address"));
+    fd_close(&three);
+    three = rig_dial(&r, true);         /* with TLS at once nothing can be said in clear */
+    CU_ASSERT_STRING_EQUAL(rig_hear(three, line), "");
+    fd_close(&three);
+    fd_close(&one);
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed"));
+    for (unsigned i = 0; i < 100; i++) {        /* its place is free when its process is gone */
+        three = rig_dial(&r, false);
+        if (strncmp(rig_hear(three, line), "SESSION ", 8) == 0)
+            break;
+        fd_close(&three);
+        (void)usleep(10000);
+    }
+    CU_ASSERT_TRUE(three != -1);
+    fd_close(&two);
+    fd_close(&three);
+    rig_stop(&r);
+}
+
+static void
+a_crash_is_an_attack(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1, other = -1;
+
+    rig_start(&r, "violations = 3\nviolation_ban = 600\n");
+    other = rig_client(&r, true);
+    for (unsigned i = 0; i < 3; i++) {
+        client = rig_client(&r, false);
+        rig_say(client, "crash");
+        CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+        fd_close(&client);
+        CU_ASSERT_TRUE(rig_logs(&r, "worker.crashed signal=11"));
+        rig_mark(&r);
+    }
+    client = rig_dial(&r, false);
+    CU_ASSERT_EQUAL(strncmp(rig_hear(client, line), "421 ", 4), 0);
+    fd_close(&client);
+    CU_ASSERT_EQUAL(rig_count(&r, "address.banned peer=127.0.0.1"), 1);
+    CU_ASSERT_EQUAL(rig_count(&r, "worker.crashed"), 3);
+    rig_ask(other, "login good right", "LOGGED_IN good");   /* the others go on */
+    fd_close(&other);
+    rig_stop(&r);
+}
+
+static void
+a_sandbox_violation_ends_its_session(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_say(client, "sandbox");
+    CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "peer=127.0.0.1 sandbox.violation side=worker call=execve"));
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=sandbox"));
+    fd_close(&client);
+    client = rig_client(&r, true);
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+a_breach_ends_its_session(void)
+{
+    static const struct { const char *command, *log; } cases[] = {
+        { "raw 60000", "breach side=worker message=? fault=unknown-message" },
+        { "login good right", "fault=login-in-clear" },
+        { "logout", "message=LOGOUT fault=wrong-state" },
+        { "listen", "message=LISTEN fault=wrong-state" },
+        { "answer x", "message=LOGIN_ANSWER fault=wrong-state" },
+        { "cancel", "message=LOGIN_CANCEL fault=wrong-state" },
+        { "sign hold\nsign b", "message=SIGN fault=two-signatures-at-once" },
+    };
+    struct rig r;
+    char line[256];
+
+    rig_start(&r, "violations = 1000\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int client = rig_client(&r, false), other = rig_client(&r, false);
+
+        rig_say(client, cases[i].command);
+        while (rig_hear(client, line)[0] != '\0')
+            CU_ASSERT_STRING_NOT_EQUAL(line, "?");
+        CU_ASSERT_TRUE(rig_logs(&r, cases[i].log));
+        CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=breach"));
+        rig_mark(&r);
+        rig_say(other, "secured");
+        rig_ask(other, "sign x", "SIGNED signed-x");
+        fd_close(&client);
+        fd_close(&other);
+    }
+    rig_stop(&r);
+}
+
+/* Every message of the table, empty and too long, from a session that nobody logged in to. */
+static void
+every_message_is_survived(void)
+{
+    struct rig r;
+
+    rig_start(&r, "violations = 1000\nmax_sessions_per_address = 1000\nlog_level = \"error\"\n");
+    for (unsigned type = 0; type <= MSG_COUNT; type++) {
+        int one = rig_dial(&r, false), two = rig_dial(&r, false);
+        char line[256], command[32];
+
+        (void)rig_hear(one, line);
+        (void)rig_hear(two, line);
+        (void)snprintf(command, sizeof command, "raw %u", type);
+        rig_say(one, command);
+        (void)snprintf(command, sizeof command, "long %u", type);
+        rig_say(two, command);
+        fd_close(&one);
+        fd_close(&two);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        int client = rig_client(&r, true);
+
+        rig_ask(client, "sign x", "SIGNED signed-x");
+        fd_close(&client);
+    }
+    rig_stop(&r);
+}
+
+static void
+chatter_is_limited(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_say(client, "lines 200");
+    rig_ask(client, "sign x", "SIGNED");
+    CU_ASSERT_TRUE(rig_count(&r, "side=worker chatter n=") >= 50);
+    CU_ASSERT_TRUE(rig_count(&r, "side=worker chatter n=") < 80);
+    rig_say(client, "exit 0");
+    CU_ASSERT_TRUE(rig_logs(&r, "log.suppressed lines=1"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+a_worker_that_floods_is_ended(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "log_level = \"error\"\n");
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    rig_say(client, "flood 200000");
+    CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "breach side=worker message=TRANSFER fault=too-many-messages"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+a_worker_that_hides_is_killed(void)
+{
+    struct rig r;
+    char line[256];
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_say(client, "close");           /* its channel, but it goes on living */
+    CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+    CU_ASSERT_TRUE(rig_logs(&r, "process.killed kind=worker"));
+    CU_ASSERT_EQUAL(rig_count(&r, "worker.crashed"), 0);
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+/* ---- data connections ------------------------------------------------------------------------ */
+
+static void
+data_sockets(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct rig r;
+    char line[256];
+    int client = -1, data = -1;
+
+    rig_start(&r, "passive_port_least = 45000\npassive_port_most = 45999\n");
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    rig_say(client, "listen");
+    CU_ASSERT_EQUAL_FATAL(strncmp(rig_hear(client, line), "LISTENING 45", 12), 0);
+    a.sin_port = htons((uint16_t)atol(line + 10));
+    data = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL(connect(data, (struct sockaddr *)&a, sizeof a), -1);    /* closed by the fake */
+    fd_close(&data);
+    rig_ask(client, "connect 1023", "DATA_FAILED 13");
+    rig_ask(client, "connect 45000", "CONNECTING");
+    rig_say(client, "flood 1");
+    CU_ASSERT_TRUE(rig_logs(&r, "transfer user=good verb=RETR path=/a\\x20b\\x0ac bytes=1000 "
+                            "seconds=0.500 rate=2000 reply=226 tls=TLSv1.3 resumed=yes"));
+    rig_say(client, "exit 0");
+    CU_ASSERT_TRUE(rig_logs(&r, "notice"));
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=ended user=good"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+/* ---- signatures --------------------------------------------------------------------------------- */
+
+static void
+signatures(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "signatures_burst = 3\nsignatures_rate = 1\n");
+    client = rig_client(&r, false);
+    rig_ask(client, "sign one", "SIGNED signed-one");
+    rig_ask(client, "sign refuse", "SIGN_REFUSED");
+    rig_ask(client, "sign two", "SIGNED signed-two");
+    rig_ask(client, "sign three", "SIGN_REFUSED");      /* held back */
+    CU_ASSERT_TRUE(rig_logs(&r, "signature.limited"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+static void
+the_keyholder_comes_back(void)
+{
+    struct rig r;
+    int one = -1, two = -1;
+
+    rig_start(&r, "");
+    one = rig_client(&r, false);
+    two = rig_client(&r, false);
+    rig_ask(one, "sign crash", "SIGN_REFUSED");
+    CU_ASSERT_TRUE(rig_logs(&r, "keyholder.crashed signal=11"));
+    rig_ask(two, "sign x", "SIGNED signed-x");          /* waits for the next one */
+    rig_ask(one, "sign y", "SIGNED signed-y");
+    fd_close(&one);
+    fd_close(&two);
+    rig_stop(&r);
+}
+
+static const struct unit_test tests[] = {
+    { "a session is told its facts", a_session_is_told_its_facts },
+    { "a burst of connections loses none", a_burst_loses_none },
+    { "sessions of one address are bounded, and its places come back", too_many_of_one_address },
+    { "a crash is logged as an attack and shuts its address out", a_crash_is_an_attack },
+    { "a sandbox violation ends its session alone", a_sandbox_violation_ends_its_session },
+    { "a broken rule ends its session alone", a_breach_ends_its_session },
+    { "every message from a worker is survived", every_message_is_survived },
+    { "the lines of one session are limited", chatter_is_limited },
+    { "a worker that floods is ended", a_worker_that_floods_is_ended },
+    { "a worker that closes its channel is killed", a_worker_that_hides_is_killed },
+    { "data sockets go to the own peer", data_sockets },
+    { "signatures are limited", signatures },
+    { "a keyholder that died comes back", the_keyholder_comes_back },
+    { NULL, NULL }
+};
+const struct unit_suite suite_monitor_sessions = { "monitor sessions", tests };

@@ -21,7 +21,7 @@ enum fail_code {
     FAIL_COUNT
 };
 
-/* In REFUSED and LOGIN_REFUSED. The client is told the same text for all but the last three. */
+/* In REFUSED. LOGIN_REFUSED has only the first and the last three: the rest is for the log. */
 enum refuse_reason {
     REFUSE_CREDENTIALS = 1,     /* wrong name or wrong password: never told apart        */
     REFUSE_DISABLED,            /* disabled, expired, not from this network              */

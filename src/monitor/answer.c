@@ -133,11 +133,6 @@ answer_login(struct session *s, const struct message *m, const char **fault)
         refuse_login(s, REFUSE_BUSY);
         return SP_OK;
     }
-    if (s->refusals >= s->generation->settings.login_attempts) {
-        session_shutdown(s, "login-attempts", "Too many failed logins, closing.");
-        refuse_login(s, REFUSE_CREDENTIALS);
-        return SP_OK;
-    }
     rc = attempt_begin(s, in.user, in.password);
     if (rc == SP_INPUT) {
         *fault = "no-password";

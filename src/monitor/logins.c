@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "monitor/generation.h"
+#include "monitor/logsink.h"
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
@@ -14,7 +15,6 @@
 #include "wire/pack.h"
 
 #define USER_ROOM (NAME_BYTES + 1)
-#define TEXT_ROOM 256
 
 struct attempt {
     TAILQ_ENTRY(attempt) entry;
@@ -24,7 +24,7 @@ struct attempt {
     unsigned reason;
     int64_t began, due;         /* clock_ms */
     struct event timer;
-    char user[USER_ROOM], text[TEXT_ROOM];
+    char user[USER_ROOM];
     struct secret password;
 };
 
@@ -122,17 +122,28 @@ attempt_decided(struct session *s)
 
 /* ---- the refusal and its time ------------------------------------------------------------------ */
 
+static unsigned
+told_reason(unsigned reason)
+{
+    return reason == REFUSE_PASSWORD_EXPIRED || reason == REFUSE_SESSIONS
+        || reason == REFUSE_BUSY ? reason : REFUSE_CREDENTIALS;
+}
+
 static void
 send_refusal(struct attempt *a)
 {
     struct session *s = a->session;
+    bool enough = s->refusals >= s->generation->settings.login_attempts;
     struct message m;
 
+    /* not even the worker is told why: it may be captured, and ask for a stranger */
     msg_login_refused_pack(&m, &(struct msg_login_refused){
-        .reason = (uint8_t)a->reason, .text = slice_of(a->text) });
+        .reason = (uint8_t)told_reason(a->reason), .text = SLICE_EMPTY });
     attempt_clear(s);
     session_enter_base(s);
     session_tell(s, &m);
+    if (enough && !s->leaving)
+        session_shutdown(s, "login-attempts", "Too many failed logins, closing.");
 }
 
 /* The loop's own clock is coarse, and may wake us some milliseconds early. */
@@ -198,16 +209,17 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
 {
     struct attempt *a = s->attempt;
     struct log_escaped user;
+    char why[LOGSINK_TEXT_MAX];
 
     if (a->refused)
         return;
     a->refused = true;
     a->reason = reason;
-    (void)text_copy(a->text, sizeof a->text, text);
     s->refusals++;
     report_session(s, LOG_LEVEL_NOTICE, "login.refused user=%s reason=%s tls=%s cipher=%s "
-                   "attempt=%u", log_text(slice_of(a->user), &user), reason_name(reason),
-                   s->tls, s->cipher, s->refusals);
+                   "attempt=%u%s%.200s", log_text(slice_of(a->user), &user),
+                   reason_name(reason), s->tls, s->cipher, s->refusals,
+                   *text == '\0' ? "" : " why: ", logsink_line(slice_of(text), why));
     leave_place(a);
     if (session_state(s) == ST_LOGIN)
         attempt_deliver(s, false);

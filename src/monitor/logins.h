@@ -38,7 +38,8 @@ void attempt_resume(struct session *s);
 /* The chain is through with it: its place is free. */
 void attempt_decided(struct session *s);
 /*
- * Logs it, and answers LOGIN_REFUSED at the next multiple of login_failure_delay since the
+ * Logs it with text (from the login; for the administrator alone: it tells an unknown name
+ * from a wrong password), and answers LOGIN_REFUSED at the next multiple of login_failure_delay since the
  * attempt began. In ST_QUESTION the answer waits until the worker asks (attempt_deliver).
  */
 void attempt_refuse(struct session *s, unsigned reason, const char *text);

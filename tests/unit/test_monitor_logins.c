@@ -66,9 +66,11 @@ attempts_are_bounded(void)
 
     rig_start(&r, "login_attempts = 2\nlogin_failure_delay = 0\n");
     client = rig_client(&r, true);
-    rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1 no");
-    rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1 no");
-    rig_ask(client, "login good right", "SHUTDOWN Too many");
+    rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1");
+    CU_ASSERT_TRUE(rig_logs(&r, "attempt=1 why: no"));
+    /* the worker hears no reason; the last attempt ends the session without being asked */
+    rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1");
+    CU_ASSERT_EQUAL(strncmp(rig_hear(client, line), "SHUTDOWN Too many", 17), 0);
     CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
     CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=login-attempts"));
     fd_close(&client);

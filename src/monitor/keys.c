@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/generation.h"
+#include "monitor/logsink.h"
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/starter.h"
@@ -59,7 +60,12 @@ send_keys(struct keyholder *k)
     struct message m;
     enum sp_err rc = SP_OK;
 
-    for (size_t i = 0; rc == SP_OK && i < key_count(k); i++) {
+    for (size_t i = 0; i < key_count(k); i++) {
+        /* the certificate first: a key that is not its own is refused at start */
+        rc = starter_send_certificate(&k->channel, (unsigned)i,
+                                      g->settings.certificate.texts[i], &g->certificates[i]);
+        if (rc != SP_OK)
+            return rc;
         msg_key_pack(&m, &(struct msg_key){
             .index = (uint8_t)i, .file = slice_of(g->settings.certificate_key.texts[i]) });
         /* The offset is shared with an earlier keyholder's copy, which is gone by now. */
@@ -69,8 +75,10 @@ send_keys(struct keyholder *k)
         m.nfds = 1;
         rc = channel_send(&k->channel, &m);
         message_clear(&m);
+        if (rc != SP_OK)
+            return rc;
     }
-    return rc;
+    return SP_OK;
 }
 
 static void on_readable_event(evutil_socket_t fd, short what, void *context);
@@ -262,13 +270,12 @@ static enum sp_err
 hear_failed(struct keyholder *k, const struct message *m)
 {
     struct msg_key_failed in = { 0 };
-    struct log_escaped text, file;
+    char text[LOGSINK_TEXT_MAX];
 
     if (msg_key_failed_unpack(m, &in) != SP_OK || in.index >= key_count(k))
         return SP_INPUT;
-    log_error("key.failed file=%s text=%s",
-              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]), &file),
-              log_text(in.text, &text));
+    /* the text begins with the file's name and says what to do */
+    log_error("key.failed %s", logsink_line(in.text, text));
     generation_changed(k->generation, true);
     return SP_OK;
 }

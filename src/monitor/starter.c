@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -157,4 +158,44 @@ starter_send_start(struct channel *c)
 
     msg_start_pack(&m, &(struct msg_start){ 0 });
     return channel_send(c, &m);
+}
+
+/* A file of our own with the text of a certificate: the one on disk may be a newer one. */
+static enum sp_err
+certificate_file(const struct buf *text, int *fd)
+{
+    int made = -1;
+    enum sp_err rc = SP_OS;
+
+    if ((made = memfd_create("certificate", MFD_CLOEXEC | MFD_ALLOW_SEALING)) == -1)
+        goto out;
+    if ((rc = fd_write_all(made, text->at, text->len)) != SP_OK)
+        goto out;
+    rc = SP_OS;
+    if (lseek(made, 0, SEEK_SET) == -1
+        || fcntl(made, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+           == -1)
+        goto out;
+    *fd = fd_move(&made);
+    rc = SP_OK;
+out:
+    fd_close(&made);
+    return rc;
+}
+
+enum sp_err
+starter_send_certificate(struct channel *c, unsigned index, const char *file,
+                         const struct buf *text)
+{
+    struct message m;
+    enum sp_err rc = SP_OK;
+
+    msg_certificate_pack(&m, &(struct msg_certificate){ .index = (uint8_t)index,
+                                                        .file = slice_of(file) });
+    if ((rc = certificate_file(text, &m.fds[0])) == SP_OK) {
+        m.nfds = 1;
+        rc = channel_send(c, &m);
+    }
+    message_clear(&m);
+    return rc;
 }

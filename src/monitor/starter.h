@@ -26,4 +26,8 @@ SP_CHECK enum sp_err starter_send_settings(struct channel *c, const struct setti
                                            unsigned kind);
 SP_CHECK enum sp_err starter_send_start(struct channel *c);
 
+/* One certificate, PEM, as a sealed file. SP_AGAIN, SP_CLOSED, SP_OS. */
+SP_CHECK enum sp_err starter_send_certificate(struct channel *c, unsigned index,
+                                              const char *file, const struct buf *text);
+
 #endif

@@ -51,45 +51,15 @@ template_kind_name(enum pool_kind kind)
 
 /* ---- starting ------------------------------------------------------------------------------- */
 
-/* A file of our own with the text of a certificate: the one on disk may be a newer one. */
-static enum sp_err
-certificate_file(const struct buf *text, int *fd)
-{
-    int made = -1;
-    enum sp_err rc = SP_OS;
-
-    if ((made = memfd_create("certificate", MFD_CLOEXEC | MFD_ALLOW_SEALING)) == -1)
-        goto out;
-    if ((rc = fd_write_all(made, text->at, text->len)) != SP_OK)
-        goto out;
-    rc = SP_OS;
-    if (lseek(made, 0, SEEK_SET) == -1
-        || fcntl(made, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
-           == -1)
-        goto out;
-    *fd = fd_move(&made);
-    rc = SP_OK;
-out:
-    fd_close(&made);
-    return rc;
-}
-
 static enum sp_err
 send_certificates(struct template *t)
 {
     const struct generation *g = t->pool->generation;
-    struct message m;
     enum sp_err rc = SP_OK;
 
-    for (size_t i = 0; rc == SP_OK && i < g->settings.certificate.count; i++) {
-        msg_certificate_pack(&m, &(struct msg_certificate){
-            .index = (uint8_t)i, .file = slice_of(g->settings.certificate.texts[i]) });
-        if ((rc = certificate_file(&g->certificates[i], &m.fds[0])) != SP_OK)
-            break;
-        m.nfds = 1;
-        rc = channel_send(&t->channel, &m);
-        message_clear(&m);
-    }
+    for (size_t i = 0; rc == SP_OK && i < g->settings.certificate.count; i++)
+        rc = starter_send_certificate(&t->channel, (unsigned)i,
+                                      g->settings.certificate.texts[i], &g->certificates[i]);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -165,6 +166,30 @@ parse(struct key *k, struct slice text, const char **what)
     return try_out(k);
 }
 
+void
+keys_expect(struct keys *k, unsigned index, int fd)
+{
+    struct buf text = BUF_EMPTY(FILE_MAX);
+    struct key *of = NULL;
+    X509 *certificate = NULL;
+    BIO *in = NULL;
+
+    SP_ASSERT(index < KEYS_MAX);
+    of = &k->all[index];
+    EVP_PKEY_free(of->certified);
+    of->certified = NULL;
+    if (buf_read_all(&text, fd) != SP_OK
+        || (in = BIO_new_mem_buf(text.at, (int)text.len)) == NULL
+        || (certificate = PEM_read_bio_X509(in, NULL, NULL, NULL)) == NULL)
+        goto out;
+    of->certified = X509_get_pubkey(certificate);
+out:
+    ERR_clear_error();
+    X509_free(certificate);
+    BIO_free(in);
+    buf_free(&text);
+}
+
 enum sp_err
 keys_load(struct keys *k, unsigned index, int fd, struct slice file,
           char fault[KEY_FAULT_MAX])
@@ -183,6 +208,12 @@ keys_load(struct keys *k, unsigned index, int fd, struct slice file,
     }
     if ((rc = parse(&one, buf_slice(&text), &what)) != SP_OK) {
         (void)complain(fault, file, what);
+        goto out;
+    }
+    one.certified = k->all[index].certified;
+    if (one.certified != NULL && EVP_PKEY_eq(one.key, one.certified) != 1) {
+        rc = complain(fault, file, "the key does not belong to the certificate that stands "
+                      "at the same place of certificate: name the files in the same order");
         goto out;
     }
     EVP_PKEY_free(k->all[index].key);
@@ -227,6 +258,7 @@ keys_clear(struct keys *k)
 {
     for (unsigned i = 0; i < KEYS_MAX; i++) {
         EVP_PKEY_free(k->all[i].key);
+        EVP_PKEY_free(k->all[i].certified);
         k->all[i] = (struct key){0};
     }
 }

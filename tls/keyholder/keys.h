@@ -18,7 +18,8 @@
 #define KEYS_MAX 32             /* as many as the setting may have */
 #define KEY_FAULT_MAX 512
 
-struct key { EVP_PKEY *key; enum sign_key kind; unsigned bits; };
+/* certified: the public key of the certificate with this number; NULL: none was given. */
+struct key { EVP_PKEY *key, *certified; enum sign_key kind; unsigned bits; };
 
 struct keys { struct key all[KEYS_MAX]; };
 
@@ -30,8 +31,14 @@ struct keys { struct key all[KEYS_MAX]; };
 SP_CHECK enum sp_err keys_prepare(void);
 
 /*
+ * The certificate (PEM, fd is read to its end) that the key with this number has to belong
+ * to. One that cannot be read is passed over: the worker's template says what is wrong.
+ */
+void keys_expect(struct keys *k, unsigned index, int fd);
+
+/*
  * Take a PEM file (fd is read to its end) as number index. SP_INPUT: it is no key that
- * can be served; fault says which file, what is wrong and what to do. SP_OS, SP_NOMEM:
+ * can be served, or not that of its certificate; fault says which file, what is wrong and what to do. SP_OS, SP_NOMEM:
  * fault too.
  */
 SP_CHECK enum sp_err keys_load(struct keys *k, unsigned index, int fd, struct slice file,

@@ -63,18 +63,33 @@ keyholder_adopt(struct keyholder *k, int argc, char **argv)
     return SP_OK;
 }
 
+/* Comes before its key, which has to belong to it. */
+static enum sp_err
+take_certificate(struct keyholder *k, struct message *m)
+{
+    struct msg_certificate in = {0};
+    int fd = -1;
+    enum sp_err rc = msg_certificate_unpack(m, &in);
+
+    if (rc != SP_OK)
+        return rc;
+    fd = message_take_fd(m, 0);
+    keys_expect(&k->keys, in.index, fd);
+    fd_close(&fd);
+    return SP_OK;
+}
+
 /* A key that cannot be served is the monitor's to judge: it is told, and we go on. */
 static enum sp_err
-take_key(void *context, struct message *m)
+take_key(struct keyholder *k, struct message *m)
 {
-    struct keyholder *k = context;
     struct msg_key in = {0};
     char fault[KEY_FAULT_MAX] = "";
     unsigned index = 0;
     int fd = -1;
-    enum sp_err rc = SP_INPUT;
+    enum sp_err rc = SP_OK;
 
-    if (m->type != MSG_KEY || (rc = msg_key_unpack(m, &in)) != SP_OK)
+    if ((rc = msg_key_unpack(m, &in)) != SP_OK)
         return rc;
     fd = message_take_fd(m, 0);
     index = in.index;
@@ -92,9 +107,17 @@ take_key(void *context, struct message *m)
 }
 
 static enum sp_err
+take_any(void *context, struct message *m)
+{
+    if (m->type == MSG_CERTIFICATE)
+        return take_certificate(context, m);
+    return m->type == MSG_KEY ? take_key(context, m) : SP_INPUT;
+}
+
+static enum sp_err
 keyholder_learn(struct keyholder *k)
 {
-    enum sp_err rc = start_receive(&k->monitor, KEYHOLDER, &k->settings, take_key, k);
+    enum sp_err rc = start_receive(&k->monitor, KEYHOLDER, &k->settings, take_any, k);
 
     return rc == SP_OK || rc == SP_CLOSED ? rc : fail("start", rc);
 }

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
-#include "base/privilege.h"
 #include "monitor/naming.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -58,10 +57,23 @@ hear_only(int fd, const struct net_addr *peer)
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, DROP);
     program.len = (unsigned short)n;
     if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == -1) {
-        /* some kernels keep filters for root; the worker looks at the peer's address, too */
-        return errno == EPERM && !privilege_is_root() ? SP_OK : SP_OS;
+        /* see dataport_can_filter; said once, at start (prepare_report_walls) */
+        return errno == EPERM ? SP_OK : SP_OS;
     }
     return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == -1 ? SP_OS : SP_OK;
+}
+
+bool
+dataport_can_filter(void)
+{
+    struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, PASS) };
+    struct sock_fprog program = { 1, code };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool can = fd != -1
+        && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+
+    fd_close(&fd);
+    return can;
 }
 
 /* With keepalive, and Nagle's algorithm left on: segments of a transfer are to be full. */

@@ -251,6 +251,7 @@ attempt_begin(struct session *s, struct slice user, struct slice password)
         || (rc = secret_set(&a->password, password)) != SP_OK)
         goto out;
     s->attempt = a;
+    s->tried = true;
     session_enter(s, ST_LOGIN);
     a->queued = true;
     TAILQ_INSERT_TAIL(&logins_of(s)->waiting, a, entry);

@@ -221,8 +221,10 @@ void
 part_finish(struct part *part, int grace_ms)
 {
     /* our half only: what it has to say of its end is still heard */
-    if (part->channel.fd != -1 && !part->finished)
+    if (part->channel.fd != -1 && !part->finished) {
         (void)shutdown(part->channel.fd, SHUT_WR);
+        channel_enter(&part->channel, ST_ANY);  /* and what crosses with it is no breach */
+    }
     part->finished = true;
     spawn_cancel(&part->request);
     part_give(part, grace_ms);

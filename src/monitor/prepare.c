@@ -17,6 +17,7 @@
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/privilege.h"
+#include "monitor/dataport.h"
 
 #define PATH_ROOM 2048
 #define FDS_OF_SESSION 7        /* channels and pidfds of three processes, and one on its way */
@@ -174,6 +175,9 @@ prepare_report_walls(bool root)
         log_warning("wall.missing what=uids: started without root, every process runs as uid "
                     "%lu; accounts have no uid of their own, PAM cannot be used",
                     (unsigned long)geteuid());
+    if (!dataport_can_filter())
+        log_warning("wall.missing what=data-filter: this kernel keeps socket filters for root; "
+                    "only workers check who connects to a passive port");
     if (landlock_abi() == 0)
         log_warning("wall.missing what=landlock: this kernel has none; chroot and openat2 still "
                     "hold brokers in their jails");

@@ -256,6 +256,9 @@ end_login(struct part *login)
     struct message m;
 
     if (login->channel.state != ST_USER || login->finished) {
+        /* a conversation that is cut ends with REFUSED: late, and no breach */
+        if (login->channel.state == ST_QUESTION)
+            channel_enter(&login->channel, ST_LOGIN);
         part_finish(login, LOGIN_END_MS);
         return;
     }
@@ -447,7 +450,7 @@ worker_gone(struct session *s, const struct process_end *how)
         s->reason = "crashed";
     if (s->reason == NULL && how->status != 0)
         s->reason = "worker-error";
-    report_session(s, s->was_user ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG,
+    report_session(s, s->tried ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG,
                    "session.closed reason=%s user=%s seconds=%lld transfers=%llu bytes=%llu "
                    "tls=%s", s->reason == NULL ? "ended" : s->reason,
                    s->user == NULL ? "-" : s->user,

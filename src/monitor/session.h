@@ -55,7 +55,8 @@ struct session {
     unsigned refusals, suppressed;
     char *user;                 /* escaped for the log; NULL: nobody is logged in           */
     char tls[17], cipher[65];
-    bool resumed, was_user;
+    bool resumed;
+    bool tried;                 /* somebody tried to log in: its end is worth a line         */
     uint64_t transfers, bytes;
     int64_t began;              /* clock_ms */
 };

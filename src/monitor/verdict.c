@@ -217,7 +217,6 @@ remember_user(struct session *s, struct slice user)
 
     free(s->user);
     s->user = strdup(log_text(user, &text));
-    s->was_user = true;
 }
 
 static enum sp_err

@@ -40,7 +40,7 @@ cmd_cwd(struct worker *w, const struct command *c, struct buf *out)
         return rc == SP_REFUSED ? SP_OK : rc;
     /* "CWD ~" is home, as some clients mean it, unless there is a directory of that name */
     if (tilde && (rc = ask_chdir(w, to.text, &fail)) == SP_REFUSED)
-        path_root(&to);
+        to = w->start;
     return rc == SP_CLOSED ? rc : change_directory(w, &to, out);
 }
 

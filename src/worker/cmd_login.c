@@ -19,6 +19,7 @@ worker_forget_account(struct worker *w)
     w->pending = (struct pending){ 0 };
     data_reset(&w->data);
     path_root(&w->cwd);
+    path_root(&w->start);
     w->ascii = true;
     w->extended_only = false;
     w->facts = FACT_PRESET;
@@ -62,6 +63,7 @@ static enum sp_err
 reply_outcome(struct worker *w, const struct login_result *result, struct buf *out)
 {
     struct fail fail = { 0 };
+    struct log_escaped shown;
     enum sp_err rc = SP_OK;
 
     switch (result->outcome) {
@@ -88,7 +90,9 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
     if (rc == SP_OK)
         SP_IGNORE(path_join(&w->cwd, slice_of("/"), slice_of(result->start))); /* else stay at the root */
     else
-        log_warning("login.start path=%s reason=not-there", result->start);
+        log_warning("login.start path=%s reason=not-there",
+                    log_text(slice_of(result->start), &shown));
+    w->start = w->cwd;
     return reply_line(out, 230, "Welcome.");
 }
 

@@ -94,6 +94,8 @@ data_begin(struct worker *w)
     end_linger(d);
     /* PROT between PASV and here: what was agreed upon before is not what is asked now */
     if (d->private != (w->protection == PROTECTION_PRIVATE)) {
+        if (d->count > 0 || d->fd != -1)
+            d->failure = DATA_NOT_OPENED;       /* its client will hardly come once more */
         drop_candidates(d);
         data_cut(d);
     }
@@ -108,9 +110,15 @@ data_begin(struct worker *w)
         d->failure = DATA_NOT_OPENED;
         return rc;
     }
-    d->candidates[0] = (struct candidate){ .fd = fd, .connecting = true };
+    d->candidates[0] = (struct candidate){ .fd = fd, .connecting = true, .until = INT64_MAX };
     d->count = 1;
     return SP_OK;
+}
+
+static int64_t
+handshake_until(const struct worker *w)
+{
+    return clock_ms() + w->settings.handshake_timeout * 1000;
 }
 
 /* Takes one waiting connection of the peer; poll(2) tells of the next. */
@@ -137,7 +145,7 @@ accept_candidate(struct worker *w)
             fd_close(&fd);
             continue;
         }
-        d->candidates[d->count++] = (struct candidate){ .fd = fd };
+        d->candidates[d->count++] = (struct candidate){ .fd = fd, .until = handshake_until(w) };
         break;
     }
     return SP_OK;
@@ -176,6 +184,7 @@ candidate_step(struct worker *w, size_t i)
             return SP_REFUSED;
         }
         c->connecting = false;
+        c->until = handshake_until(w);
     }
     if (!d->private)
         return SP_OK;
@@ -183,8 +192,13 @@ candidate_step(struct worker *w, size_t i)
         candidate_failed(d, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
-    if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN)
-        return SP_AGAIN;
+    if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN) {
+        if (clock_ms() < c->until)
+            return SP_AGAIN;
+        log_notice("tls.failed channel=data reason=timeout");
+        candidate_failed(d, i, DATA_NO_TLS);
+        return SP_REFUSED;
+    }
     if (rc != SP_OK) {
         log_notice("tls.failed channel=data reason=%s",
                    rc == SP_CLOSED ? "client-left"
@@ -273,6 +287,25 @@ bool
 data_is_decided(const struct data *d)
 {
     return d->fd != -1 || (d->listener == -1 && d->count == 0);
+}
+
+bool
+data_is_cut(const struct data *d)
+{
+    struct pollfd p = { .fd = d->fd, .events = 0 };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+int64_t
+data_deadline(const struct data *d)
+{
+    int64_t at = d->deadline;
+
+    for (size_t i = 0; i < d->count; i++)
+        if (d->private && d->candidates[i].until < at)
+            at = d->candidates[i].until;
+    return at;
 }
 
 size_t

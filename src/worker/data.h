@@ -38,7 +38,8 @@ enum data_failure {
 struct candidate {
     int fd;
     struct tls_stream *tls;
-    bool connecting;            /* active: connect(2) is under way */
+    bool connecting;            /* active: connect(2) is under way            */
+    int64_t until;              /* clock_ms: the handshake is to be done      */
 };
 
 struct data {
@@ -85,6 +86,10 @@ SP_CHECK enum sp_err data_begin(struct worker *w);
 SP_CHECK enum sp_err data_open(struct worker *w);
 /* Has it come about (early), or can it not any more? Nothing is waited for then. */
 bool data_is_decided(const struct data *d);
+/* Is the chosen one closed both ways or reset? For who waits, but not for the client. */
+bool data_is_cut(const struct data *d);
+/* clock_ms by which data_open must be called even if nothing happens. */
+int64_t data_deadline(const struct data *d);
 /* What to wait for until then. Returns how many of out[DATA_POLL] were filled. */
 size_t data_poll(const struct data *d, struct pollfd *out);
 /*

@@ -120,7 +120,7 @@ int64_t
 transfer_deadline(const struct worker *w)
 {
     if (w->transfer.state == TRANSFER_OPENING)
-        return w->data.deadline;
+        return data_deadline(&w->data);
     return w->transfer.progress_ms + w->settings.data_stall_timeout * 1000;
 }
 
@@ -324,6 +324,9 @@ transfer_step(struct worker *w, struct buf *out)
     }
     if (t->state == TRANSFER_MOVING) {
         rc = t->kind == TRANSFER_RECEIVE_FILE ? mover_receive(w) : mover_send(w);
+        /* a source that is slow, or has long to search, is not waited for without a client */
+        if (rc == SP_AGAIN && t->wait == WAIT_SOURCE && data_is_cut(&w->data))
+            rc = SP_CLOSED;
         if (rc == SP_AGAIN)
             return check_stall(w, out);
         if (rc != SP_OK)

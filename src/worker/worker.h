@@ -61,7 +61,7 @@ struct worker {
     struct account account;
     struct pending pending;
     struct message m;           /* the one in use by whoever asks */
-    struct path cwd;
+    struct path cwd, start;     /* where it is, and where it began (CWD ~)          */
     bool ascii;                 /* TYPE A */
     bool pbsz_given;
     enum protection protection;

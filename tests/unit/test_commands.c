@@ -207,6 +207,47 @@ lines(void)
 }
 
 static void
+long_pipeline(void)
+{
+    struct rig r;
+    unsigned count = 0;
+
+    /* their replies are more than may wait to be sent, so the lines wait in between */
+    CU_ASSERT_TRUE_FATAL(rig_start(&r, &plain));
+    for (unsigned i = 0; i < 80; i++)
+        rig_send(&r, "HELP\r\n", 6);
+    while (count < 80 && rig_reply(&r) == 214)
+        count++;
+    CU_ASSERT_EQUAL(count, 80);
+    rig_stop(&r);
+}
+
+static void
+restart_is_kept(void)
+{
+    static const struct rig_plan plan = { .content = "abc" };
+    static const struct exchange e[] = {
+        { "REST 5", 350 }, { "PORT 127,0,0,1,200,1", 200 }, { "RETR x", 554 },
+        { "REST 5", 350 }, { "EPRT |1|127.0.0.1|51201|", 200 }, { "RETR x", 554 },
+        { "REST 5", 350 }, { "EPSV", 229 }, { "NOOP", 200 }, { "RETR x", 554 },
+    };
+
+    CONVERSE(&plan, true, e);
+}
+
+static void
+no_directory(void)
+{
+    static const struct rig_plan plan = { .fail_broker = FAIL_NOT_DIRECTORY };
+    static const struct exchange e[] = {
+        { "EPSV", 229 }, { "MLSD x", 501 }, { "EPSV", 229 }, { "LIST x", 550 },
+        { "CWD x", 550 },
+    };
+
+    CONVERSE(&plan, true, e);
+}
+
+static void
 reinitialise(void)
 {
     static const struct exchange e[] = {
@@ -255,6 +296,9 @@ static const struct unit_test tests[] = {
     { "paths reach the broker absolute and normal", paths },
     { "what the broker refuses has the right code", failures },
     { "odd lines: bare LF, pipelining, NUL, too long, Telnet, HTTP", lines },
+    { "a pipeline whose replies are many is served whole", long_pipeline },
+    { "REST outlives PORT, EPRT and EPSV", restart_is_kept },
+    { "MLSD of what is no directory is 501, LIST of it 550", no_directory },
     { "REIN is the state after the greeting", reinitialise },
     { "a session that does not log in, or idles, ends with 421", clocks },
     { "a broker that is gone ends the session with 421", broker_gone },

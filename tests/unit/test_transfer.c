@@ -1,5 +1,6 @@
 /* tests/unit/test_transfer.c - src/worker: transfers in clear between client and fakes */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -161,6 +162,52 @@ quit_waits(void)
 }
 
 static void
+quit_and_leave(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    rig_send(&r, "STOR file\r\nQUIT\r\n", 17);
+    CU_ASSERT_EQUAL(rig_reply(&r), 150);
+    CU_ASSERT_EQUAL(shutdown(r.client, SHUT_WR), 0);
+    CU_ASSERT_FALSE(rig_play(&r, 100));
+    CU_ASSERT_EQUAL(fd_write_all(data, "abc", 3), SP_OK);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(rig_reply(&r), 221);
+    CU_ASSERT_EQUAL(r.commits, 1);
+    rig_stop(&r);
+}
+
+/* A process that dies closes everything: the end of its data is not the end of the file. */
+static void
+dying_client(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    CU_ASSERT_EQUAL(fd_write_all(data, "abc", 3), SP_OK);
+    (void)rig_play(&r, 50);
+    CU_ASSERT_EQUAL(kill(r.worker, SIGSTOP), 0);
+    CU_ASSERT_EQUAL(shutdown(r.client, SHUT_WR), 0);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(kill(r.worker, SIGCONT), 0);
+    CU_ASSERT_TRUE(rig_play(&r, 3000));
+    CU_ASSERT_EQUAL(r.commits, 0);
+    CU_ASSERT_EQUAL(r.abandons, 1);
+    CU_ASSERT_EQUAL(r.transfers, 1);
+    CU_ASSERT_EQUAL(r.transfer_reply, 426);
+    rig_stop(&r);
+}
+
+static void
 never_opened(void)
 {
     static const struct rig_plan plan = { .content = "x" };
@@ -239,6 +286,8 @@ static const struct unit_test tests[] = {
     { "STOU names the file in 150", unique },
     { "ABOR ends an upload, also behind a line that waits", aborted },
     { "QUIT waits for the transfer", quit_waits },
+    { "QUIT behind an upload lets it end, also for a client that half closes", quit_and_leave },
+    { "an upload in clear whose client dies is not taken for complete", dying_client },
     { "a data connection that never comes is 425 in time", never_opened },
     { "what is refused for good is refused before 150", refused },
     { "listings pass as the broker writes them", listing },

@@ -21,6 +21,9 @@ enum fail_code {
     FAIL_COUNT
 };
 
+/* The exit status of a broker whose worker broke the rules; it has logged which. */
+#define EXIT_BREACH 3
+
 /* In REFUSED. LOGIN_REFUSED has only the first and the last three: the rest is for the log. */
 enum refuse_reason {
     REFUSE_CREDENTIALS = 1,     /* wrong name or wrong password: never told apart        */

@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "broker/jail.h"
 #include "broker/sandbox.h"
+#include "wire/fail.h"
 #include "wire/pack.h"
 #include "wire/start.h"
 
@@ -58,6 +59,7 @@ main(int argc, char **argv)
     struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
     struct channel monitor = CHANNEL_EMPTY;
     uint64_t session = 0;
+    int status = 1;
     enum sp_err rc = SP_OK;
 
     broker_init(&b);
@@ -70,10 +72,12 @@ main(int argc, char **argv)
         goto out;
     }
     if ((rc = template_serve(&monitor, MSG_SPAWN_BROKER, &session)) == SP_OK
-        && (rc = become_broker(&b, &filter)) == SP_OK)
+        && (rc = become_broker(&b, &filter)) == SP_OK) {
         rc = answer_serve(&b);
+        status = rc == SP_INPUT ? EXIT_BREACH : 1;
+    }
 out:
     seccomp_filter_free(&filter);
     broker_clear(&b);
-    return rc == SP_CLOSED ? 0 : 1;
+    return rc == SP_CLOSED ? 0 : status;
 }

@@ -469,8 +469,12 @@ broker_gone(struct session *s, struct part *broker, const struct process_end *ho
 
     if (current)
         s->broker = NULL;
-    if (how != NULL && how->status != 0 && !how->by_us)
+    if (how != NULL && how->status == EXIT_BREACH) {
+        session_violation(s);           /* its own line says what the worker did */
+        session_end(s, "breach");
+    } else if (how != NULL && how->status != 0 && !how->by_us) {
         report_session(s, LOG_LEVEL_WARNING, "broker.ended status=%d", how->status);
+    }
     if (login != NULL)
         end_login(login);
     if (s->logout == broker)

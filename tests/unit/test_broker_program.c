@@ -394,7 +394,7 @@ expect_breach(const void *record, size_t len, bool in_upload)
     CU_ASSERT(channel_wait(&r.monitor, &r.m, WAIT) == SP_OK);
     CU_ASSERT(msg_log_unpack(&r.m, &line) == SP_OK);
     CU_ASSERT(line.text.len > 6 && memcmp(line.text.at, "breach", 6) == 0);
-    CU_ASSERT_EQUAL(broker_exit(&r), 1);
+    CU_ASSERT_EQUAL(broker_exit(&r), EXIT_BREACH);
     run_end(&r);
 }
 

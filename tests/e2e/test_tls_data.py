@@ -1,0 +1,361 @@
+"""TLS on data connections: resumption by the rules of real clients, and how they end."""
+
+import os
+import socket
+import ssl
+import time
+
+import pytest
+
+from ftpclient import Client, ReplyError
+from harness import PASSWORD
+
+VERSIONS = ["1.2", "1.3"]
+
+
+@pytest.fixture
+def quick(make_server):
+    """Short waits, where a test has to see a refusal."""
+    s = make_server(data_connect_timeout=3, handshake_timeout=3)
+    s.folder_ = s.folder()
+    s.folder_.make("f", b"content of the file")
+    return s
+
+
+def refused(client, line, session):
+    """A transfer whose data connection presents a wrong session: the final reply."""
+    r, data = None, None
+    s = socket.create_connection(client.passive(), client.timeout)
+    s.settimeout(client.timeout)
+    r = client.cmd(line)
+    if r.code not in (125, 150):
+        s.close()
+        return r
+    got = b""
+    try:
+        data = client.wrap_data(s, session=session)
+        got = client.receive(data)
+    except OSError:
+        pass
+    finally:
+        (data or s).close()
+    assert got == b"", "a connection without the right session was served"
+    return client.reply()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_data_connection_that_does_not_resume_is_522(quick, version):
+    c = quick.login(version=version)
+    line = f"RETR {quick.folder_.ftp}/f"
+    r = refused(c, line, None)
+    assert r.code == 522, r
+    assert "resum" in r.text.lower(), "the text must say what was missing"
+    assert c.retr(line) == b"content of the file"
+    c.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("living", [True, False], ids=["of a living", "of a dead"])
+def test_the_session_of_another_ftp_session_is_522(quick, version, living):
+    """Even of the same client machine and account (vsftpd accepts it)."""
+    a = quick.login(version=version)
+    b = quick.client(version=version, context=a.context)
+    b.login("guest", PASSWORD)
+    foreign = a.sock.session
+    if not living:
+        a.quit()
+    r = refused(b, f"RETR {quick.folder_.ftp}/f", foreign)
+    assert r.code == 522, r
+    assert b.retr(f"RETR {quick.folder_.ftp}/f") == b"content of the file"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_wrong_connection_first_does_not_rob_the_owner(server, folder, version):
+    """A thief that connects first, with a ticket of his own session, is turned away; the
+    owner's connection, arriving second, is served."""
+    folder.make("f", b"for the owner")
+    owner = server.login(version=version, timeout=20)
+    thief = server.client(version=version, context=owner.context)
+    thief.login("guest", PASSWORD)
+    where = owner.passive()
+    stolen = socket.create_connection(where, 10)
+    stolen.settimeout(10)
+    mine = socket.create_connection(where, 10)
+    mine.settimeout(15)
+    owner.send(f"RETR {folder.ftp}/f")
+    assert owner.reply().code in (125, 150)
+    got = b""
+    try:
+        t = thief.wrap_data(stolen)
+        got = thief.receive(t)
+        t.close()
+    except OSError:
+        pass
+    stolen.close()
+    assert got == b""
+    data = owner.wrap_data(mine)
+    with data:
+        assert owner.receive(data) == b"for the owner"
+    assert owner.reply().code == 226
+    thief.quit()
+    owner.quit()
+
+
+def test_a_silent_connection_first_does_not_rob_the_owner(quick):
+    c = quick.login(timeout=20)
+    where = c.passive()
+    silent = socket.create_connection(where, 10)
+    mine = socket.create_connection(where, 10)
+    mine.settimeout(15)
+    c.send(f"RETR {quick.folder_.ftp}/f")
+    assert c.reply().code in (125, 150)
+    data = None
+    try:
+        data = c.wrap_data(mine)
+        with data:
+            got = c.receive(data)
+        assert got == b"content of the file"
+        assert c.reply().code == 226
+    finally:
+        silent.close()
+        mine.close()
+    c.quit()
+
+
+def test_exempted_networks_need_not_resume_and_are_logged(make_server):
+    s = make_server(no_resumption_networks=["127.0.0.0/8"])
+    mark = s.mark()
+    c = s.login(resume=None)
+    c.stor("STOR /exempt", b"x")
+    s.wait_log(r"resum", mark)
+    c.quit()
+
+
+def test_exempted_accounts_need_not_resume_and_are_logged(make_server):
+    s = make_server(no_resumption_users=["reader"], data_connect_timeout=2, handshake_timeout=2)
+    mark = s.mark()
+    c = s.login("reader", resume=None)
+    c.names("NLST")
+    s.wait_log(r"resum", mark)
+    c.quit()
+    c = s.login("guest", resume=None)
+    assert refused(c, "NLST", None).code == 522
+    c.quit()
+
+
+def test_resumption_not_required(make_server):
+    s = make_server(resumption_required=False)
+    c = s.login(resume=None)
+    c.stor("STOR /f", b"x")
+    assert c.retr("RETR /f") == b"x"
+    c.quit()
+
+
+@pytest.mark.limit(120)
+def test_a_fresh_ticket_for_each_transfer(server, folder):
+    """Java spends each TLS 1.3 ticket once (interop.md 2)."""
+    content = os.urandom(2000)
+    folder.make("f", content)
+    c = server.login(version="1.3")
+    used = set()
+    for _ in range(50):
+        r, data = c.transfer(f"RETR {folder.ftp}/f")
+        with data:
+            assert data.session_reused
+            assert c.receive(data) == content
+        assert c.sock.session.id not in used, "the same ticket twice"
+        used.add(c.sock.session.id)
+        assert c.reply().code == 226
+    c.quit()
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_first_ticket_stays_good(server, folder, version):
+    """Older clients keep presenting the first one."""
+    content = os.urandom(2000)
+    folder.make("f", content)
+    c = server.login(version=version, resume="first")
+    for _ in range(50):
+        assert c.retr(f"RETR {folder.ftp}/f") == content
+    c.quit()
+
+
+@pytest.mark.parametrize("mode", ["PASV", "EPSV", "PORT", "EPRT"])
+def test_the_ticket_comes_with_the_reply(server, mode):
+    c = server.client(tls=None, version="1.3")
+    c.watch_handshakes()
+    c.auth()
+    c.login("guest", PASSWORD)
+    for _ in range(3):
+        before = c.tickets(c.sock)
+        if mode in ("PORT", "EPRT"):
+            c.active(mode).close()
+        else:
+            c.passive(mode)
+        assert c.tickets(c.sock) > before, f"no ticket before the reply to {mode}"
+    c.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_ticket_on_data_connections(server, folder, version):
+    """Some clients close without reading it; the kernel answers with RST, and an upload is
+    cut short (interop.md 3)."""
+    c = server.client(tls=None, version=version)
+    c.watch_handshakes()
+    c.auth()
+    c.login("guest", PASSWORD)
+    c.expect(250, "CWD " + folder.ftp)
+    for line in ("STOR f", "RETR f", "STOR f", "LIST"):
+        r, data = c.transfer(line)
+        with data:
+            conn = data
+            if line.startswith("STOR"):
+                data.sendall(b"x" * 50000)
+                c.finish(data)
+            else:
+                c.receive(data)
+        assert c.tickets(conn) == 0, line
+        assert c.reply().code == 226
+    c.quit()
+
+
+def test_a_later_data_connection_may_resume_an_earlier_one(server, folder):
+    """z/OS does. TLS 1.2: the session of a data connection that was resumed is the same."""
+    folder.make("f", b"x")
+    c = server.login(version="1.2")
+    r, data = c.transfer(f"RETR {folder.ftp}/f")
+    with data:
+        c.receive(data)
+        c.resume = data.session
+    assert c.reply().code == 226
+    for _ in range(3):
+        assert c.retr(f"RETR {folder.ftp}/f") == b"x"
+    c.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sessions_live_as_long_as_an_ftp_session(server, version):
+    c = server.login(version=version)
+    c.passive()
+    hint = c.sock.session.ticket_lifetime_hint
+    assert hint >= 86400, f"tickets die after {hint} s"
+    c.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_upload_that_ends_without_close_notify_is_426(server, folder, version):
+    folder.make("f", b"the old")
+    c = server.login(version=version)
+    c.expect(250, "CWD " + folder.ftp)
+    for name in ("f", "new"):
+        r, data = c.transfer("STOR " + name)
+        data.sendall(b"x" * 30000)
+        raw = socket.socket(fileno=data.detach())           # FIN, and no goodbye
+        raw.shutdown(socket.SHUT_WR)
+        r = c.reply()
+        raw.close()
+        assert r.code == 426, r
+    assert folder.read("f") == b"the old"
+    assert folder.path("f").stat().st_size == 7 and not folder.path("new").exists()
+    c.quit()
+
+
+def test_accounts_that_may_end_uploads_without_close_notify(make_server):
+    s = make_server(no_close_notify_users=["guest"])
+    folder = s.folder()
+    c = s.login()
+    r, data = c.transfer(f"STOR {folder.ftp}/f")
+    data.sendall(b"x" * 30000)
+    raw = socket.socket(fileno=data.detach())
+    raw.shutdown(socket.SHUT_WR)
+    assert c.reply().code == 226
+    raw.close()
+    assert folder.read("f") == b"x" * 30000
+    c.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_close_notify_of_an_upload_is_answered(server, folder, version):
+    """WinSCP waits for it."""
+    c = server.login(version=version)
+    r, data = c.transfer(f"STOR {folder.ftp}/f")
+    data.sendall(b"x" * 1000)
+    begin = time.monotonic()
+    plain = data.unwrap()                   # sends ours, waits for the server's
+    assert plain.recv(10) == b""            # then FIN, not RST
+    plain.close()
+    assert time.monotonic() - begin < 2
+    assert c.reply().code == 226
+    c.quit()
+
+
+def test_a_half_close_behind_close_notify_is_no_fault(server, folder):
+    c = server.login()
+    for n in range(10):
+        r, data = c.transfer(f"STOR {folder.ftp}/f{n}")
+        data.sendall(b"x" * 1000)
+        try:
+            data.setblocking(False)
+            data.unwrap()                   # sends close_notify, does not wait
+        except (ssl.SSLWantReadError, BlockingIOError):
+            pass
+        raw = socket.socket(fileno=data.detach())
+        raw.close()
+        assert c.reply().code == 226
+        assert folder.read(f"f{n}") == b"x" * 1000
+    c.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_downloads_and_listings_end_with_close_notify(server, folder, version):
+    """Client.receive raises on an end without it."""
+    folder.make("f", os.urandom(300000))
+    folder.make("empty")
+    c = server.login(version=version)
+    for line in ("RETR {}/f", "RETR {}/empty", "LIST {}", "NLST {}", "MLSD {}"):
+        c.retr(line.format(folder.ftp))
+    c.quit()
+
+
+def test_an_empty_upload_whose_client_skips_the_handshake(quick):
+    """lftp#420: a 0-byte put may close its connection without TLS: answer, do not hang."""
+    c = quick.login()
+    s = socket.create_connection(c.passive(), 5)
+    assert c.cmd(f"STOR {quick.folder_.ftp}/zero").code in (125, 150)
+    s.close()
+    begin = time.monotonic()
+    assert c.reply().code in (226, 425, 426, 522)
+    assert time.monotonic() - begin < 8
+    assert c.cmd("NOOP").code == 200
+    c.quit()
+
+
+def test_a_client_that_handshakes_at_once(server, folder):
+    """FileZilla sends its ClientHello at TCP connect, before the command."""
+    folder.make("f", b"early")
+    c = server.login()
+    s = socket.create_connection(c.passive(), 10)
+    s.settimeout(10)
+    wrapped = c.context.wrap_socket(s, server_hostname="localhost", session=c.sock.session,
+                                    do_handshake_on_connect=False, suppress_ragged_eofs=False)
+    wrapped.setblocking(False)
+    with pytest.raises(ssl.SSLWantReadError):
+        wrapped.do_handshake()
+    time.sleep(0.2)
+    wrapped.settimeout(10)
+    c.send(f"RETR {folder.ftp}/f")
+    wrapped.do_handshake()
+    with wrapped:
+        assert Client.receive(wrapped) == b"early"
+    assert [c.reply().code, c.reply().code] == [150, 226]
+    c.quit()
+
+
+def test_the_data_connection_of_a_refused_transfer_leaves_no_trace(ftp):
+    with pytest.raises(ReplyError):
+        ftp.retr("RETR nothing")
+    with pytest.raises(ReplyError):
+        ftp.retr("RETR nothing")
+    ftp.stor("STOR something", b"x")
+    assert ftp.retr("RETR something") == b"x"

@@ -1,0 +1,371 @@
+/*
+ * tests/hostile/captured_worker.c - a worker that is in the hands of its client
+ *
+ * Runs in: the place of sallyport-worker, in tests only (libexec_directory).
+ *
+ * It starts as a worker does, and then does whatever the client says, one line a step:
+ *
+ *   rows                           every row of messages.def: "row TYPE NAME FROM TO
+ *                                  STATES DESCRIPTORS LEAST MOST FIELDS"
+ *   send WHERE TYPE FDS HEX        a record with that body; "-" for an empty one
+ *   forge WHERE TYPE FDS FORM      a body by forge.h: "least" or "most"
+ *   fault WHERE TYPE FIELD FAULT   a body with that fault in that field; "impossible"
+ *   record WHERE HEX               these bytes and nothing before them
+ *   flood WHERE TYPE COUNT         the least body again and again, until there is no room
+ *   get WHERE MILLISECONDS         "got TYPE FDS HEX", "nothing" or "closed"
+ *   read COUNT, write HEX          with the descriptor that came last
+ *   crash, QUIT
+ *
+ * WHERE is m (monitor) or b (broker). Answers are "ok", "failed ERRNO" or as said above.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/privilege.h"
+#include "base/template.h"
+#include "forge.h"
+#include "wire/channel.h"
+#include "wire/pack.h"
+
+#define LINE_MAX_BYTES (3 * FORGE_MAX)
+
+struct captured {
+    int client, monitor, broker, held;
+    struct buf in;
+};
+
+static struct forged body;
+static unsigned char record[FORGE_MAX];
+static char line[LINE_MAX_BYTES + 1];
+static char reply[LINE_MAX_BYTES];
+
+static void
+say(struct captured *c, const char *text)
+{
+    if (fd_write_all(c->client, text, strlen(text)) != SP_OK
+        || fd_write_all(c->client, "\r\n", 2) != SP_OK)
+        _exit(0);               /* the client left */
+}
+
+static void
+say_failed(struct captured *c)
+{
+    char text[32];
+
+    (void)text_printf(text, sizeof text, "failed %d", errno);
+    say(c, text);
+}
+
+static void
+say_sent(struct captured *c, bool sent)
+{
+    if (sent)
+        say(c, "ok");
+    else
+        say_failed(c);
+}
+
+/* The next line of the client, without its end. */
+static void
+hear(struct captured *c)
+{
+    unsigned char bytes[4096];
+    ssize_t got = 0;
+    const unsigned char *end = NULL;
+    size_t len = 0;
+
+    while (c->in.len == 0 || (end = memchr(c->in.at, '\n', c->in.len)) == NULL) {
+        if ((got = read(c->client, bytes, sizeof bytes)) <= 0
+            || buf_add(&c->in, bytes, (size_t)got) != SP_OK)
+            _exit(0);
+    }
+    len = (size_t)(end - c->in.at);
+    memcpy(line, c->in.at, len);
+    line[len] = '\0';
+    if (len > 0 && line[len - 1] == '\r')
+        line[len - 1] = '\0';
+    buf_consume(&c->in, len + 1);
+}
+
+static unsigned
+nibble(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
+}
+
+static size_t
+from_hex(const char *text, unsigned char *out, size_t room)
+{
+    size_t len = 0;
+
+    if (strcmp(text, "-") == 0)
+        return 0;
+    for (; text[0] != '\0' && text[1] != '\0' && len < room; text += 2)
+        out[len++] = (unsigned char)(nibble(text[0]) << 4 | nibble(text[1]));
+    return len;
+}
+
+static void
+to_hex(char *out, const unsigned char *at, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    if (len == 0)
+        *out++ = '-';
+    for (size_t i = 0; i < len; i++) {
+        *out++ = digits[at[i] >> 4];
+        *out++ = digits[at[i] & 15];
+    }
+    *out = '\0';
+}
+
+static void
+say_rows(struct captured *c)
+{
+    for (unsigned type = MSG_NONE + 1; type < MSG_COUNT; type++) {
+        const struct message_row *row = message_row(type);
+
+        (void)text_printf(reply, sizeof reply, "row %u %s %u %u %u %u %zu %zu %zu", type,
+                          row->name, row->sender, row->receiver, row->states, row->fds,
+                          row->least, row->most, forge_fields(row));
+        say(c, reply);
+    }
+    say(c, "ok");
+}
+
+static int
+where(const struct captured *c, const char *word)
+{
+    return word[0] == 'b' ? c->broker : c->monitor;
+}
+
+static unsigned
+number(const char *word)
+{
+    return (unsigned)strtoul(word, NULL, 10);
+}
+
+static void
+do_forge(struct captured *c, char **word, bool faulty)
+{
+    const struct message_row *row = message_row(number(word[2]));
+    unsigned fds = 0;
+
+    SP_ASSERT(row != NULL);
+    if (faulty) {
+        if (!forge_fault(row, number(word[3]), (enum forge_fault)number(word[4]),
+                         &body)) {
+            say(c, "impossible");
+            return;
+        }
+        fds = row->fds;
+    } else if (strcmp(word[4], "most") == 0) {
+        forge_most(row, &body);
+        fds = number(word[3]);
+    } else {
+        forge_least(row, &body);
+        fds = number(word[3]);
+    }
+    say_sent(c, forge_send(where(c, word[1]), number(word[2]), body.body, body.len,
+                           fds, 0));
+}
+
+static void
+do_send(struct captured *c, char **word)
+{
+    size_t len = from_hex(word[4], record, sizeof record);
+
+    say_sent(c, forge_send(where(c, word[1]), number(word[2]), record, len,
+                           number(word[3]), 0));
+}
+
+static void
+do_flood(struct captured *c, char **word)
+{
+    const struct message_row *row = message_row(number(word[2]));
+    unsigned sent = 0;
+
+    SP_ASSERT(row != NULL);
+    forge_least(row, &body);
+    while (sent < number(word[3])
+           && forge_send(where(c, word[1]), number(word[2]), body.body, body.len,
+                         row->fds, MSG_DONTWAIT))
+        sent++;
+    (void)text_printf(reply, sizeof reply, "sent %u", sent);
+    say(c, reply);
+}
+
+/* One record as it is; nothing is checked here: that is the other side's business. */
+static void
+do_get(struct captured *c, int fd, int timeout)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * FORGE_FDS)];
+    } control;
+    struct iovec part = { record, sizeof record };
+    struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room,
+                           .msg_controllen = sizeof control.room };
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    unsigned type = 0, fds = 0;
+    ssize_t got = 0;
+
+    if (poll(&wait, 1, timeout) == 0) {
+        say(c, "nothing");
+        return;
+    }
+    if ((got = recvmsg(fd, &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT)) < 2) {
+        say(c, "closed");
+        return;
+    }
+    type = record[0] | (unsigned)record[1] << 8;
+    for (struct cmsghdr *m = CMSG_FIRSTHDR(&head); m != NULL; m = CMSG_NXTHDR(&head, m)) {
+        fd_close(&c->held);
+        memcpy(&c->held, CMSG_DATA(m), sizeof c->held);
+        fds = 1;
+    }
+    if (type == MSG_LOGGED_IN) {
+        fd_close(&c->broker);
+        c->broker = fd_move(&c->held);
+    }
+    (void)text_printf(reply, sizeof reply, "got %u %u ", type, fds);
+    to_hex(reply + strlen(reply), record + 2, (size_t)got - 2);
+    say(c, reply);
+}
+
+static void
+do_read(struct captured *c, char **word)
+{
+    size_t most = number(word[1]);
+    ssize_t got = read(c->held, record, most < sizeof record ? most : sizeof record);
+
+    if (got == -1) {
+        say_failed(c);
+        return;
+    }
+    memcpy(reply, "data ", 5);
+    to_hex(reply + 5, record, (size_t)got);
+    say(c, reply);
+}
+
+static void
+do_write(struct captured *c, char **word)
+{
+    size_t len = from_hex(word[1], record, sizeof record);
+
+    say_sent(c, write(c->held, record, len) == (ssize_t)len);
+}
+
+/* Also where a sanitizer would rather report and exit. */
+static void
+crash(void)
+{
+    struct sigaction plain = { .sa_handler = SIG_DFL };
+
+    if (sigaction(SIGSEGV, &plain, NULL) == 0)
+        (void)raise(SIGSEGV);
+    _exit(1);
+}
+
+#define WORDS 6
+
+static void
+obey(struct captured *c)
+{
+    char *word[WORDS] = { NULL }, *rest = line;
+    size_t count = 0;
+
+    while (count < WORDS && (word[count] = strsep(&rest, " ")) != NULL)
+        count++;
+    for (size_t i = count; i < WORDS; i++)
+        word[i] = line + strlen(line);      /* empty */
+    if (strcmp(word[0], "rows") == 0)
+        say_rows(c);
+    else if (strcmp(word[0], "send") == 0)
+        do_send(c, word);
+    else if (strcmp(word[0], "forge") == 0)
+        do_forge(c, word, false);
+    else if (strcmp(word[0], "fault") == 0)
+        do_forge(c, word, true);
+    else if (strcmp(word[0], "record") == 0)
+        say_sent(c, send(where(c, word[1]), record,
+                         from_hex(word[2], record, sizeof record), MSG_NOSIGNAL) != -1);
+    else if (strcmp(word[0], "flood") == 0)
+        do_flood(c, word);
+    else if (strcmp(word[0], "get") == 0)
+        do_get(c, where(c, word[1]), (int)number(word[2]));
+    else if (strcmp(word[0], "read") == 0)
+        do_read(c, word);
+    else if (strcmp(word[0], "write") == 0)
+        do_write(c, word);
+    else if (strcmp(word[0], "crash") == 0)
+        crash();
+    else if (strcmp(word[0], "QUIT") == 0)
+        _exit(0);
+    else
+        say(c, "failed 0");
+}
+
+static void
+serve_client(void)
+{
+    struct captured c = { CHILD_FD, CHILD_FD + 1, -1, -1, BUF_EMPTY(LINE_MAX_BYTES) };
+    static struct message m;
+    struct msg_session session = {0};
+    struct channel monitor = CHANNEL_EMPTY;
+
+    channel_init(&monitor, c.monitor, WORKER, MONITOR, ST_START);
+    if (channel_wait(&monitor, &m, -1) != SP_OK
+        || msg_session_unpack(&m, &session) != SP_OK)
+        _exit(1);
+    /* Blocking from here on: the steps come one by one. */
+    if (fd_set_nonblocking(c.client, false) != SP_OK)
+        _exit(1);
+    (void)text_printf(reply, sizeof reply, "220 %.*s", (int)session.id.len,
+                      (const char *)session.id.at);
+    say(&c, reply);
+    for (;;) {
+        hear(&c);
+        obey(&c);
+    }
+}
+
+/* What a worker's template is told is of no use to this one. */
+static enum sp_err
+await_start(struct channel *monitor)
+{
+    static struct message m;
+    enum sp_err rc = SP_OK;
+
+    while ((rc = channel_wait(monitor, &m, -1)) == SP_OK && m.type != MSG_START)
+        message_clear(&m);
+    return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct channel monitor = CHANNEL_EMPTY;
+    uint64_t session = 0;
+    enum sp_err rc = SP_OK;
+
+    if (argc != 3)
+        return 2;
+    channel_init(&monitor, TEMPLATE_FD, TEMPLATE, MONITOR, ST_START);
+    if (await_start(&monitor) != SP_OK)
+        return 1;
+    if (privilege_drop((uid_t)number(argv[1]), (gid_t)number(argv[2]), NULL, 0) != SP_OK)
+        return 1;
+    if ((rc = template_serve(&monitor, MSG_SPAWN_WORKER, &session)) == SP_OK)
+        serve_client();
+    return rc == SP_CLOSED ? 0 : 1;
+}

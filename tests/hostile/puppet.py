@@ -1,0 +1,247 @@
+"""A session whose worker does what the test says (captured_worker.c)."""
+
+import re
+import socket
+import struct
+from pathlib import Path
+
+import harness
+import procfs
+from harness import wait_until
+
+MONITOR, WORKER, BROKER, LOGIN, KEYHOLDER, TEMPLATE = (1 << i for i in range(6))
+STATES = ("START", "READY", "CLEAR", "SECURE", "LOGIN", "QUESTION", "USER", "UPLOAD",
+          "LEAVING", "END")
+STATE = {name: 1 << i for i, name in enumerate(STATES)}
+MESSAGE_MAX = 16384
+FAULTS = range(9)               # enum forge_fault
+FDS = (1, 2, 3, 4, 5, 16)       # counts of descriptors that no worker's message has
+
+PERMIT = 2                      # enum fail_code: the account may not
+
+
+class Gone(Exception):
+    """The session has ended."""
+
+
+class Row:
+    def __init__(self, words):
+        self.name = words.pop(1)
+        (self.type, self.sender, self.receiver, self.states, self.fds, self.least,
+         self.most, self.fields) = map(int, words)
+
+    def legal(self, receiver, state):
+        return bool(self.sender & WORKER and self.receiver & receiver
+                    and self.states & state)
+
+    def __repr__(self):
+        return self.name
+
+
+def text(value):
+    value = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    return struct.pack("<H", len(value)) + value
+
+
+def u8(value):
+    return struct.pack("<B", value)
+
+
+def u16(value):
+    return struct.pack("<H", value)
+
+
+def u32(value):
+    return struct.pack("<I", value)
+
+
+def u64(value):
+    return struct.pack("<Q", value)
+
+
+class Puppet:
+    rows = {}                   # name -> Row, read from the program once
+
+    def __init__(self, server, timeout=10):
+        self.server = server
+        self.mark = server.mark()
+        self.sock = socket.create_connection(("127.0.0.1", server.port), timeout)
+        self.sock.settimeout(timeout)
+        self.buffer = b""
+        self.first = None           # a step that is taken together with the next one
+        greeting = self.line()
+        assert re.fullmatch(r"220 [A-Z0-9]+-\d+", greeting), greeting
+        self.id = greeting[4:]
+        if not Puppet.rows:
+            self.sock.sendall(b"rows\n")
+            while (line := self.line()) != "ok":
+                row = Row(line.split()[1:])
+                Puppet.rows[row.name] = row
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.sock.close()
+
+    def line(self):
+        while b"\r\n" not in self.buffer:
+            try:
+                more = self.sock.recv(65536)
+            except (ConnectionResetError, BrokenPipeError):
+                more = b""
+            if not more:
+                raise Gone(self.id if hasattr(self, "id") else "before its greeting")
+            self.buffer += more
+        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        return line.decode("ascii")
+
+    def do(self, command):
+        """One step; what the worker answers. Gone: the session ended meanwhile."""
+        first, self.first = self.first, None
+        try:
+            both = f"{first}\n{command}\n" if first else f"{command}\n"
+            self.sock.sendall(both.encode("ascii"))
+        except (ConnectionResetError, BrokenPipeError):
+            raise Gone(self.id) from None
+        if first:
+            self.line()
+        return self.line()
+
+    def attack(self, command):
+        """A step after which the session may be over."""
+        try:
+            return self.do(command)
+        except Gone:
+            return "gone"
+
+    def step(self, where, name, body=b"", fds=0):
+        return f"send {where} {self.rows[name].type} {fds} {body.hex() or '-'}"
+
+    def send(self, *what, **how):
+        return self.do(self.step(*what, **how))
+
+    def get(self, where="m", timeout=5):
+        """(name, body, descriptors) of the next message; None if none comes in time."""
+        answer = self.do(f"get {where} {int(timeout * 1000)}").split()
+        if answer[0] == "nothing":
+            return None
+        if answer[0] == "closed":
+            raise Gone(self.id)
+        name = next(r.name for r in self.rows.values() if r.type == int(answer[1]))
+        return name, bytes.fromhex(answer[3]) if answer[3] != "-" else b"", int(answer[2])
+
+    def ask(self, where, name, body=b"", timeout=5):
+        assert self.send(where, name, body) == "ok"
+        answer = self.get(where, timeout)
+        assert answer is not None, f"{name} was not answered"
+        return answer
+
+    def ended(self, timeout=8):
+        """Waits for the session's end: the monitor has closed or killed everything."""
+        self.sock.settimeout(timeout)
+        try:
+            while self.sock.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        except socket.timeout:
+            return False
+        return True
+
+    def lines(self, pattern=""):
+        """The log's lines of this session."""
+        return [line for line in self.server.log(self.mark).splitlines()
+                if f"session={self.id} " in line and re.search(pattern, line)]
+
+    # ---- ways into each state ----------------------------------------------------------
+    def secure(self):
+        """A worker that says there was a handshake cannot be proved wrong."""
+        assert self.send("m", "SECURED", text("TLSv1.3") + text("TLS_AES_128_GCM_SHA256")
+                         + text("") + u8(0)) == "ok"
+        return self
+
+    def try_login(self, user="guest", password=harness.PASSWORD):
+        assert self.send("m", "LOGIN", text(user) + text(password)) == "ok"
+        return self
+
+    def login(self, user="guest", password=harness.PASSWORD):
+        self.try_login(user, password)
+        name, _, _ = self.get("m", 10)
+        assert name == "LOGGED_IN", name
+        return self
+
+    def enter(self, state):
+        """
+        LOGIN and LEAVING pass by themselves, soon: the message that leads there is sent
+        right before the next one, so that the monitor finds both.
+        """
+        if state == "CLEAR":
+            return self
+        self.secure()
+        if state == "LOGIN":
+            self.first = self.step("m", "LOGIN", text("guest") + text(harness.PASSWORD))
+        elif state in ("USER", "UPLOAD", "LEAVING"):
+            self.login()
+        if state == "UPLOAD":
+            name, _, _ = self.ask("b", "OPEN_WRITE",
+                                  text(f"/upload-{self.id}") + u8(0) + u8(0)
+                                  + u64(0) + u64(0))
+            assert name == "UPLOADING", name
+        elif state == "LEAVING":
+            self.first = self.step("m", "LOGOUT")
+        return self
+
+
+class HostileServer(harness.Server):
+    """The real server, but for its worker."""
+
+    def __init__(self, world, name, **settings):
+        super().__init__(world, name, **settings)
+        libexec = self.dir / "libexec"
+        libexec.mkdir()
+        for program in ("sallyport-broker", "sallyport-login", "sallyport-keyholder"):
+            (libexec / program).symlink_to(world.build / program)
+        (libexec / "sallyport-worker").symlink_to(world.build / "captured-worker")
+        self.settings.update({
+            "libexec_directory": str(libexec), "violation_ban": 0,
+            "login_failure_delay": 0, "template_sessions": 1000000,
+            "durable": False, **settings})
+
+    def settled(self):
+        """What the monitor has while no session is there."""
+        names = sorted(procfs.name(p) for p in procfs.children(self.pid)
+                       if procfs.alive(p))
+        try:
+            return names, len(procfs.descriptors(self.pid))
+        except PermissionError:
+            return names, 0     # rootless: the monitor is nobody's to look into
+
+    def remember(self):
+        """Called at rest, after a first session: nothing may be left behind then on."""
+        previous = None
+
+        def still():
+            nonlocal previous
+            last, previous = previous, self.settled()
+            return last == previous
+        assert wait_until(still, 10, 0.3)
+        self.rest = previous
+        self.first_pid = self.pid
+
+    def at_rest(self):
+        assert self.process.poll() is None, "the monitor ended:\n" + self.log()[-3000:]
+        assert wait_until(lambda: self.settled() == self.rest, 15, 0.05), \
+            f"left behind: {self.settled()}, not {self.rest}"
+
+    def serves(self):
+        """A new session works from beginning to end."""
+        with Puppet(self) as p:
+            p.secure().login()
+            assert p.ask("b", "SPACE", text("/"))[0] in ("AVAILABLE", "FAILED")
+
+
+def require_puppet(world):
+    assert (Path(world.build) / "captured-worker").exists(), \
+        f"{world.build}/captured-worker is not built: make check TESTS= builds it"
+

@@ -1,0 +1,332 @@
+"""A captured worker against the monitor: every message, in every state, right and wrong.
+
+What has to hold, whatever it sends: only its own session ends, the log says once what it
+did, the monitor goes on as the same process, and nothing is left behind (the fixture).
+"""
+
+import pytest
+
+from harness import PASSWORD, wait_until
+from puppet import (FAULTS, FDS, MESSAGE_MAX, MONITOR, STATE, Gone, Puppet, text, u16,
+                    u32, u8)
+
+pytestmark = [pytest.mark.expects(r"\bbreach\b|sandbox\.violation|\bcrashed\b"),
+              pytest.mark.limit(300)]
+
+REACHED = ("CLEAR", "SECURE", "LOGIN", "USER", "LEAVING")
+
+
+def broken(p, what, failures):
+    """The session is over, and the log says so in one line."""
+    if not p.ended():
+        failures.append(f"{what}: the session goes on")
+        return
+    wait_until(lambda: p.lines(r" breach "), 3)
+    lines = p.lines(r" breach ")
+    if len(lines) != 1:
+        failures.append(f"{what}: {len(lines)} lines of a breach: {p.lines()}")
+    elif "side=worker" not in lines[0]:
+        failures.append(f"{what}: {lines[0]}")
+
+
+def legal_rows(state):
+    return [r for r in Puppet.rows.values() if r.legal(MONITOR, STATE[state])]
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_a_message_out_of_place_ends_that_session_alone(captured, state):
+    failures, tried = [], 0
+    for row in Puppet.rows.values():
+        if row.legal(MONITOR, STATE[state]):
+            continue
+        if state == "LEAVING" and row.legal(MONITOR, STATE["SECURE"]):
+            continue            # it may have left by then
+        with Puppet(captured) as p:
+            p.enter(state)
+            p.attack(f"forge m {row.type} {row.fds} least")
+            broken(p, f"{row} in {state}", failures)
+            tried += 1
+    assert not failures
+    assert tried > 40
+
+
+@pytest.mark.parametrize("state", REACHED)
+@pytest.mark.parametrize("form", ("least", "most"))
+def test_a_message_in_its_place_harms_nobody(captured, state, form):
+    """Well-formed, but with values that make no sense."""
+    for row in legal_rows(state):
+        with Puppet(captured) as p:
+            p.enter(state)
+            for _ in range(3):
+                if p.attack(f"forge m {row.type} 0 {form}") == "gone":
+                    break
+        assert len(p.lines(r" breach ")) <= 1
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_a_body_of_a_wrong_size_ends_that_session_alone(captured, state):
+    failures = []
+    for row in legal_rows(state):
+        sizes = {row.most + 1, MESSAGE_MAX + 1, MESSAGE_MAX + 2000}
+        if row.least > 0:
+            sizes |= {0, row.least - 1}
+        for size in sorted(sizes):
+            with Puppet(captured) as p:
+                p.enter(state)
+                p.attack(f"send m {row.type} 0 {'00' * size or '-'}")
+                broken(p, f"{row} of {size} bytes in {state}", failures)
+    assert not failures
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_a_field_with_a_fault_ends_that_session_alone(captured, state):
+    failures, tried = [], 0
+    for row in legal_rows(state):
+        for field in range(row.fields):
+            for fault in FAULTS:
+                with Puppet(captured) as p:
+                    p.enter(state)
+                    if p.attack(f"fault m {row.type} {field} {fault}") == "impossible":
+                        continue
+                    broken(p, f"{row} with fault {fault} in field {field} in {state}",
+                           failures)
+                    tried += 1
+    assert not failures
+    assert tried > 0
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_descriptors_from_a_worker_end_that_session_alone(captured, state):
+    failures = []
+    for row in legal_rows(state):
+        for count in FDS:
+            with Puppet(captured) as p:
+                p.enter(state)
+                p.attack(f"forge m {row.type} {count} least")
+                broken(p, f"{row} with {count} descriptors in {state}", failures)
+    assert not failures
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_an_unknown_number_or_none_ends_that_session_alone(captured, state):
+    failures = []
+    numbers = [0, max(r.type for r in Puppet.rows.values()) + 1, 0x7fff, 0xffff]
+    for command in [f"send m {n} 0 00" for n in numbers] + ["record m 07", "record m ff"]:
+        with Puppet(captured) as p:
+            p.enter(state)
+            p.attack(command)
+            broken(p, f"{command} in {state}", failures)
+    assert not failures
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_an_empty_record_ends_the_session_at_most(captured, state):
+    with Puppet(captured) as p:
+        p.enter(state)
+        p.attack("record m -")
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_floods_end_that_session_alone(captured, state):
+    """Also when it reads none of the answers: the monitor never waits for it."""
+    for row in legal_rows(state):
+        with Puppet(captured) as p:
+            p.enter(state)
+            for _ in range(20):
+                if p.attack(f"flood m {row.type} 1000") == "gone":
+                    break
+            captured.serves()       # while the flood's answers lie about
+        assert len(p.lines(r" breach ")) <= 1
+
+
+def test_a_worker_that_crashes_is_logged_as_an_attack(captured):
+    for state in REACHED:
+        with Puppet(captured) as p:
+            p.enter(state)
+            assert p.attack("crash") == "gone"
+            crash = r"worker\.crashed .*signal=11"
+            assert wait_until(lambda: p.lines(crash), 5), p.lines()
+
+
+def test_a_worker_that_just_leaves_is_no_attack(captured):
+    for state in REACHED:
+        with Puppet(captured) as p:
+            p.enter(state)
+            assert p.attack("QUIT") == "gone"
+        assert not p.lines(r"breach|crashed")
+
+
+def test_a_report_of_its_own_sandbox_ends_it(captured):
+    with Puppet(captured) as p:
+        p.attack(p.step("m", "SANDBOX", u32(0xc000003e) + u32(59)))
+        assert p.ended()
+        violation = r"sandbox\.violation .*call=execve"
+        assert wait_until(lambda: p.lines(violation), 5), p.lines()
+
+
+def test_a_worker_cannot_write_another_line_into_the_log(captured):
+    forged = "x session=AAAA-1 peer=192.0.2.1 login.ok user=root"
+    with Puppet(captured) as p:
+        p.send("m", "LOG", u8(2) + text(forged))
+        p.send("m", "LOG", u8(0) + text("a\x1b[2Jb\x7f\u202e\x85c"))
+        assert wait_until(lambda: len(p.lines(r"side=worker")) == 2, 5), p.lines()
+        first, second = p.lines(r"side=worker")
+    # Who said it stands in front of what was said.
+    assert first.index(f"session={p.id} ") < first.index("side=worker")
+    assert first.index("side=worker") < first.index(forged)
+    assert not [c for c in second if not c.isprintable()]
+
+
+def test_a_worker_cannot_fill_the_log(captured):
+    with Puppet(captured) as p:
+        for _ in range(5):
+            p.attack(f"flood m {p.rows['LOG'].type} 2000")
+            p.attack("get m 50")
+    wait_until(lambda: p.lines(r"log\.suppressed|breach"), 5)
+    assert len(p.lines()) < 400
+
+
+def test_no_password_is_taken_in_clear(captured):
+    with Puppet(captured) as p:
+        p.attack(p.step("m", "LOGIN", text("guest") + text(PASSWORD)))
+        try:
+            assert p.get("m", 5)[0] == "LOGIN_REFUSED"
+        except Gone:
+            pass
+    assert not p.lines(r"login\.ok|logged")
+
+
+def test_guessing_passwords_is_bounded(captured):
+    """By the monitor, for one session; how fast is bounded by login_failure_delay."""
+    guesses = 0
+    with Puppet(captured) as p:
+        p.secure()
+        try:
+            while guesses < 50:
+                p.try_login("guest", f"guess-{guesses}")
+                answer = p.get("m", 10)
+                if answer is not None:
+                    assert answer[0] in ("LOGIN_REFUSED", "SHUTDOWN"), answer
+                if answer is None or answer[0] == "SHUTDOWN":
+                    break
+                guesses += 1
+        except Gone:
+            pass
+    assert 1 <= guesses <= 3
+
+
+def test_signatures_are_bounded(captured):
+    signed = refused = 0
+    with Puppet(captured) as p:
+        try:
+            for _ in range(3000):
+                name, _, _ = p.ask("m", "SIGN", u8(0) + u16(0x0403) + text("x" * 130))
+                signed += name == "SIGNED"
+                refused += name == "SIGN_REFUSED"
+        except Gone:
+            pass
+    assert signed < 1000
+    assert refused > 0 or p.lines(r"breach|sign")
+
+
+def test_a_signature_is_made_for_handshakes_only(captured):
+    """Else a captured worker has a key that signs whatever it likes."""
+    bodies = (b"", b"x", b"x" * 512,
+              b" " * 64 + b"TLS 1.3, client CertificateVerify\0" + b"x" * 32)
+    with Puppet(captured) as p:
+        for scheme in (0x0403, 0x0804, 0x0201, 0x0000, 0xffff):
+            for body in bodies:
+                name, _, _ = p.ask("m", "SIGN", u8(0) + u16(scheme) + text(body))
+                assert name == "SIGN_REFUSED", (hex(scheme), body)
+        for key in (2, 31):
+            name, _, _ = p.ask("m", "SIGN", u8(key) + u16(0x0403) + text("x" * 130))
+            assert name == "SIGN_REFUSED", key
+
+
+def test_data_sockets_are_bounded_and_closed_behind_it(captured):
+    with Puppet(captured) as p:
+        p.enter("USER")
+        try:
+            for _ in range(300):
+                name, body, fds = p.ask("m", "LISTEN", u8(0))
+                if name != "LISTENING":
+                    break
+                assert fds == 1
+        except Gone:
+            pass
+        assert captured.settled()[1] < captured.rest[1] + 40
+
+
+def test_no_connection_to_a_privileged_port(captured):
+    """And the address is never its to choose."""
+    with Puppet(captured) as p:
+        p.enter("USER")
+        for port in (0, 1, 22, 25, 1023):
+            assert p.ask("m", "CONNECT", u16(port))[0] == "DATA_FAILED", port
+
+
+def test_a_worker_may_not_act_on_a_transfer_or_data_before_login(captured):
+    for name, body in (("LISTEN", u8(0)), ("CONNECT", u16(2000))):
+        with Puppet(captured) as p:
+            p.secure()
+            p.attack(p.step("m", name, body))
+            assert p.ended() and len(p.lines(" breach ")) == 1
+
+
+def test_a_cancelled_login_leaves_nothing_behind(captured):
+    with Puppet(captured) as p:
+        p.secure()
+        for _ in range(3):
+            p.try_login()
+            p.send("m", "LOGIN_CANCEL")
+            try:
+                answer = p.get("m", 3)
+            except Gone:
+                break
+            assert answer is None or answer[0] in ("LOGIN_REFUSED", "SHUTDOWN"), answer
+
+
+def test_logging_in_and_out_many_times_leaves_nothing_behind(captured):
+    with Puppet(captured) as p:
+        p.secure()
+        for _ in range(10):
+            p.login()
+            assert p.ask("m", "LOGOUT")[0] == "LOGGED_OUT"
+        assert not p.lines("breach")
+
+
+def test_the_old_broker_serves_nobody_after_logout(captured):
+    with Puppet(captured) as p:
+        p.enter("USER")
+        assert p.ask("m", "LOGOUT")[0] == "LOGGED_OUT"
+        with pytest.raises((Gone, AssertionError)):
+            p.ask("b", "SPACE", text("/"))
+
+
+@pytest.mark.limit(60)
+def test_silence_before_login_is_ended_by_the_monitor(make_captured):
+    """The worker's own clock is its client's, then."""
+    server = make_captured("silence", login_timeout=5)
+    for state in ("CLEAR", "SECURE"):
+        with Puppet(server) as p:
+            p.enter(state)
+            assert p.ended(20), f"it sits in {state} for ever"
+    server.at_rest()
+
+
+def test_an_address_whose_workers_break_rules_is_shut_out(make_captured):
+    server = make_captured("ban", violations=3, violation_ban=600)
+    for _ in range(3):
+        with Puppet(server) as p:
+            p.attack("record m ff")
+            assert p.ended()
+            assert wait_until(lambda: p.lines(" breach "), 5)
+
+    def refused():
+        try:
+            with Puppet(server, timeout=5):
+                return False
+        except (Gone, OSError, AssertionError):
+            return True
+    assert wait_until(refused, 5, 0.2)
+    server.at_rest()

@@ -29,7 +29,7 @@ accounts_open(struct accounts *a, const char *file, enum accounts_mode mode)
     (void)sqlite3_busy_timeout(a->db, ACCOUNTS_BUSY_MS);
     (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    rc = accounts_file_form(a, mode);
+    rc = accounts_file_form(a, file, mode);
 out:
     if (rc != SP_OK)
         accounts_close(a);      /* the fault stays to be read */

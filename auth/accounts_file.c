@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,19 +84,29 @@ check_owner(struct accounts *a, const struct stat *st, const char *path)
     return SP_OK;
 }
 
+static enum sp_err
+directory_of(struct accounts *a, const char *file, char directory[ACCOUNT_PATH_MAX + 1])
+{
+    const char *slash = strrchr(file, '/');
+
+    if (slash == NULL)
+        (void)text_copy(directory, ACCOUNT_PATH_MAX + 1, ".");
+    else if (slice_to_text(slice_from(file, (size_t)(slash - file) + 1), directory,
+                           ACCOUNT_PATH_MAX + 1) != SP_OK)
+        return accounts_fail(a, SP_INPUT, "the path of the users database is too long");
+    return SP_OK;
+}
+
 /* The directory that holds file, through all links. */
 static enum sp_err
 check_directory(struct accounts *a, const char *file)
 {
     char directory[ACCOUNT_PATH_MAX + 1] = "";
-    const char *slash = strrchr(file, '/');
     struct stat st = { 0 };
+    enum sp_err rc = directory_of(a, file, directory);
 
-    if (slash == NULL)
-        (void)text_copy(directory, sizeof directory, ".");
-    else if (slice_to_text(slice_from(file, (size_t)(slash - file) + 1), directory,
-                           sizeof directory) != SP_OK)
-        return accounts_fail(a, SP_INPUT, "the path of the users database is too long");
+    if (rc != SP_OK)
+        return rc;
     if (stat(directory, &st) == -1)
         return accounts_fail(a, SP_OS, "%s: %s; make the directory first", directory,
                              strerror(errno));
@@ -140,6 +151,7 @@ read_pragma(struct accounts *a, const char *sql, int *value)
     return rc;
 }
 
+/* What is looked at is one state of the file only inside a transaction. */
 static enum sp_err
 check_version(struct accounts *a, int *version)
 {
@@ -162,26 +174,71 @@ check_version(struct accounts *a, int *version)
     return SP_OK;
 }
 
-enum sp_err
-accounts_file_form(struct accounts *a, enum accounts_mode mode)
+static enum sp_err
+look_at_version(struct accounts *a, int *version)
+{
+    enum sp_err rc = accounts_run(a, "BEGIN");
+
+    if (rc == SP_OK)
+        rc = check_version(a, version);
+    (void)sqlite3_exec(a->db, "ROLLBACK", NULL, NULL, NULL);    /* nothing was written */
+    return rc;
+}
+
+static enum sp_err
+make_tables(struct accounts *a)
 {
     int version = 0;
-    enum sp_err rc = check_version(a, &version);
+    enum sp_err rc = SP_OK;
 
-    if (rc != SP_OK || version == ACCOUNTS_VERSION)
-        return rc;
-    if (mode != ACCOUNTS_CREATE)
-        return accounts_fail(a, SP_INPUT, "the users database is empty;"
-                             " `sallyport user add` makes its tables");
     /* the journal's kind cannot change inside a transaction */
     if ((rc = accounts_run(a, "PRAGMA journal_mode = WAL")) != SP_OK
             || (rc = accounts_begin(a)) != SP_OK)
         return rc;
-    /* somebody else may have made them since */
     if ((rc = check_version(a, &version)) == SP_OK && version == 0)
         rc = accounts_run(a, schema);
     if (rc == SP_OK)
         return accounts_commit(a);
     (void)sqlite3_exec(a->db, "ROLLBACK", NULL, NULL, NULL);
     return rc;
+}
+
+/*
+ * One maker at a time, by a lock on the directory: SQLite does not wait where the kind of
+ * the journal changes. (Not on the file: closing a descriptor of it would drop SQLite's own
+ * locks.)
+ */
+static enum sp_err
+make_alone(struct accounts *a, const char *file)
+{
+    char directory[ACCOUNT_PATH_MAX + 1] = "";
+    int fd = -1, version = 0;
+    enum sp_err rc = directory_of(a, file, directory);
+
+    if (rc != SP_OK)
+        return rc;
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1 || flock(fd, LOCK_EX) == -1)
+        rc = accounts_fail(a, SP_OS, "%s cannot be locked: %s", directory, strerror(errno));
+    /* somebody else may have made them since */
+    if (rc == SP_OK)
+        rc = look_at_version(a, &version);
+    if (rc == SP_OK && version != ACCOUNTS_VERSION)
+        rc = make_tables(a);
+    fd_close(&fd);
+    return rc;
+}
+
+enum sp_err
+accounts_file_form(struct accounts *a, const char *file, enum accounts_mode mode)
+{
+    int version = 0;
+    enum sp_err rc = mode == ACCOUNTS_CREATE ? make_alone(a, file) : SP_OK;
+
+    if (rc != SP_OK || (rc = look_at_version(a, &version)) != SP_OK)
+        return rc;
+    if (version == ACCOUNTS_VERSION)
+        return SP_OK;
+    return accounts_fail(a, SP_INPUT, "the users database is empty;"
+                         " `sallyport user add` makes its tables");
 }

@@ -3,12 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/account.h"
 #include "base/buf.h"
 #include "base/fd.h"
+
+#define DIRECTORY (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define LINKS_MOST 40           /* as the kernel's own limit */
+
+static bool
+is_ours(const struct stat *st)
+{
+    return st->st_uid == 0 || st->st_uid == geteuid();
+}
 
 /* Only who could replace what we make could lead us elsewhere: let that be root alone. */
 static enum sp_err
@@ -20,7 +31,7 @@ check_parent(int dir, const char **why)
         *why = "fstat of the parent directory";
         return SP_OS;
     }
-    if (st.st_uid != 0 && st.st_uid != geteuid()) {
+    if (!is_ours(&st)) {
         *why = "the parent directory does not belong to root";
         return SP_REFUSED;
     }
@@ -29,6 +40,107 @@ check_parent(int dir, const char **why)
         return SP_REFUSED;
     }
     return SP_OK;
+}
+
+/*
+ * One step: opens name in *dir and closes *dir. In a directory that others may write, one
+ * with the sticky bit, what belongs to root stays what it is. SP_AGAIN: it is a link, which
+ * root has made, to target.
+ */
+static enum sp_err
+step(int *dir, const char *name, char target[PATH_MAX], const char **why)
+{
+    struct stat in = { 0 }, st = { 0 };
+    ssize_t len = 0;
+    int fd = openat(*dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    enum sp_err rc = SP_OS;
+
+    *why = "open of the parent directory (jail_create makes only the last one)";
+    if (fd == -1 || fstat(*dir, &in) == -1 || fstat(fd, &st) == -1)
+        goto out;
+    rc = SP_REFUSED;
+    *why = "a directory or link on the way to it does not belong to root";
+    if (!is_ours(&in) || !is_ours(&st))
+        goto out;
+    *why = "a directory on the way to it is writable by others than its owner";
+    if ((in.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (in.st_mode & S_ISVTX) == 0)
+        goto out;
+    if (S_ISLNK(st.st_mode)) {
+        *why = "a link on the way to it is too long";
+        if ((len = readlinkat(fd, "", target, PATH_MAX)) < 1 || len >= PATH_MAX)
+            goto out;
+        target[len] = '\0';
+        rc = SP_AGAIN;
+        goto out;
+    }
+    *why = "a part of the way to it is not a directory";
+    if (!S_ISDIR(st.st_mode))
+        goto out;
+    fd_close(dir);
+    *dir = fd_move(&fd);
+    rc = SP_OK;
+out:
+    fd_close(&fd);
+    return rc;
+}
+
+/* The text of a link in place of its name: then the rest of the way. */
+static bool
+splice_link(char way[PATH_MAX], const char *target, const char *rest)
+{
+    char next[PATH_MAX];
+
+    if (!text_printf(next, sizeof next, "%s/%s", target, rest))
+        return false;
+    memcpy(way, next, sizeof next);
+    return true;
+}
+
+/*
+ * Opens a directory as open(2) would, but on a way that nobody except root can bend: with
+ * %h in a pattern, parts of it may lie in somebody's home directory.
+ */
+static enum sp_err
+open_parent(const char *path, int *out, const char **why)
+{
+    char way[PATH_MAX], name[NAME_MAX + 1], target[PATH_MAX];
+    const char *at = way;
+    int dir = -1;
+    unsigned links = 0;
+    enum sp_err rc = SP_REFUSED;
+
+    *why = "the way to it is too long";
+    if (!text_copy(way, sizeof way, path) || (dir = open("/", DIRECTORY)) == -1)
+        goto out;
+    while (*(at += strspn(at, "/")) != '\0') {
+        size_t len = strcspn(at, "/");
+
+        rc = SP_REFUSED;
+        if (!text_printf(name, sizeof name, "%.*s", (int)len, at))
+            goto out;
+        rc = step(&dir, name, target, why);
+        if (rc == SP_OK) {
+            at += len;
+            continue;
+        }
+        if (rc != SP_AGAIN)
+            goto out;
+        rc = SP_REFUSED;
+        *why = "there are too many links on the way to it, or it is too long";
+        if (++links > LINKS_MOST || !splice_link(way, target, at + len))
+            goto out;
+        at = way;
+        if (*target == '/') {
+            fd_close(&dir);
+            if ((dir = open("/", DIRECTORY)) == -1)
+                goto out;
+        }
+    }
+    *out = fd_move(&dir);
+    rc = SP_OK;
+out:
+    fd_close(&dir);
+    return rc;
 }
 
 static enum sp_err
@@ -91,11 +203,8 @@ jaildir_ensure(const char *path, bool create, uint32_t mode, uint32_t uid, uint3
     if (cut == 0 || cut == whole.len
             || slice_to_text(slice_from(path, cut), parent, sizeof parent) != SP_OK)
         return SP_REFUSED;
-    if ((dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
-        *why = "open of the parent directory (jail_create makes only the last one)";
-        goto out;
-    }
-    if ((rc = check_parent(dir, why)) != SP_OK)
+    if ((rc = open_parent(parent, &dir, why)) != SP_OK
+        || (rc = check_parent(dir, why)) != SP_OK)
         goto out;
     rc = make(dir, path + cut, mode, uid, gid, why);
 out:

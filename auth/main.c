@@ -5,7 +5,6 @@
  * forks one process for each attempt. That one reads ATTEMPT, asks the chain, answers,
  * and ends; after a login by PAM it sleeps until the session does.
  */
-#include <security/pam_appl.h>
 #include <sodium.h>
 #include <sqlite3.h>
 #include <stddef.h>
@@ -45,7 +44,7 @@ login_warm(struct login *l)
         log_error("login.library_failed");
         return SP_OS;
     }
-    (void)pam_strerror(NULL, PAM_SUCCESS);  /* binds libpam, whose modules load later */
+    pam_warm(&l->settings);
     /* the descriptor does not survive the fork: this finds a bad run directory early */
     if (slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)
         != SP_OK) {

@@ -23,6 +23,33 @@ struct pam_login {
     int status;                 /* of the last call, pam_end wants it */
 };
 
+/* Nobody is asked anything by a transaction that is only begun. */
+static int
+no_talk(int count, const struct pam_message **messages, struct pam_response **answers,
+        void *context)
+{
+    (void)count;
+    (void)messages;
+    (void)answers;
+    (void)context;
+    return PAM_CONV_ERR;
+}
+
+void
+pam_warm(const struct settings *s)
+{
+    const struct pam_conv talk = { no_talk, NULL };
+    pam_handle_t *kept = NULL;
+    int status = PAM_SUCCESS;
+
+    if (!text_list_has(&s->auth, slice_of("pam")))
+        return;
+    /* never ended: with the handle the modules would go, and each login would load,
+     * relocate and keep a copy of them of its own */
+    if ((status = pam_start(s->pam_service, NULL, &talk, &kept)) != PAM_SUCCESS)
+        log_debug("login.pam_warm status=%d", status);   /* the first login says it aloud */
+}
+
 /* The monitor delays refusals, all alike: a module's own delay would tell them apart. */
 static void
 no_delay(int status, unsigned delay, void *conversation)

@@ -21,6 +21,7 @@ SP_CHECK enum sp_err accounts_run(struct accounts *a, const char *sql);
 SP_CHECK enum sp_err accounts_file_check(struct accounts *a, const char *file,
                                          bool create);
 /* The tables are there, of our version; made when the mode is ACCOUNTS_CREATE. */
-SP_CHECK enum sp_err accounts_file_form(struct accounts *a, enum accounts_mode mode);
+SP_CHECK enum sp_err accounts_file_form(struct accounts *a, const char *file,
+                                        enum accounts_mode mode);
 
 #endif

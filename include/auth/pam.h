@@ -10,7 +10,14 @@
 #define SP_AUTH_PAM_H
 
 struct attempt;
+struct settings;
 struct verdict;
+
+/*
+ * In the template, once: loads the modules that the service's configuration names now, so
+ * that no login has to. Each login still reads the configuration, and loads what is new.
+ */
+void pam_warm(const struct settings *s);
 
 /* A chain_check (auth/chain.h). */
 void pam_check(struct attempt *a, struct verdict *v);

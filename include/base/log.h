@@ -11,6 +11,7 @@
 #ifndef SP_BASE_LOG_H
 #define SP_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -30,6 +31,8 @@ typedef void log_sink(void *context, enum log_level level, const char *line);
  */
 void log_set_sink(log_sink *sink, void *context);
 void log_set_level(enum log_level most);
+/* Would a line of this level be written? For whoever saves the work of making it. */
+bool log_wants(enum log_level level);
 const char *log_level_text(enum log_level level);
 
 void log_error(const char *format, ...) SP_PRINTF(1, 2);

@@ -8,6 +8,7 @@
 #ifndef SP_WIRE_CHANNEL_H
 #define SP_WIRE_CHANNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -58,6 +59,8 @@ SP_CHECK enum sp_err channel_wait(struct channel *c, struct message *m, int time
 SP_CHECK enum sp_err channel_send(struct channel *c, struct message *m);
 /* As channel_send, but waits until there is room. */
 SP_CHECK enum sp_err channel_send_wait(struct channel *c, struct message *m);
+/* Has the peer not yet read all that was sent? */
+bool channel_has_unread(const struct channel *c);
 /* Sends a LOG message; a line that cannot be sent is dropped. A log_sink (base/log.h). */
 void channel_log(void *channel, enum log_level level, const char *line);
 

@@ -31,6 +31,12 @@ log_set_level(enum log_level most)
     target.most = most;
 }
 
+bool
+log_wants(enum log_level level)
+{
+    return level <= target.most;
+}
+
 const char *
 log_level_text(enum log_level level)
 {
@@ -65,7 +71,7 @@ log_line(enum log_level level, const char *format, va_list args)
     int saved = errno;
     int len = 0;
 
-    if (level > target.most)
+    if (!log_wants(level))
         return;
     len = vsnprintf(line, sizeof line, format, args);
     if (len < 0)

@@ -292,3 +292,16 @@ privilege_limit_files(unsigned most)
 
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? SP_OK : SP_OS;
 }
+
+enum sp_err
+privilege_limit_memory(size_t most)
+{
+#ifdef SP_SANITIZERS
+    (void)most;
+    return SP_OK;
+#else
+    const struct rlimit limit = { most, most };
+
+    return setrlimit(RLIMIT_AS, &limit) == 0 ? SP_OK : SP_OS;
+#endif
+}

@@ -121,6 +121,18 @@ answer_abandon(struct broker *b, const struct message *in, struct message *reply
     return pack_done(b, reply, SP_OK);
 }
 
+/* A worker that asks and does not read holds up nobody but itself. */
+static enum sp_err
+send_reply(struct broker *b, struct message *reply)
+{
+    enum sp_err rc = SP_OK;
+
+    while ((rc = channel_send(&b->worker, reply)) == SP_AGAIN)
+        if ((rc = broker_await(b, b->worker.fd, POLLOUT)) != SP_OK)
+            break;
+    return rc;
+}
+
 /* The reading end goes to the worker before the first line is written. */
 static enum sp_err
 send_listing(struct broker *b, struct listing *l, int *writing)
@@ -138,7 +150,7 @@ send_listing(struct broker *b, struct listing *l, int *writing)
     msg_listing_pack(&m, &(struct msg_listing){ 0 });
     m.fds[0] = fd_move(&ends[0]);
     m.nfds = 1;
-    if ((rc = channel_send_wait(&b->worker, &m)) == SP_OK)
+    if ((rc = send_reply(b, &m)) == SP_OK)
         *writing = fd_move(&ends[1]);
     else
         rc = SP_CLOSED;
@@ -346,23 +358,6 @@ run(struct broker *b, const struct message *in, struct message *reply)
     return SP_INPUT;            /* the wire lets a type through that nobody answers */
 }
 
-/*
- * SP_CLOSED: the monitor has ended the account (logout, end of the session), whatever a
- * captured worker that keeps its end open would still like. It says nothing else after
- * GRANT.
- */
-static enum sp_err
-await_request(const struct broker *b)
-{
-    struct pollfd p[] = { { .fd = b->worker.fd, .events = POLLIN },
-                          { .fd = b->monitor.fd, .events = POLLIN } };
-
-    while (poll(p, 2, -1) == -1)
-        if (errno != EINTR)
-            return SP_OS;
-    return p[1].revents == 0 ? SP_OK : SP_CLOSED;
-}
-
 enum sp_err
 answer_one(struct broker *b)
 {
@@ -372,12 +367,12 @@ answer_one(struct broker *b)
 
     message_init(&in);
     message_init(&reply);
-    if ((rc = await_request(b)) != SP_OK)
+    if ((rc = broker_await(b, b->worker.fd, POLLIN)) != SP_OK)
         return rc;
     if ((rc = channel_wait(&b->worker, &in, -1)) != SP_OK)
         fault = b->worker.fault != NULL ? b->worker.fault : "?";
     else if ((rc = run(b, &in, &reply)) == SP_OK)
-        rc = channel_send_wait(&b->worker, &reply);
+        rc = send_reply(b, &reply);
     if (rc == SP_INPUT)
         log_warning("breach by=worker rule=%s message=%s", fault, message_name(in.type));
     /* The one place where the state moves: the upload alone says what may come next. */

@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include "base/fd.h"
 
@@ -21,6 +22,18 @@ broker_clear(struct broker *b)
     channel_clear(&b->monitor);
     settings_clear(&b->settings);
     fd_close(&b->root);
+}
+
+enum sp_err
+broker_await(const struct broker *b, int fd, short events)
+{
+    struct pollfd p[] = { { .fd = fd, .events = events },
+                          { .fd = b->monitor.fd, .events = POLLIN } };
+
+    while (poll(p, 2, -1) == -1)
+        if (errno != EINTR)
+            return SP_OS;
+    return p[1].revents == 0 ? SP_OK : SP_CLOSED;
 }
 
 enum sp_err

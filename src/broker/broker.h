@@ -1,7 +1,7 @@
 /*
  * broker/broker.h - one session's broker: who it is, what it may, what it has open
  *
- * Runs in: broker.                       Blocks: never.
+ * Runs in: broker.                       Blocks: broker_await.
  * Owns:    both channels, the root descriptor, the settings and the open upload.
  *
  * Functions of the broker's modules return SP_OS where the kernel said no (errno), and
@@ -43,6 +43,12 @@ struct broker {
 void broker_init(struct broker *b);
 /* Closes and frees; an upload must have been settled before. */
 void broker_clear(struct broker *b);
+/*
+ * Waits for events of poll(2) on fd. SP_CLOSED: the monitor has ended the account (logout,
+ * end of the session), whatever a captured worker that keeps its ends open would still
+ * like; it says nothing else after GRANT. SP_OS.
+ */
+SP_CHECK enum sp_err broker_await(const struct broker *b, int fd, short events);
 /* Notes the reason; returns SP_REFUSED, for `return broker_refuse(b, FAIL_BUSY);`. */
 SP_CHECK enum sp_err broker_refuse(struct broker *b, enum fail_code why);
 /* SP_OS with this errno, for `return broker_errno(EEXIST);`. */

@@ -18,19 +18,6 @@
 
 #define FLUSH_AT 65536
 
-/* Until the pipe takes PIPE_BUF bytes. SP_CLOSED: the monitor has ended the session. */
-static enum sp_err
-await_room(const struct listing *l)
-{
-    struct pollfd p[] = { { .fd = l->pipe, .events = POLLOUT },
-                          { .fd = l->b->monitor.fd, .events = POLLIN } };
-
-    while (poll(p, 2, -1) == -1)
-        if (errno != EINTR)
-            return SP_OS;
-    return p[1].revents == 0 ? SP_OK : SP_CLOSED;
-}
-
 /*
  * Writes what there is, once it is at least that much. In pieces that cannot block: a
  * worker that neither reads nor ends does not keep us from hearing that the session is
@@ -48,7 +35,8 @@ flush(struct listing *l, size_t least)
     while (done < l->out.len) {
         size_t piece = l->out.len - done < PIPE_BUF ? l->out.len - done : PIPE_BUF;
 
-        if ((rc = await_room(l)) != SP_OK)
+        /* room for PIPE_BUF bytes */
+        if ((rc = broker_await(l->b, l->pipe, POLLOUT)) != SP_OK)
             return rc;
         if (fd_write_all(l->pipe, l->out.at + done, piece) != SP_OK)
             return errno == EPIPE ? SP_CLOSED : SP_OS;

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #define BUCKETS 4096u
-#define KEPT_MOST 16384u                /* entries without a session: memory is bounded    */
-#define VIOLATION_MEMORY_MS 3600000     /* a violation is forgotten after an hour of peace */
-#define KEY_BYTES 9                     /* the family, 4 bytes of IPv4 or 8 of IPv6        */
+#define KEPT_MOST 16384u                /* entries without a session: memory is bounded */
+#define VIOLATION_MEMORY_MS 3600000  /* a violation is forgotten after an hour of peace */
+#define KEY_BYTES 9                     /* the family, 4 bytes of IPv4 or 8 of IPv6 */
 
 struct admission_entry {
     struct admission_entry *next;
@@ -47,7 +47,9 @@ make_key(const struct net_addr *peer, unsigned char key[KEY_BYTES])
     memcpy(key + 1, peer->bytes, peer->family == AF_INET ? 4 : 8);
 }
 
-/* FNV-1a from a random start, mixed once more: nobody can aim at one chain from outside. */
+/*
+ * FNV-1a from a random start, mixed once more: nobody can aim at one chain from outside.
+ */
 static size_t
 place_of(const struct admission *a, const unsigned char key[KEY_BYTES])
 {
@@ -109,7 +111,8 @@ forgive(struct admission_entry *e, int64_t now)
         e->banned_until = 0;
         e->violations = 0;
     }
-    if (e->violations > 0 && e->banned_until == 0 && now - e->violated >= VIOLATION_MEMORY_MS)
+    if (e->violations > 0 && e->banned_until == 0
+        && now - e->violated >= VIOLATION_MEMORY_MS)
         e->violations = 0;
 }
 
@@ -134,7 +137,8 @@ tidy(struct admission *a, int64_t now)
             forgive(e, now);
             if (is_empty(e))
                 drop(a, e);
-            else if (e->sessions == 0 && (oldest == NULL || e->violated < oldest->violated))
+            else if (e->sessions == 0
+                     && (oldest == NULL || e->violated < oldest->violated))
                 oldest = e;
         }
     if (a->kept > KEPT_MOST && oldest != NULL)

@@ -2,7 +2,7 @@
  * monitor/admission.h - how many sessions there may be, and who is shut out
  *
  * Runs in: monitor.                      Blocks: never.
- * Trusts:  nothing: who connects chooses the keys of the table (hashed with a random seed).
+ * Trusts:  nothing: who connects chooses the keys of the table (with a random seed).
  * Owns:    one small entry for each address with a session, a violation or a ban.
  *
  * An IPv4 address counts as itself, an IPv6 address as its /64.
@@ -18,7 +18,8 @@
 #include "base/net.h"
 
 enum admission_verdict {
-    ADMISSION_YES, ADMISSION_FULL, ADMISSION_ADDRESS_FULL, ADMISSION_BANNED, ADMISSION_NOMEM
+    ADMISSION_YES, ADMISSION_FULL, ADMISSION_ADDRESS_FULL, ADMISSION_BANNED,
+    ADMISSION_NOMEM
 };
 
 struct admission_limits {
@@ -40,10 +41,12 @@ SP_CHECK enum sp_err admission_init(struct admission *a, uint64_t seed);
 void admission_clear(struct admission *a);
 
 /* ADMISSION_YES: the session is counted until admission_leave. now: clock_ms(). */
-enum admission_verdict admission_enter(struct admission *a, const struct admission_limits *l,
-                                       const struct net_addr *peer, int64_t now);
+enum admission_verdict
+admission_enter(struct admission *a, const struct admission_limits *l,
+                const struct net_addr *peer, int64_t now);
 void admission_leave(struct admission *a, const struct net_addr *peer, int64_t now);
-/* A crash or a broken rule of a worker that served peer. True: peer is shut out from now on. */
+/* A crash or a broken rule of a worker that served peer. True: peer is shut out from now
+ * on. */
 bool admission_violation(struct admission *a, const struct admission_limits *l,
                          const struct net_addr *peer, int64_t now);
 /* A word for the log. */

@@ -15,7 +15,7 @@
 #include "wire/fail.h"
 #include "wire/pack.h"
 
-/* ---- TLS ------------------------------------------------------------------------------------ */
+/* ---- TLS --------------------------------------------------------------------------- */
 
 /* Graphic ASCII: names of versions and ciphers, and what a client asked for by SNI. */
 static bool
@@ -35,7 +35,8 @@ answer_secured(struct session *s, const struct message *m, const char **fault)
 
     if (msg_secured_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    if (in.version.len == 0 || in.cipher.len == 0 || !is_word(in.version) || !is_word(in.cipher)
+    if (in.version.len == 0 || in.cipher.len == 0 || !is_word(in.version)
+        || !is_word(in.cipher)
         || slice_to_text(in.version, s->tls, sizeof s->tls) != SP_OK
         || slice_to_text(in.cipher, s->cipher, sizeof s->cipher) != SP_OK) {
         *fault = "no-cipher-name";
@@ -44,9 +45,9 @@ answer_secured(struct session *s, const struct message *m, const char **fault)
     s->secure = true;
     s->resumed = in.resumed == 1;
     session_enter_base(s);
-    report_session(s, LOG_LEVEL_DEBUG, "session.secured tls=%s cipher=%s resumed=%s name=%s",
-                   s->tls, s->cipher, s->resumed ? "yes" : "no",
-                   log_text(in.server_name, &name));
+    report_session(s, LOG_LEVEL_DEBUG,
+                   "session.secured tls=%s cipher=%s resumed=%s name=%s", s->tls,
+                   s->cipher, s->resumed ? "yes" : "no", log_text(in.server_name, &name));
     return SP_OK;
 }
 
@@ -88,7 +89,8 @@ answer_sign(struct session *s, const struct message *m, const char **fault)
     }
     if (!bucket_take(&s->signatures, clock_us())) {
         if (report_may(s))
-            report_session(s, LOG_LEVEL_WARNING, "signature.limited: more full handshakes "
+            report_session(s, LOG_LEVEL_WARNING,
+                           "signature.limited: more full handshakes "
                            "than signatures_burst and signatures_rate allow");
         refuse_signature(s);
         return SP_OK;
@@ -99,12 +101,13 @@ answer_sign(struct session *s, const struct message *m, const char **fault)
     return SP_OK;
 }
 
-/* ---- logging in and out ------------------------------------------------------------------------ */
+/* ---- logging in and out ------------------------------------------------------------ */
 
 static bool
 may_log_in_clear(const struct session *s, struct slice user)
 {
-    return s->cleartext_allowed || text_list_has(&s->generation->settings.cleartext_users, user);
+    return s->cleartext_allowed
+           || text_list_has(&s->generation->settings.cleartext_users, user);
 }
 
 static void
@@ -196,7 +199,7 @@ answer_logout(struct session *s, const struct message *m, const char **fault)
     return SP_OK;
 }
 
-/* ---- data connections --------------------------------------------------------------------------- */
+/* ---- data connections -------------------------------------------------------------- */
 
 static void
 tell_data_failed(struct session *s, int error)
@@ -208,6 +211,29 @@ tell_data_failed(struct session *s, int error)
     session_tell(s, &m);
 }
 
+/*
+ * A worker has one question at a time, and reads its answer before the next one: else the
+ * sockets that it was answered, each with a port of its own, would pile up unread.
+ */
+static enum sp_err
+check_reads(const struct session *s, const char **fault)
+{
+    if (!channel_has_unread(&s->worker->channel))
+        return SP_OK;
+    *fault = "does-not-read";
+    return SP_INPUT;
+}
+
+/* False: it has been told why. */
+static bool
+may_have_socket(struct session *s)
+{
+    if (!s->leaving && bucket_take(&s->ports, clock_us()))
+        return true;
+    tell_data_failed(s, EAGAIN);
+    return false;
+}
+
 static enum sp_err
 answer_listen(struct session *s, const struct message *m, const char **fault)
 {
@@ -217,13 +243,12 @@ answer_listen(struct session *s, const struct message *m, const char **fault)
     uint16_t port = 0;
     int fd = -1;
 
-    (void)fault;
     if (msg_listen_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    if (!bucket_take(&s->ports, clock_us())) {
-        tell_data_failed(s, EAGAIN);
+    if (!may_have_socket(s))
         return SP_OK;
-    }
+    if (check_reads(s, fault) != SP_OK)
+        return SP_INPUT;
     if (dataport_listen(&s->local, &s->peer, (unsigned)set->passive_port_least,
                         (unsigned)set->passive_port_most, &fd, &port) != SP_OK) {
         int error = errno;
@@ -249,13 +274,12 @@ answer_connect(struct session *s, const struct message *m, const char **fault)
     struct message out;
     int fd = -1;
 
-    (void)fault;
     if (msg_connect_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    if (!bucket_take(&s->ports, clock_us())) {
-        tell_data_failed(s, EAGAIN);
+    if (!may_have_socket(s))
         return SP_OK;
-    }
+    if (check_reads(s, fault) != SP_OK)
+        return SP_INPUT;
     if (dataport_connect(&s->local, &s->peer, in.port,
                          (unsigned)s->generation->settings.active_port, &fd) != SP_OK) {
         tell_data_failed(s, errno);
@@ -275,7 +299,7 @@ answer_transfer(struct session *s, const struct message *m, const char **fault)
     return report_transfer(s, m);
 }
 
-/* ---- the table ------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------- */
 
 static const struct row {
     unsigned type;

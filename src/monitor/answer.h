@@ -12,7 +12,8 @@
 struct message;
 struct session;
 
-/* SP_INPUT: the worker broke a rule, *fault may say which. Every other failure is answered. */
+/* SP_INPUT: the worker broke a rule, *fault may say which. Every other failure is
+ * answered. */
 SP_CHECK enum sp_err answer_worker(struct session *s, const struct message *m,
                                    const char **fault);
 

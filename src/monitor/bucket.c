@@ -1,7 +1,7 @@
 /* monitor/bucket.c - see bucket.h */
 #include "monitor/bucket.h"
 
-#define TOKEN 1000000u          /* level of one token; one token a second is 1 a microsecond */
+#define TOKEN 1000000u     /* level of one token; one token a second is 1 a microsecond */
 
 void
 bucket_init(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now)

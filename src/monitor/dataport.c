@@ -33,8 +33,8 @@ word_at(const unsigned char *at)
 
 /*
  * Segments from any other address are dropped before the socket sees them, so that nobody
- * but the peer can open a connection. Accepted connections inherit the filter and its lock:
- * the worker cannot take it off again.
+ * but the peer can open a connection. Accepted connections inherit the filter and its
+ * lock: the worker cannot take it off again.
  */
 static enum sp_err
 hear_only(int fd, const struct net_addr *peer)
@@ -50,8 +50,8 @@ hear_only(int fd, const struct net_addr *peer)
         unsigned char to_drop = (unsigned char)(2 * (words - 1 - i) + 1);
 
         code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                                                 word_at(peer->bytes + 4 * i), 0, to_drop);
+        code[n++] = (struct sock_filter)BPF_JUMP(
+            BPF_JMP | BPF_JEQ | BPF_K, word_at(peer->bytes + 4 * i), 0, to_drop);
     }
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, PASS);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, DROP);
@@ -60,7 +60,8 @@ hear_only(int fd, const struct net_addr *peer)
         /* see dataport_can_filter; said once, at start (prepare_report_walls) */
         return errno == EPERM ? SP_OK : SP_OS;
     }
-    return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == -1 ? SP_OS : SP_OK;
+    return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == -1 ? SP_OS
+                                                                            : SP_OK;
 }
 
 bool
@@ -76,7 +77,9 @@ dataport_can_filter(void)
     return can;
 }
 
-/* With keepalive, and Nagle's algorithm left on: segments of a transfer are to be full. */
+/*
+ * With keepalive, and Nagle's algorithm left on: segments of a transfer are to be full.
+ */
 static enum sp_err
 data_socket(int family, int *fd)
 {
@@ -85,9 +88,9 @@ data_socket(int family, int *fd)
     if ((made = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
         return SP_OS;
     /*
-     * SO_REUSEADDR: the ports of finished transfers wait in TIME_WAIT for a minute and would
-     * run out. On Linux it does not let a second socket listen on a port that is listened on,
-     * whoever owns it: of two that bound it the second listen(2) fails.
+     * SO_REUSEADDR: the ports of finished transfers wait in TIME_WAIT for a minute and
+     * would run out. On Linux it does not let a second socket listen on a port that is
+     * listened on, whoever owns it: of two that bound it the second listen(2) fails.
      */
     if (setsockopt(made, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == -1
         || setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1
@@ -117,7 +120,8 @@ bind_to(int fd, const struct net_addr *address, uint16_t port)
 
 /* One try: SP_AGAIN where that port is taken. */
 static enum sp_err
-listen_on(const struct net_addr *local, const struct net_addr *peer, uint16_t port, int *fd)
+listen_on(const struct net_addr *local, const struct net_addr *peer, uint16_t port,
+          int *fd)
 {
     int made = -1;
     enum sp_err rc = SP_OS;
@@ -145,7 +149,8 @@ dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsig
 {
     enum sp_err rc = SP_AGAIN;
 
-    if (local->family != peer->family || least == 0 || most > UINT16_MAX || least > most) {
+    if (local->family != peer->family || least == 0 || most > UINT16_MAX
+        || least > most) {
         errno = EINVAL;
         return SP_OS;
     }
@@ -216,7 +221,8 @@ dataport_connect(const struct net_addr *local, const struct net_addr *peer, uint
     rc = connect_from(local, peer, port, (uint16_t)from_port, fd);
     /* Taken, not ours to take, or this very connection is still in TIME_WAIT. */
     if (rc == SP_OS && from_port != 0
-        && (errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES || errno == EPERM))
+        && (errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES
+            || errno == EPERM))
         rc = connect_from(local, peer, port, 0, fd);
     return rc;
 }

@@ -18,8 +18,9 @@
 #include "base/net.h"
 
 /*
- * May this process put a filter on a socket? Some kernels keep that for root; a listener then
- * takes segments from everybody, and the worker alone looks where a connection comes from.
+ * May this process put a filter on a socket? Some kernels keep that for root; a listener
+ * then takes segments from everybody, and the worker alone looks where a connection comes
+ * from.
  */
 bool dataport_can_filter(void);
 /*
@@ -27,13 +28,16 @@ bool dataport_can_filter(void);
  * port of least..most, which takes segments from the peer's address only. SP_OS: no such
  * port is free, or errno says why.
  */
-SP_CHECK enum sp_err dataport_listen(const struct net_addr *local, const struct net_addr *peer,
-                                     unsigned least, unsigned most, int *fd, uint16_t *port);
+SP_CHECK enum sp_err
+dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsigned least,
+                unsigned most, int *fd, uint16_t *port);
 /*
  * A socket, non-blocking, on its way to that port of the peer's address, from the local
- * address and, where it is free, from_port (0: any). SP_REFUSED: a port below 1024. SP_OS.
+ * address and, where it is free, from_port (0: any). SP_REFUSED: a port below 1024.
+ * SP_OS.
  */
-SP_CHECK enum sp_err dataport_connect(const struct net_addr *local, const struct net_addr *peer,
-                                      uint16_t port, unsigned from_port, int *fd);
+SP_CHECK enum sp_err
+dataport_connect(const struct net_addr *local, const struct net_addr *peer, uint16_t port,
+                 unsigned from_port, int *fd);
 
 #endif

@@ -14,9 +14,9 @@
 #include "base/log.h"
 #include "monitor/monitor.h"
 
-#define CERTIFICATE_MOST (1u << 20)     /* bytes of one file: a chain has a few thousand */
+#define CERTIFICATE_MOST (1u << 20)    /* bytes of one file: a chain has a few thousand */
 
-/* ---- what it needs of this machine ---------------------------------------------------------- */
+/* ---- what it needs of this machine ------------------------------------------------- */
 
 static enum sp_err
 find_ids(const struct monitor *m, const char *key, const char *name, struct ids *out)
@@ -47,7 +47,8 @@ open_file(const char *key, const char *path, int *fd)
         *fd = made;
         return SP_OK;
     }
-    log_error("configuration.fault key=%s file=%s: %s", key, log_text(slice_of(path), &text),
+    log_error("configuration.fault key=%s file=%s: %s", key,
+              log_text(slice_of(path), &text),
               made == -1 ? strerror(errno) : "not a regular file");
     fd_close(&made);
     return SP_INPUT;
@@ -74,7 +75,8 @@ read_certificates(struct generation *g)
         if (rc != SP_OK || g->certificates[i].len == 0) {
             log_error("configuration.fault key=certificate file=%s: %s",
                       log_text(slice_of(files->texts[i]), &text),
-                      rc == SP_OK ? "it is empty" : "it cannot be read, or is far too long");
+                      rc == SP_OK ? "it is empty"
+                                  : "it cannot be read, or is far too long");
             return SP_INPUT;
         }
     }
@@ -111,7 +113,7 @@ take_limits(struct generation *g)
         g->limits.sessions = g->monitor->session_most;
 }
 
-/* ---- its life -------------------------------------------------------------------------------- */
+/* ---- its life ---------------------------------------------------------------------- */
 
 static void
 free_generation(struct generation *g)
@@ -155,7 +157,8 @@ on_settle_event(evutil_socket_t fd, short what, void *context)
 }
 
 enum sp_err
-generation_new(struct monitor *m, struct settings *s, unsigned number, struct generation **out)
+generation_new(struct monitor *m, struct settings *s, unsigned number,
+               struct generation **out)
 {
     static const struct settings none = { 0 };
     struct generation *g = NULL;
@@ -181,8 +184,9 @@ generation_new(struct monitor *m, struct settings *s, unsigned number, struct ge
         goto out;
     g->settle_assigned = true;
     if ((rc = find_ids(m, "worker_user", g->settings.worker_user, &g->worker)) != SP_OK
-        || (rc = find_ids(m, "keyholder_user", g->settings.keyholder_user, &g->keyholder_ids))
-           != SP_OK
+        || (rc = find_ids(m, "keyholder_user", g->settings.keyholder_user,
+                          &g->keyholder_ids))
+               != SP_OK
         || (rc = read_certificates(g)) != SP_OK || (rc = open_keys(g)) != SP_OK)
         goto out;
     *out = g;

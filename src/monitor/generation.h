@@ -5,9 +5,9 @@
  *                                        database, at start and reload only.
  * Owns:    settings, certificates (as text), open key files, templates, keyholder.
  *
- * A session keeps the generation it began with: its settings, its keyholder (whose keys fit
- * the certificate that its worker shows), its templates. A reload makes a new generation;
- * the old one ends with its last session.
+ * A session keeps the generation it began with: its settings, its keyholder (whose keys
+ * fit the certificate that its worker shows), its templates. A reload makes a new
+ * generation; the old one ends with its last session.
  */
 #ifndef SP_MONITOR_GENERATION_H
 #define SP_MONITOR_GENERATION_H
@@ -24,7 +24,9 @@
 struct monitor;
 struct generation;
 
-/* Called once, from the loop. SP_OK: everything is ready. Else the log says what failed. */
+/*
+ * Called once, from the loop. SP_OK: everything is ready. Else the log says what failed.
+ */
 typedef void generation_done(struct generation *g, enum sp_err rc);
 
 struct ids { uid_t uid; gid_t gid; };
@@ -38,8 +40,8 @@ struct generation {
     struct settings settings;
     struct admission_limits limits;
     struct ids worker, keyholder_ids;
-    struct buf *certificates;   /* settings.certificate.count of them                      */
-    int *keys;                  /* settings.certificate_key.count open files               */
+    struct buf *certificates;   /* settings.certificate.count of them */
+    int *keys;                  /* settings.certificate_key.count open files */
     struct keyholder keyholder;
     struct pool pools[POOL_COUNT];
     generation_done *done;
@@ -49,8 +51,8 @@ struct generation {
  * *s is moved into the generation (also on failure). The caller holds one reference.
  * SP_INPUT: a user, certificate or key cannot be had (logged). SP_OS, SP_NOMEM.
  */
-SP_CHECK enum sp_err generation_new(struct monitor *m, struct settings *s, unsigned number,
-                                    struct generation **out);
+SP_CHECK enum sp_err generation_new(struct monitor *m, struct settings *s,
+                                    unsigned number, struct generation **out);
 SP_CHECK enum sp_err generation_start(struct generation *g, generation_done *done);
 /* A pool or the keyholder became ready (or, with failed, could not be started). */
 void generation_changed(struct generation *g, bool failed);

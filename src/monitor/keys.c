@@ -51,7 +51,7 @@ key_count(const struct keyholder *k)
     return k->generation->settings.certificate_key.count;
 }
 
-/* ---- starting ------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------- */
 
 static enum sp_err
 send_keys(struct keyholder *k)
@@ -63,11 +63,13 @@ send_keys(struct keyholder *k)
     for (size_t i = 0; i < key_count(k); i++) {
         /* the certificate first: a key that is not its own is refused at start */
         rc = starter_send_certificate(&k->channel, (unsigned)i,
-                                      g->settings.certificate.texts[i], &g->certificates[i]);
+                                      g->settings.certificate.texts[i],
+                                      &g->certificates[i]);
         if (rc != SP_OK)
             return rc;
         msg_key_pack(&m, &(struct msg_key){
-            .index = (uint8_t)i, .file = slice_of(g->settings.certificate_key.texts[i]) });
+                             .index = (uint8_t)i,
+                             .file = slice_of(g->settings.certificate_key.texts[i]) });
         /* The offset is shared with an earlier keyholder's copy, which is gone by now. */
         if (lseek(g->keys[i], 0, SEEK_SET) == -1
             || (m.fds[0] = fcntl(g->keys[i], F_DUPFD_CLOEXEC, 3)) == -1)
@@ -101,11 +103,13 @@ keyholder_start(struct keyholder *k)
     if (rc != SP_OK)
         goto out;
     channel_init(&k->channel, fd_move(&channel), MONITOR, KEYHOLDER, ST_START);
-    if ((rc = process_watch(&k->process, &g->monitor->children, pid, &pidfd, on_process_end, k))
+    if ((rc = process_watch(&k->process, &g->monitor->children, pid, &pidfd,
+                            on_process_end, k))
         != SP_OK)
         goto out;
     if ((rc = starter_send_settings(&k->channel, &g->settings, KEYHOLDER)) != SP_OK
-        || (rc = send_keys(k)) != SP_OK || (rc = starter_send_start(&k->channel)) != SP_OK)
+        || (rc = send_keys(k)) != SP_OK
+        || (rc = starter_send_start(&k->channel)) != SP_OK)
         goto out;
     rc = SP_NOMEM;
     if (event_assign(&k->readable, g->monitor->loop, k->channel.fd, EV_READ | EV_PERSIST,
@@ -115,8 +119,8 @@ keyholder_start(struct keyholder *k)
     rc = SP_OK;
 out:
     if (rc != SP_OK) {
-        log_error("keyholder.failed program=%s/%s: %s", g->settings.libexec_directory, PROGRAM,
-                  rc == SP_OS ? strerror(errno) : sp_err_text(rc));
+        log_error("keyholder.failed program=%s/%s: %s", g->settings.libexec_directory,
+                  PROGRAM, rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         process_abandon(&k->process);
         channel_clear(&k->channel);
     }
@@ -131,7 +135,7 @@ keyholder_is_ready(const struct keyholder *k)
     return k->ready || key_count(k) == 0;
 }
 
-/* ---- requests ------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------- */
 
 static void
 answer_request(struct sign_request *r, const struct slice *signature)
@@ -189,8 +193,8 @@ run_dispatch(struct keyholder *k)
 }
 
 enum sp_err
-keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *answer, void *owner,
-              struct sign_request **out)
+keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *answer,
+              void *owner, struct sign_request **out)
 {
     struct sign_request *r = NULL;
 
@@ -219,7 +223,7 @@ keyholder_forget(struct sign_request *r)
     r->owner = NULL;
 }
 
-/* ---- what it says ---------------------------------------------------------------------------- */
+/* ---- what it says ------------------------------------------------------------------ */
 
 static struct sign_request *
 take_sent(struct keyholder *k, uint64_t number)
@@ -261,7 +265,8 @@ hear_loaded(struct keyholder *k, const struct message *m)
     if (msg_key_loaded_unpack(m, &in) != SP_OK || in.index >= key_count(k))
         return SP_INPUT;
     log_debug("key.loaded file=%s kind=%s bits=%u",
-              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]), &file),
+              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]),
+                       &file),
               log_text(in.kind, &kind), in.bits);
     return SP_OK;
 }
@@ -342,7 +347,7 @@ hear_one(struct keyholder *k)
         log_error("breach side=keyholder fault=%s", k->channel.fault);
         process_kill(&k->process);
     } else if (rc != SP_AGAIN) {
-        (void)event_del(&k->readable);      /* it is about to end: the process event says so */
+        (void)event_del(&k->readable); /* it is about to end: the process event says so */
     }
     return false;
 }
@@ -356,7 +361,7 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
         continue;
 }
 
-/* ---- ending ---------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------ */
 
 static void
 close_channel(struct keyholder *k)
@@ -378,8 +383,8 @@ retry_later(struct keyholder *k)
 }
 
 /*
- * What it was asked when it died is refused and not asked again: it may be what it died of.
- * What waited goes to the next one.
+ * What it was asked when it died is refused and not asked again: it may be what it died
+ * of. What waited goes to the next one.
  */
 static void
 on_process_end(void *owner, const struct process_end *how)

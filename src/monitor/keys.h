@@ -42,9 +42,11 @@ SP_CHECK enum sp_err keyholder_init(struct keyholder *k, struct generation *g);
 SP_CHECK enum sp_err keyholder_start(struct keyholder *k);
 /* True also where no key is configured and there is no process. */
 bool keyholder_is_ready(const struct keyholder *k);
-/* *out is valid until the answer; for keyholder_forget. SP_REFUSED: no such key. SP_NOMEM. */
-SP_CHECK enum sp_err keyholder_ask(struct keyholder *k, const struct msg_sign *what,
-                                   sign_answer *answer, void *owner, struct sign_request **out);
+/* *out is valid until the answer; for keyholder_forget. SP_REFUSED: no such key.
+ * SP_NOMEM. */
+SP_CHECK enum sp_err
+keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *answer,
+              void *owner, struct sign_request **out);
 /* The owner does not wait any more: no answer is called. */
 void keyholder_forget(struct sign_request *r);
 /* Ends it; no request may be left that is waited for. */

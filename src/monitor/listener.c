@@ -16,18 +16,21 @@
 static enum sp_err
 set_options(int fd, int family)
 {
-    static const struct { int level, name; } on[] = {
+    static const struct { int level, name;
+    } on[] = {
         { SOL_SOCKET, SO_REUSEADDR },
         { SOL_SOCKET, SO_KEEPALIVE },
-        { SOL_SOCKET, SO_OOBINLINE },   /* the Telnet Synch of ABOR is read in its place  */
-        { IPPROTO_TCP, TCP_NODELAY },   /* a reply never waits for the client's delayed ACK */
+        { SOL_SOCKET, SO_OOBINLINE }, /* the Telnet Synch of ABOR is read in its place */
+        { IPPROTO_TCP,
+          TCP_NODELAY }, /* a reply never waits for the client's delayed ACK */
     };
     int yes = 1;
 
     for (size_t i = 0; i < sizeof on / sizeof *on; i++)
         if (setsockopt(fd, on[i].level, on[i].name, &yes, sizeof yes) == -1)
             return SP_OS;
-    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) == -1)
+    if (family == AF_INET6
+        && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) == -1)
         return SP_OS;
     return SP_OK;
 }
@@ -55,7 +58,7 @@ out:
     return rc;
 }
 
-/* ---- accepting ------------------------------------------------------------------------------ */
+/* ---- accepting --------------------------------------------------------------------- */
 
 /* Connections stay in the kernel's queue meanwhile: none is lost. */
 static void
@@ -81,7 +84,8 @@ on_resume_event(evutil_socket_t fd, short what, void *context)
 }
 
 static void
-take_client(struct listener *l, int *client, const struct sockaddr_storage *sa, socklen_t len)
+take_client(struct listener *l, int *client, const struct sockaddr_storage *sa,
+            socklen_t len)
 {
     struct sockaddr_storage own;
     socklen_t own_len = sizeof own;
@@ -105,7 +109,8 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
     for (unsigned i = 0; i < ACCEPT_MOST; i++) {
         struct sockaddr_storage sa;
         socklen_t len = sizeof sa;
-        int client = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int client =
+            accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (client != -1) {
             take_client(l, &client, &sa, len);
@@ -123,7 +128,7 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
     }
 }
 
-/* ---- the set of them ------------------------------------------------------------------------ */
+/* ---- the set of them --------------------------------------------------------------- */
 
 void
 listeners_init(struct listeners *l, struct event_base *loop, listener_accepted *accepted,
@@ -166,8 +171,8 @@ find(const struct listeners *all, const struct net_addr *at, bool implicit, int 
 }
 
 static enum sp_err
-open_listener(struct listeners *all, const struct net_addr *at, bool implicit, int backlog,
-              struct listener **out)
+open_listener(struct listeners *all, const struct net_addr *at, bool implicit,
+              int backlog, struct listener **out)
 {
     struct listener *l = NULL;
     char text[NET_TEXT_MAX];
@@ -175,19 +180,24 @@ open_listener(struct listeners *all, const struct net_addr *at, bool implicit, i
 
     if ((l = calloc(1, sizeof *l)) == NULL)
         return SP_NOMEM;
-    *l = (struct listener){ .all = all, .at = *at, .implicit = implicit, .backlog = backlog,
+    *l = (struct listener){ .all = all,
+                            .at = *at,
+                            .implicit = implicit,
+                            .backlog = backlog,
                             .fd = -1 };
     if ((rc = listener_socket(at, backlog, &l->fd)) != SP_OK) {
         /* [::] is in the default; a machine without IPv6 is no fault */
         bool missing = rc == SP_OS && errno == EAFNOSUPPORT && at->family == AF_INET6;
 
-        log_error("listen.failed address=%s: %s", net_text_port(at, text), strerror(errno));
+        log_error("listen.failed address=%s: %s", net_text_port(at, text),
+                  strerror(errno));
         free(l);
         *out = NULL;
         return missing ? SP_OK : rc;
     }
-    if (event_assign(&l->readable, all->loop, l->fd, EV_READ | EV_PERSIST, on_readable_event, l)
-        == -1
+    if (event_assign(&l->readable, all->loop, l->fd, EV_READ | EV_PERSIST,
+                     on_readable_event, l)
+            == -1
         || event_assign(&l->resume, all->loop, -1, 0, on_resume_event, l) == -1
         || event_add(&l->readable, NULL) == -1) {
         fd_close(&l->fd);

@@ -38,12 +38,12 @@ struct listeners {
     struct listener_list list;
 };
 
-void listeners_init(struct listeners *l, struct event_base *loop, listener_accepted *accepted,
-                    void *owner);
+void listeners_init(struct listeners *l, struct event_base *loop,
+                    listener_accepted *accepted, void *owner);
 /*
- * Listen where the settings say. A socket that is right already stays open, connections that
- * wait in it are not lost; what is no longer wanted is closed. SP_OS, SP_INPUT: an address
- * cannot be listened on (logged), and everything stays as it was.
+ * Listen where the settings say. A socket that is right already stays open, connections
+ * that wait in it are not lost; what is no longer wanted is closed. SP_OS, SP_INPUT: an
+ * address cannot be listened on (logged), and everything stays as it was.
  */
 SP_CHECK enum sp_err listeners_set(struct listeners *l, const struct settings *s);
 void listeners_clear(struct listeners *l);

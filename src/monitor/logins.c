@@ -2,6 +2,8 @@
 #include "monitor/logins.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -32,7 +34,9 @@ void
 logins_init(struct logins *l)
 {
     l->running = 0;
+    l->starting = false;
     TAILQ_INIT(&l->waiting);
+    TAILQ_INIT(&l->holding);
 }
 
 static struct logins *
@@ -41,7 +45,7 @@ logins_of(const struct session *s)
     return &s->monitor->logins;
 }
 
-/* ---- places ----------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------------ */
 
 static void
 ask_login(struct attempt *a)
@@ -64,18 +68,60 @@ ask_login(struct attempt *a)
     attempt_refuse(s, REFUSE_ERROR, "");
 }
 
+/* The same address, as admission counts them: of IPv6 the network of one customer. */
+static bool
+same_peer(const struct net_addr *a, const struct net_addr *b)
+{
+    return a->family == b->family
+           && memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 8) == 0;
+}
+
+/*
+ * The first that waits and may begin: one address has a quarter of the places at most, so
+ * that whoever floods us with attempts from there lets everybody else pass.
+ */
+static struct attempt *
+next_waiting(const struct logins *l, unsigned most)
+{
+    const unsigned share = most < 4 ? 1 : most / 4;
+    const struct attempt *other = NULL;
+    struct attempt *a = NULL;
+
+    TAILQ_FOREACH(a, &l->waiting, entry) {
+        unsigned held = 0;
+
+        TAILQ_FOREACH(other, &l->holding, entry)
+            held += same_peer(&other->session->peer, &a->session->peer);
+        if (held < share)
+            return a;
+    }
+    return NULL;
+}
+
+static void
+take_place(struct logins *l, struct attempt *a)
+{
+    a->holds = true;
+    l->running++;
+    TAILQ_INSERT_TAIL(&l->holding, a, entry);
+}
+
 static void
 start_waiting(struct logins *l, unsigned most)
 {
     struct attempt *a = NULL;
 
-    while (l->running < most && (a = TAILQ_FIRST(&l->waiting)) != NULL) {
+    /* one that cannot be started leaves its place, and so comes back here: not deeper */
+    if (l->starting)
+        return;
+    l->starting = true;
+    while (l->running < most && (a = next_waiting(l, most)) != NULL) {
         TAILQ_REMOVE(&l->waiting, a, entry);
         a->queued = false;
-        a->holds = true;
-        l->running++;
+        take_place(l, a);
         ask_login(a);
     }
+    l->starting = false;
 }
 
 static unsigned
@@ -97,6 +143,7 @@ leave_place(struct attempt *a)
     a->holds = false;
     SP_ASSERT(l->running > 0);
     l->running--;
+    TAILQ_REMOVE(&l->holding, a, entry);
     start_waiting(l, places(a->session));
 }
 
@@ -110,8 +157,7 @@ void
 attempt_resume(struct session *s)
 {
     /* Past the bound if it must be: the first answer was right, so these are few. */
-    s->attempt->holds = true;
-    logins_of(s)->running++;
+    take_place(logins_of(s), s->attempt);
 }
 
 void
@@ -120,7 +166,7 @@ attempt_decided(struct session *s)
     leave_place(s->attempt);
 }
 
-/* ---- the refusal and its time ------------------------------------------------------------------ */
+/* ---- the refusal and its time ------------------------------------------------------ */
 
 static unsigned
 told_reason(unsigned reason)
@@ -169,7 +215,8 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
 static int64_t
 due_time(const struct attempt *a)
 {
-    int64_t delay = a->session->generation->settings.login_failure_delay, now = clock_ms();
+    int64_t delay = a->session->generation->settings.login_failure_delay,
+            now = clock_ms();
 
     return delay == 0 ? now : now + delay - (now - a->began) % delay;
 }
@@ -216,9 +263,11 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
     a->refused = true;
     a->reason = reason;
     s->refusals++;
-    report_session(s, LOG_LEVEL_NOTICE, "login.refused user=%s reason=%s tls=%s cipher=%s "
-                   "attempt=%u%s%.200s", log_text(slice_of(a->user), &user),
-                   reason_name(reason), s->tls, s->cipher, s->refusals,
+    report_session(s, LOG_LEVEL_NOTICE,
+                   "login.refused user=%s reason=%s tls=%s cipher=%s "
+                   "attempt=%u%s%.200s",
+                   log_text(slice_of(a->user), &user), reason_name(reason), s->tls,
+                   s->cipher, s->refusals,
                    *text == '\0' ? "" : " why: ", logsink_line(slice_of(text), why));
     leave_place(a);
     if (session_state(s) == ST_LOGIN)
@@ -231,7 +280,7 @@ attempt_is_refused(const struct session *s)
     return s->attempt->refused;
 }
 
-/* ---- its life ---------------------------------------------------------------------------------- */
+/* ---- its life ---------------------------------------------------------------------- */
 
 enum sp_err
 attempt_begin(struct session *s, struct slice user, struct slice password)

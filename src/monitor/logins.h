@@ -19,16 +19,23 @@
 struct attempt;
 struct session;
 
-/* Attempts that wait for one of the logins_at_once places, and how many places are taken. */
-struct logins { unsigned running; TAILQ_HEAD(attempt_queue, attempt) waiting; };
+/*
+ * Attempts that wait for one of the logins_at_once places, and how many places are taken.
+ */
+struct logins {
+    unsigned running;
+    bool starting;              /* the queue is being walked */
+    TAILQ_HEAD(attempt_queue, attempt) waiting, holding;
+};
 
 void logins_init(struct logins *l);
 
 /*
- * The session's attempt begins, or waits for a place. SP_NOMEM; SP_INPUT: a password that is
- * none. Every other failure ends in a refusal.
+ * The session's attempt begins, or waits for a place. SP_NOMEM; SP_INPUT: a password that
+ * is none. Every other failure ends in a refusal.
  */
-SP_CHECK enum sp_err attempt_begin(struct session *s, struct slice user, struct slice password);
+SP_CHECK enum sp_err
+attempt_begin(struct session *s, struct slice user, struct slice password);
 /* The name as the client gave it. */
 struct slice attempt_user(const struct session *s);
 /* The chain asks the client: its place is free meanwhile. */
@@ -38,9 +45,10 @@ void attempt_resume(struct session *s);
 /* The chain is through with it: its place is free. */
 void attempt_decided(struct session *s);
 /*
- * Logs it with text (from the login; for the administrator alone: it tells an unknown name
- * from a wrong password), and answers LOGIN_REFUSED at the next multiple of login_failure_delay since the
- * attempt began. In ST_QUESTION the answer waits until the worker asks (attempt_deliver).
+ * Logs it with text (from the login; for the administrator alone: it tells an unknown
+ * name from a wrong password), and answers LOGIN_REFUSED at the next multiple of
+ * login_failure_delay since the attempt began. In ST_QUESTION the answer waits until the
+ * worker asks (attempt_deliver).
  */
 void attempt_refuse(struct session *s, unsigned reason, const char *text);
 bool attempt_is_refused(const struct session *s);

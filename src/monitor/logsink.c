@@ -41,6 +41,21 @@ open_file(const char *path, int *fd)
     return SP_OK;
 }
 
+/*
+ * Standard error once more, for ourselves: its flags are shared with whoever started us,
+ * and only O_NONBLOCK keeps a terminal that somebody has stopped from stopping us. -1:
+ * there is no other one to be had (a socket, a file that cannot block, no /proc).
+ */
+static int
+open_standard_error(void)
+{
+    struct stat st;
+
+    if (fstat(STDERR_FILENO, &st) == -1 || (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode)))
+        return -1;
+    return open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 /* Our own socket and not syslog(3), which waits for a daemon that does not read. */
 static int
 connect_syslog(void)
@@ -61,6 +76,7 @@ logsink_open(struct logsink *s, const char *where)
     new.dropped = s->dropped;
     if (strcmp(where, "stderr") == 0) {
         new.kind = LOGSINK_STDERR;
+        new.fd = open_standard_error();
     } else if (strcmp(where, "syslog") == 0) {
         new.kind = LOGSINK_SYSLOG;
         new.fd = connect_syslog();      /* not there yet: tried again for each line */
@@ -81,7 +97,7 @@ logsink_close(struct logsink *s)
     *s = (struct logsink)LOGSINK_EMPTY;
 }
 
-/* Standard error may be somebody's stopped terminal or full pipe; its flags are not ours. */
+/* What we could not open for ourselves may block, and its flags are not ours. */
 static bool
 has_room(int fd)
 {
@@ -93,10 +109,10 @@ has_room(int fd)
 static bool
 put_text(struct logsink *s, const char *text, size_t len)
 {
-    int fd = s->kind == LOGSINK_STDERR ? STDERR_FILENO : s->fd;
+    int fd = s->fd != -1 ? s->fd : STDERR_FILENO;
     ssize_t put = 0;
 
-    if (s->kind == LOGSINK_STDERR && !has_room(fd))
+    if (s->fd == -1 && !has_room(fd))
         return false;
     if (s->torn && write(fd, "\n", 1) != 1)
         return false;

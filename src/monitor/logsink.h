@@ -1,8 +1,8 @@
 /*
  * monitor/logsink.h - where log lines go: standard error, syslog or a file
  *
- * Runs in: monitor.                      Blocks: never; a line that has no room is dropped,
- *                                        and the number of dropped ones is written later.
+ * Runs in: monitor.                      Blocks: never; a line without room is dropped,
+ *                                        and the number of those is written later.
  * Owns:    the file or the socket.
  */
 #ifndef SP_MONITOR_LOGSINK_H
@@ -20,7 +20,7 @@ enum logsink_kind { LOGSINK_STDERR, LOGSINK_SYSLOG, LOGSINK_FILE };
 
 struct logsink {
     enum logsink_kind kind;
-    int fd;                     /* -1: standard error, or no syslog is there now  */
+    int fd;                     /* -1: standard error itself, or no syslog now    */
     bool torn;                  /* the last line is incomplete (disk full)        */
     uint64_t dropped;
 };
@@ -34,7 +34,8 @@ struct logsink {
  */
 SP_CHECK enum sp_err logsink_open(struct logsink *s, const char *where);
 void logsink_close(struct logsink *s);
-/* A log_sink (base/log.h); context is the struct logsink. Puts the time and level in front. */
+/* A log_sink (base/log.h); context is the struct logsink. Puts the time and level in
+ * front. */
 void logsink_write(void *sink, enum log_level level, const char *line);
 /*
  * A whole line that another process wrote: spaces and quotes stay, every byte that could

@@ -46,7 +46,9 @@ load(struct settings *s, const char *file)
     return rc;
 }
 
-/* What the child says when it is ready, or the end of its pipe when it died before that. */
+/*
+ * What the child says when it is ready, or the end of its pipe when it died before that.
+ */
 static int
 await_child(int pipe_end)
 {
@@ -58,14 +60,15 @@ await_child(int pipe_end)
     if (got != 1)
         code = EXIT_FAULT;
     if (code != 0)
-        (void)fprintf(stderr, "sallyportd: it could not start; the log says why, or start it "
-                      "with -F\n");
+        (void)fprintf(stderr, "sallyportd: it could not start; the log says why, or "
+                              "start it "
+                              "with -F\n");
     return code;
 }
 
 /*
- * SP_OK in the process that goes on, *parent is where it reports. SP_CLOSED in the one that
- * was started: *code is to be its exit code.
+ * SP_OK in the process that goes on, *parent is where it reports. SP_CLOSED in the one
+ * that was started: *code is to be its exit code.
  */
 static enum sp_err
 become_daemon(int *parent, int *code)
@@ -147,8 +150,8 @@ main(int argc, char **argv)
         break;
     }
     if (absolute(o.file, file) != SP_OK) {
-        (void)fprintf(stderr, "sallyportd: %s: this path is too long, or we are nowhere\n",
-                      o.file);
+        (void)fprintf(
+            stderr, "sallyportd: %s: this path is too long, or we are nowhere\n", o.file);
         return EXIT_FAULT;
     }
     o.file = file;

@@ -21,7 +21,7 @@
 #define REFUSALS_BURST 20       /* session.refused lines                       */
 #define REFUSALS_RATE 2
 
-/* ---- log ------------------------------------------------------------------------------------------- */
+/* ---- log --------------------------------------------------------------------------- */
 
 /* In the background there is no standard error that anybody reads. */
 static enum sp_err
@@ -48,7 +48,7 @@ take_log(struct monitor *m, const struct settings *s)
         log_error("log.failed: %s; the log goes where it went", strerror(errno));
 }
 
-/* ---- stop ------------------------------------------------------------------------------------------ */
+/* ---- stop -------------------------------------------------------------------------- */
 
 static void
 end_loop(struct monitor *m)
@@ -91,7 +91,7 @@ on_stop_signal(evutil_socket_t number, short what, void *context)
     stop(context, number == SIGINT ? "INT" : "TERM");
 }
 
-/* ---- start ----------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------- */
 
 /* The parent of a daemon waits for one byte: the exit code it is to end with. */
 static void
@@ -137,7 +137,7 @@ on_first_ready(struct generation *g, enum sp_err rc)
     tell_parent(m, 0);
 }
 
-/* ---- reload ---------------------------------------------------------------------------------------- */
+/* ---- reload ------------------------------------------------------------------------ */
 
 static void
 log_fault(void *context, const char *text)
@@ -164,7 +164,8 @@ on_reload_ready(struct generation *g, enum sp_err rc)
 {
     struct monitor *m = g->monitor;
 
-    if (rc != SP_OK || m->stopping || listeners_set(&m->listeners, &g->settings) != SP_OK) {
+    if (rc != SP_OK || m->stopping
+        || listeners_set(&m->listeners, &g->settings) != SP_OK) {
         refuse_reload(m);
         return;
     }
@@ -189,7 +190,8 @@ reload(struct monitor *m)
         refuse_reload(m);
         return;
     }
-    if (config_check_machine(&s, log_fault, NULL) != SP_OK || prepare_directories(&s) != SP_OK) {
+    if (config_check_machine(&s, log_fault, NULL) != SP_OK
+        || prepare_directories(&s) != SP_OK) {
         settings_clear(&s);
         refuse_reload(m);
         return;
@@ -215,11 +217,11 @@ on_reload_signal(evutil_socket_t number, short what, void *context)
         reload(m);
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------- */
 
 static void
-on_accepted(void *owner, int *client, const struct net_addr *peer, const struct net_addr *local,
-            bool implicit)
+on_accepted(void *owner, int *client, const struct net_addr *peer,
+            const struct net_addr *local, bool implicit)
 {
     session_open(owner, client, peer, local, implicit);
 }

@@ -27,11 +27,11 @@ TAILQ_HEAD(session_list, session);
 
 struct monitor {
     struct event_base *loop;
-    const char *file;                   /* the configuration                              */
+    const char *file;                   /* the configuration */
     bool root, foreground;
     bool ready, stopping, reload_again;
     int exit_code;
-    int parent;                         /* who waits for us to be ready; -1: nobody       */
+    int parent;                         /* who waits for us to be ready; -1: nobody */
     struct logsink sink;
     struct children children;
     struct admission admission;
@@ -39,9 +39,9 @@ struct monitor {
     struct logins logins;
     struct generation *current, *coming;
     unsigned generations;
-    struct session_list sessions;       /* until the last process of each is gone         */
-    struct session_list ended;          /* freed by the burial event, never in a callback */
-    unsigned session_most;              /* what our descriptors allow                     */
+    struct session_list sessions;       /* until the last process of each is gone */
+    struct session_list ended;        /* freed by the burial event, never in a callback */
+    unsigned session_most;              /* what our descriptors allow */
     char boot[NAMING_BOOT];
     uint64_t session_numbers;
     struct bucket refusal_lines;
@@ -51,9 +51,9 @@ struct monitor {
 };
 
 /*
- * The server from its first process to its last. *s is moved. parent: where the exit code of
- * the process that started a daemon goes once everything is ready, or -1. Returns the exit
- * code.
+ * The server from its first process to its last. *s is moved. parent: where the exit code
+ * of the process that started a daemon goes once everything is ready, or -1. Returns the
+ * exit code.
  */
 int monitor_run(struct settings *s, bool foreground, int parent);
 

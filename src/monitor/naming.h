@@ -1,7 +1,7 @@
 /*
  * monitor/naming.h - random numbers, and the names of sessions made from them
  *
- * Runs in: monitor.                      Blocks: only before the kernel has any randomness.
+ * Runs in: monitor.                      Blocks: only until the kernel has randomness.
  */
 #ifndef SP_MONITOR_NAMING_H
 #define SP_MONITOR_NAMING_H
@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 
-#define NAMING_BOOT 5           /* four characters and a NUL                             */
-#define NAMING_ID 32            /* boot, "-", a number of up to 20 digits, and a NUL     */
+#define NAMING_BOOT 5           /* four characters and a NUL */
+#define NAMING_ID 32            /* boot, "-", a number of up to 20 digits, and a NUL */
 
 SP_CHECK enum sp_err naming_random(uint64_t *out);
 /* Four characters that tell this run of the server from others in one log. */

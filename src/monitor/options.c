@@ -32,14 +32,17 @@ options_parse(struct options *o, int argc, char **argv, FILE *complaints)
             (void)fprintf(complaints, "sallyportd: %s needs a value\n", argv[optind - 1]);
             return SP_INPUT;
         default:
-            (void)fprintf(complaints, "sallyportd: there is no option %s; see sallyportd -h\n",
+            (void)fprintf(complaints,
+                          "sallyportd: there is no option %s; see sallyportd -h\n",
                           argv[optind - 1]);
             return SP_INPUT;
         }
     }
     if (optind < argc) {
-        (void)fprintf(complaints, "sallyportd: %s: only options are expected; the file is "
-                      "given as -c FILE\n", argv[optind]);
+        (void)fprintf(complaints,
+                      "sallyportd: %s: only options are expected; the file is "
+                      "given as -c FILE\n",
+                      argv[optind]);
         return SP_INPUT;
     }
     if (got.file[0] == '\0') {
@@ -54,14 +57,17 @@ void
 options_usage(FILE *to)
 {
     (void)fprintf(to,
-        "usage: sallyportd [-F] [-t] [-c FILE] [-V] [-h]\n"
-        "\n"
-        "  -F, --foreground    stay in the foreground\n"
-        "  -t, --test          check the configuration and end: 0 good, 1 faults (printed)\n"
-        "  -c, --config FILE   the configuration; default " OPTIONS_FILE "\n"
-        "  -V, --version       print the version and end\n"
-        "  -h, --help          print this text and end\n"
-        "\n"
-        "SIGTERM and SIGINT end it in order, a second one at once; SIGHUP makes new sessions\n"
-        "use the configuration and the certificates as they are now. See sallyportd(8).\n");
+                  "usage: sallyportd [-F] [-t] [-c FILE] [-V] [-h]\n"
+                  "\n"
+                  "  -F, --foreground    stay in the foreground\n"
+                  "  -t, --test          check the configuration and end: 0 good, 1 "
+                  "faults (printed)\n"
+                  "  -c, --config FILE   the configuration; default " OPTIONS_FILE "\n"
+                  "  -V, --version       print the version and end\n"
+                  "  -h, --help          print this text and end\n"
+                  "\n"
+                  "SIGTERM and SIGINT end it in order, a second one at once; SIGHUP "
+                  "makes new sessions\n"
+                  "use the configuration and the certificates as they are now. See "
+                  "sallyportd(8).\n");
 }

@@ -21,7 +21,8 @@ enum options_what { OPTIONS_RUN, OPTIONS_CHECK, OPTIONS_VERSION, OPTIONS_HELP };
 struct options { enum options_what what; bool foreground; const char *file; };
 
 /* SP_INPUT: what is wrong was written to complaints. Texts are those of argv. */
-SP_CHECK enum sp_err options_parse(struct options *o, int argc, char **argv, FILE *complaints);
+SP_CHECK enum sp_err
+options_parse(struct options *o, int argc, char **argv, FILE *complaints);
 void options_usage(FILE *to);
 
 #endif

@@ -23,7 +23,7 @@ pool_of(const struct part *part)
                   : part->kind == BROKER ? POOL_BROKER : POOL_LOGIN];
 }
 
-/* ---- hearing -------------------------------------------------------------------------------- */
+/* ---- hearing ----------------------------------------------------------------------- */
 
 static void
 close_channel(struct part *part)
@@ -80,7 +80,7 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
         continue;
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------ */
+/* ---- beginning and end ------------------------------------------------------------- */
 
 static void
 free_part(struct part *part)
@@ -121,8 +121,9 @@ on_spawn_answer(void *owner, struct spawn_request *r, pid_t pid, int *pidfd, int
     (void)r;
     part->spawning = false;
     if (error == 0) {
-        if (process_watch(&part->process, &s->monitor->children, pid, pidfd, on_process_end,
-                          part) == SP_OK) {
+        if (process_watch(&part->process, &s->monitor->children, pid, pidfd,
+                          on_process_end, part)
+            == SP_OK) {
             if (part->doomed)
                 process_kill(&part->process);
             return;
@@ -144,14 +145,16 @@ on_deadline_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    report_session(part->session, LOG_LEVEL_WARNING, "process.killed kind=%s pid=%ld: it did "
-                   "not end in time", peer_name(part->kind), (long)part->process.pid);
+    report_session(part->session, LOG_LEVEL_WARNING,
+                   "process.killed kind=%s pid=%ld: it did "
+                   "not end in time",
+                   peer_name(part->kind), (long)part->process.pid);
     part_kill(part);
 }
 
 enum sp_err
-part_new(struct session *s, unsigned kind, unsigned state, struct message *first, int *extra,
-         struct part **out)
+part_new(struct session *s, unsigned kind, unsigned state, struct message *first,
+         int *extra, struct part **out)
 {
     struct event_base *loop = s->monitor->loop;
     struct part *part = NULL;
@@ -223,7 +226,7 @@ part_finish(struct part *part, int grace_ms)
     /* our half only: what it has to say of its end is still heard */
     if (part->channel.fd != -1 && !part->finished) {
         (void)shutdown(part->channel.fd, SHUT_WR);
-        channel_enter(&part->channel, ST_ANY);  /* and what crosses with it is no breach */
+        channel_enter(&part->channel, ST_ANY); /* and what crosses with it is no breach */
     }
     part->finished = true;
     spawn_cancel(&part->request);
@@ -250,7 +253,9 @@ part_suspect(const struct part *part)
 void
 part_abandon(struct part *part)
 {
-    /* Login and broker see the end of their channel, and still have something to settle. */
+    /*
+     * Login and broker see the end of their channel, and still have something to settle.
+     */
     if (part->kind == WORKER)
         process_kill(&part->process);
     process_clear(&part->process);

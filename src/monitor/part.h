@@ -5,9 +5,10 @@
  * Trusts:  nothing that the process sends.
  * Owns:    the monitor's end of its channel, its pidfd, its request to the template.
  *
- * A part lives from the request to fork until its process is gone and waited for, whatever
- * happens in between; the session lives as long as any part of it. What happens to a part is
- * told to session.c, the one place that decides (session_hear, session_broke, ...).
+ * A part lives from the request to fork until its process is gone and waited for,
+ * whatever happens in between; the session lives as long as any part of it. What happens
+ * to a part is told to session.c, the one place that decides (session_hear,
+ * session_broke, ...).
  */
 #ifndef SP_MONITOR_PART_H
 #define SP_MONITOR_PART_H
@@ -35,22 +36,24 @@ struct part {
     bool doomed;                /* to be killed as soon as it exists                    */
     bool finished;              /* nothing is sent to it any more                       */
     struct part *login;         /* broker: the login that may end after it, or NULL     */
-    int worker_end;             /* broker: the worker's end of their channel, until sent */
+    int worker_end;            /* broker: the worker's end of their channel, until sent */
     char *account;              /* broker: "backend:user", for the account's limit      */
 };
 
 /*
- * Makes the channel, puts first into it and asks the template for the process. *extra (may
- * be -1) is moved to the process too: a worker's client before the channel, a broker's
- * channel to its worker behind it. state: ours, for what the process may send.
+ * Makes the channel, puts first into it and asks the template for the process. *extra
+ * (may be -1) is moved to the process too: a worker's client before the channel, a
+ * broker's channel to its worker behind it. state: ours, for what the process may send.
  */
 SP_CHECK enum sp_err part_new(struct session *s, unsigned kind, unsigned state,
                               struct message *first, int *extra, struct part **out);
-/* SP_AGAIN: it does not read; SP_CLOSED: it is gone or finished. m is cleared and wiped. */
+/*
+ * SP_AGAIN: it does not read; SP_CLOSED: it is gone or finished. m is cleared and wiped.
+ */
 SP_CHECK enum sp_err part_send(struct part *part, struct message *m);
 /*
- * Nothing more is sent to it, so that it sees the end of the channel; its log is still heard.
- * If it is not gone in time it is killed.
+ * Nothing more is sent to it, so that it sees the end of the channel; its log is still
+ * heard. If it is not gone in time it is killed.
  */
 void part_finish(struct part *part, int grace_ms);
 /* A deadline without closing the channel. */

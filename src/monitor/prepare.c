@@ -20,20 +20,22 @@
 #include "monitor/dataport.h"
 
 #define PATH_ROOM 2048
-#define FDS_OF_SESSION 7        /* channels and pidfds of three processes, and one on its way */
-#define FDS_OF_SERVER 192       /* listeners, templates of two generations, log, loop        */
+#define FDS_OF_SESSION 7  /* channels and pidfds of three processes, and one on its way */
+#define FDS_OF_SERVER 192       /* listeners, templates of two generations, log, loop */
 #define PID_FILE "sallyportd.pid"
 
-/* ---- the process ------------------------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------------------- */
 
 static enum sp_err
 prepare_signals(void)
 {
-    struct sigaction ignore = { .sa_handler = SIG_IGN }, usual = { .sa_handler = SIG_DFL };
+    struct sigaction ignore = { .sa_handler = SIG_IGN },
+                     usual = { .sa_handler = SIG_DFL };
     sigset_t none;
 
     (void)sigemptyset(&none);
-    if (sigprocmask(SIG_SETMASK, &none, NULL) == -1 || sigaction(SIGPIPE, &ignore, NULL) == -1)
+    if (sigprocmask(SIG_SETMASK, &none, NULL) == -1
+        || sigaction(SIGPIPE, &ignore, NULL) == -1)
         return SP_OS;
     /* ignored, children would vanish before they are waited for */
     return sigaction(SIGCHLD, &usual, NULL) == -1 ? SP_OS : SP_OK;
@@ -87,15 +89,18 @@ prepare_limits(const struct settings *s)
         sessions = 1;
     if (sessions >= (rlim_t)s->max_sessions)
         return (unsigned)s->max_sessions;
-    log_warning("limit.descriptors sessions=%lu max_sessions=%lld: raise the hard limit of open "
+    log_warning("limit.descriptors sessions=%lu max_sessions=%lld: raise the hard limit "
+                "of open "
                 "files to %lu (LimitNOFILE, ulimit -Hn), or lower max_sessions",
                 (unsigned long)sessions, (long long)s->max_sessions, (unsigned long)want);
     return (unsigned)sessions;
 }
 
-/* ---- directories --------------------------------------------------------------------------------- */
+/* ---- directories ------------------------------------------------------------------- */
 
-/* Opened, ours, of that mode, and not a link; made if it is missing. The fault is logged. */
+/*
+ * Opened, ours, of that mode, and not a link; made if it is missing. The fault is logged.
+ */
 static enum sp_err
 make_directory(const char *path, mode_t mode, int *fd)
 {
@@ -141,8 +146,10 @@ check_empty(const char *path, int *fd)
     (void)closedir(dir);
     if (empty)
         return SP_OK;
-    log_error("configuration.fault key=run_directory directory=%s: it is the root of workers "
-              "and must be empty; remove what is in it", log_text(slice_of(path), &text));
+    log_error("configuration.fault key=run_directory directory=%s: it is the root of "
+              "workers "
+              "and must be empty; remove what is in it",
+              log_text(slice_of(path), &text));
     return SP_INPUT;
 }
 
@@ -166,20 +173,23 @@ out:
     return rc;
 }
 
-/* ---- walls, pid --------------------------------------------------------------------------------- */
+/* ---- walls, pid -------------------------------------------------------------------- */
 
 void
 prepare_report_walls(bool root)
 {
     if (!root)
-        log_warning("wall.missing what=uids: started without root, every process runs as uid "
+        log_warning("wall.missing what=uids: started without root, every process runs as "
+                    "uid "
                     "%lu; accounts have no uid of their own, PAM cannot be used",
                     (unsigned long)geteuid());
     if (!dataport_can_filter())
-        log_warning("wall.missing what=data-filter: this kernel keeps socket filters for root; "
+        log_warning("wall.missing what=data-filter: this kernel keeps socket filters for "
+                    "root; "
                     "only workers check who connects to a passive port");
     if (landlock_abi() == 0)
-        log_warning("wall.missing what=landlock: this kernel has none; chroot and openat2 still "
+        log_warning("wall.missing what=landlock: this kernel has none; chroot and "
+                    "openat2 still "
                     "hold brokers in their jails");
 }
 
@@ -200,7 +210,8 @@ prepare_write_pid(const struct settings *s)
     if (unlink(path) == -1 && errno != ENOENT)
         log_warning("pid.failed: %s", strerror(errno));
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd == -1 || fchmod(fd, 0644) == -1 || fd_write_all(fd, text, (size_t)len) != SP_OK)
+    if (fd == -1 || fchmod(fd, 0644) == -1
+        || fd_write_all(fd, text, (size_t)len) != SP_OK)
         log_warning("pid.failed: %s", strerror(errno));
     fd_close(&fd);
 }

@@ -12,15 +12,15 @@
 #include "config/settings.h"
 
 /*
- * Nothing of whoever started us stays: descriptors, environment, umask, signals, core dumps.
- * 0, 1 and 2 are open. SP_OS.
+ * Nothing of whoever started us stays: descriptors, environment, umask, signals, core
+ * dumps. 0, 1 and 2 are open. SP_OS.
  */
 SP_CHECK enum sp_err prepare_process(void);
 /* As many descriptors as there may be. Returns the sessions that these are enough for. */
 unsigned prepare_limits(const struct settings *s);
 /*
- * Makes run_directory (0755) and the empty directory in it (0555), both ours. SP_INPUT: what
- * is there cannot be used (logged). SP_OS (logged).
+ * Makes run_directory (0755) and the empty directory in it (0555), both ours. SP_INPUT:
+ * what is there cannot be used (logged). SP_OS (logged).
  */
 SP_CHECK enum sp_err prepare_directories(const struct settings *s);
 /* One line for each wall that cannot stand on this machine. */

@@ -109,7 +109,8 @@ process_watch(struct process *p, struct children *c, pid_t pid, int *pidfd,
     p->pid = pid;
     p->ended = ended;
     p->owner = owner;
-    if (event_assign(&p->exited, c->loop, *pidfd, EV_READ | EV_PERSIST, on_exit_event, p) == -1
+    if (event_assign(&p->exited, c->loop, *pidfd, EV_READ | EV_PERSIST, on_exit_event, p)
+            == -1
         || event_add(&p->exited, NULL) == -1)
         return SP_NOMEM;
     p->pidfd = fd_move(pidfd);
@@ -130,7 +131,8 @@ process_kill(struct process *p)
         return;
     p->killed = true;
     /* ESRCH: it has ended, its event is under way */
-    if (syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0) == -1 && errno != ESRCH)
+    if (syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0) == -1
+        && errno != ESRCH)
         log_error("child.kill pid=%ld errno=%d", (long)p->pid, errno);
 }
 

@@ -55,8 +55,8 @@ void process_init(struct process *p);
  * Takes *pidfd over and calls ended once, from the loop. SP_INPUT: it is not a pidfd of a
  * child of ours (then it stays the caller's).
  */
-SP_CHECK enum sp_err process_watch(struct process *p, struct children *c, pid_t pid, int *pidfd,
-                                   process_ended *ended, void *owner);
+SP_CHECK enum sp_err process_watch(struct process *p, struct children *c, pid_t pid,
+                                   int *pidfd, process_ended *ended, void *owner);
 bool process_is_running(const struct process *p);
 /* SIGKILL. Harmless on an empty one. */
 void process_kill(struct process *p);

@@ -28,7 +28,11 @@ report_session(const struct session *s, enum log_level level, const char *format
 {
     char line[LOG_LINE_MAX];
     va_list args;
-    int len = snprintf(line, sizeof line, "session=%s peer=%s ", s->id, s->peer_text);
+    int len = 0;
+
+    if (!log_wants(level))
+        return;
+    len = snprintf(line, sizeof line, "session=%s peer=%s ", s->id, s->peer_text);
 
     if (len < 0)
         return;
@@ -95,9 +99,9 @@ report_sandbox(struct part *part, const struct message *m)
 
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    report_session(part->session, LOG_LEVEL_ERROR, "sandbox.violation side=%s call=%s pid=%ld",
-                   peer_name(part->kind), call_name(in.arch, in.call, name),
-                   (long)part->process.pid);
+    report_session(part->session, LOG_LEVEL_ERROR,
+                   "sandbox.violation side=%s call=%s pid=%ld", peer_name(part->kind),
+                   call_name(in.arch, in.call, name), (long)part->process.pid);
     return SP_OK;
 }
 
@@ -145,8 +149,9 @@ report_helper_log(const char *side, const char *kind, const struct message *m)
 
     if (msg_log_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    (void)snprintf(line, sizeof line, "side=%s%s%s %.1900s", side, kind == NULL ? "" : " kind=",
-                   kind == NULL ? "" : kind, logsink_line(in.text, text));
+    (void)snprintf(line, sizeof line, "side=%s%s%s %.1900s", side,
+                   kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
+                   logsink_line(in.text, text));
     write_line((enum log_level)in.level, line);
     return SP_OK;
 }

@@ -18,17 +18,21 @@ struct part;
 struct session;
 
 /* "session=ID peer=ADDRESS " and then the event with its key=value. */
-void report_session(const struct session *s, enum log_level level, const char *format, ...)
-    SP_PRINTF(3, 4);
+void report_session(const struct session *s, enum log_level level, const char *format,
+                    ...) SP_PRINTF(3, 4);
 /* May the session cause one more line now? Else it is counted as suppressed. */
 bool report_may(struct session *s);
-/* A LOG message of one of the session's processes: written with its side, rate limited. */
+/*
+ * A LOG message of one of the session's processes: written with its side, rate limited.
+ */
 SP_CHECK enum sp_err report_log(struct part *part, const struct message *m);
 /* Lines of the session that were not written, if any. */
 void report_suppressed(struct session *s);
 /* A SANDBOX message: the system call by its name. */
 SP_CHECK enum sp_err report_sandbox(struct part *part, const struct message *m);
-/* The process of part broke a rule. type: of the message, MSG_NONE if none came through. */
+/*
+ * The process of part broke a rule. type: of the message, MSG_NONE if none came through.
+ */
 void report_breach(const struct part *part, unsigned type, const char *fault);
 /* It died by a signal that was not ours. */
 void report_crash(const struct part *part, const struct process_end *how);

@@ -26,16 +26,18 @@
 #define LOGOUT_MS 2000          /* a client that waits for the answer to REIN       */
 #define LOGOUT_BROKER_MS 60000
 
-#define MESSAGES_BURST 10000    /* a client cannot cause so many, a captured worker may try */
+#define MESSAGES_BURST 10000    /* no client causes so many; a captured worker may */
 #define MESSAGES_RATE 10000
 #define PORTS_BURST 1000
 #define PORTS_RATE 5000
 #define LINES_BURST 50
 #define LINES_RATE 10
 
-/* ---- beginning -------------------------------------------------------------------------------- */
+/* ---- beginning --------------------------------------------------------------------- */
 
-/* The only text that the monitor itself writes to a client: there is no worker to do it. */
+/*
+ * The only text that the monitor itself writes to a client: there is no worker to do it.
+ */
 static void
 turn_away(int client, bool implicit)
 {
@@ -102,7 +104,8 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     s->local = *local;
     s->implicit = implicit;
     s->began = now / 1000;
-    s->cleartext_allowed = !set->tls_required || in_networks(peer, &set->cleartext_networks);
+    s->cleartext_allowed =
+        !set->tls_required || in_networks(peer, &set->cleartext_networks);
     s->exempt = in_networks(peer, &set->no_resumption_networks);
     (void)text_copy(s->tls, sizeof s->tls, "no");
     (void)text_copy(s->cipher, sizeof s->cipher, "-");
@@ -112,8 +115,8 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
     bucket_init(&s->ports, PORTS_BURST, PORTS_RATE, now);
     bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
-    bucket_init(&s->signatures, (uint32_t)set->signatures_burst, (uint32_t)set->signatures_rate,
-                now);
+    bucket_init(&s->signatures, (uint32_t)set->signatures_burst,
+                (uint32_t)set->signatures_rate, now);
     return s;
 }
 
@@ -154,7 +157,7 @@ session_open(struct monitor *m, int *client, const struct net_addr *peer,
                    (unsigned)s->local.port, implicit ? "implicit" : "explicit");
 }
 
-/* ---- the state ---------------------------------------------------------------------------------- */
+/* ---- the state --------------------------------------------------------------------- */
 
 unsigned
 session_state(const struct session *s)
@@ -188,7 +191,8 @@ session_tell(struct session *s, struct message *m)
     rc = part_send(s->worker, m);
     if (rc == SP_OK || rc == SP_CLOSED)
         return;                     /* gone: its channel and its process will say so */
-    report_session(s, LOG_LEVEL_ERROR, "worker.unreachable message=%s: %s", message_name(type),
+    report_session(s, LOG_LEVEL_ERROR, "worker.unreachable message=%s: %s",
+                   message_name(type),
                    rc == SP_AGAIN ? "it does not read" : sp_err_text(rc));
     session_end(s, "worker-unreachable");
 }
@@ -242,12 +246,13 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
     if (session_state(s) == ST_LEAVING)
         finish_logout(s);
     else if (session_state(s) == ST_USER)
-        session_shutdown(s, "broker-vanished", "The service for your files ended, closing.");
+        session_shutdown(s, "broker-vanished",
+                         "The service for your files ended, closing.");
     else
         session_shutdown(s, "login-timeout", "Login took too long, closing.");
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end ----------------------------------------------------------------------- */
 
 /* PAM closes its session; one that has not decided yet sees the end of its channel. */
 static void
@@ -269,12 +274,23 @@ end_login(struct part *login)
         part_finish(login, LOGIN_END_MS);
 }
 
+/* The answer to LOGIN that its broker was not ready for: nobody gets it any more. */
+static void
+forget_answer(struct session *s)
+{
+    if (s->logged_in != NULL)
+        message_clear(s->logged_in);
+    free(s->logged_in);
+    s->logged_in = NULL;
+}
+
 /* The login ends after the broker: PAM may take away what the broker still needs. */
 void
 session_end_account(struct session *s, int grace_ms)
 {
     struct part *broker = s->broker, *login = s->login;
 
+    forget_answer(s);
     s->broker = s->login = NULL;
     if (broker != NULL) {
         broker->login = login;
@@ -291,10 +307,7 @@ forget_questions(struct session *s)
     if (s->signing != NULL)
         keyholder_forget(s->signing);
     s->signing = NULL;
-    if (s->logged_in != NULL)
-        message_clear(s->logged_in);
-    free(s->logged_in);
-    s->logged_in = NULL;
+    forget_answer(s);
 }
 
 void
@@ -341,7 +354,8 @@ session_violation(struct session *s)
     if (!admission_violation(&m->admission, &m->current->limits, &s->peer, clock_ms()))
         return;
     log_warning("address.banned peer=%s seconds=%lld violations=%u", s->peer_text,
-                (long long)(m->current->limits.ban_ms / 1000), m->current->limits.violations);
+                (long long)(m->current->limits.ban_ms / 1000),
+                m->current->limits.violations);
 }
 
 void
@@ -381,7 +395,7 @@ session_abandon(struct session *s)
     session_free(s);
 }
 
-/* ---- what happens to its processes ----------------------------------------------------------------- */
+/* ---- what happens to its processes ------------------------------------------------- */
 
 static enum sp_err
 hear_sandbox(struct part *part, const struct message *m)
@@ -450,12 +464,13 @@ worker_gone(struct session *s, const struct process_end *how)
         s->reason = "crashed";
     if (s->reason == NULL && how->status != 0)
         s->reason = "worker-error";
-    report_session(s, s->tried ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG,
-                   "session.closed reason=%s user=%s seconds=%lld transfers=%llu bytes=%llu "
-                   "tls=%s", s->reason == NULL ? "ended" : s->reason,
-                   s->user == NULL ? "-" : s->user,
-                   (long long)((clock_ms() - s->began) / 1000),
-                   (unsigned long long)s->transfers, (unsigned long long)s->bytes, s->tls);
+    report_session(
+        s, s->tried ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG,
+        "session.closed reason=%s user=%s seconds=%lld transfers=%llu bytes=%llu "
+        "tls=%s",
+        s->reason == NULL ? "ended" : s->reason, s->user == NULL ? "-" : s->user,
+        (long long)((clock_ms() - s->began) / 1000), (unsigned long long)s->transfers,
+        (unsigned long long)s->bytes, s->tls);
     session_end(s, NULL);
 }
 
@@ -482,9 +497,6 @@ broker_gone(struct session *s, struct part *broker, const struct process_end *ho
     if (!current || s->ended)
         return;
     if (s->logged_in != NULL) {
-        message_clear(s->logged_in);
-        free(s->logged_in);
-        s->logged_in = NULL;
         session_end_account(s, SESSION_SETTLE_MS);
         attempt_refuse(s, REFUSE_ERROR, "");
     } else if (event_add(&s->timer, &soon) == -1) {

@@ -5,9 +5,9 @@
  * Trusts:  nothing that the worker says, and little of what login and broker say.
  * Owns:    the processes (parts) of the session; a place in the admission counters.
  *
- * The state of the worker's channel is the session's state: ST_CLEAR, ST_SECURE, ST_LOGIN,
- * ST_QUESTION, ST_USER, ST_LEAVING. A session that has ended is kept until the last of its
- * processes is gone, and freed from the loop, never from inside a callback.
+ * The state of the worker's channel is the session's state: ST_CLEAR, ST_SECURE,
+ * ST_LOGIN, ST_QUESTION, ST_USER, ST_LEAVING. A session that has ended is kept until the
+ * last of its processes is gone, and freed from the loop, never from inside a callback.
  */
 #ifndef SP_MONITOR_SESSION_H
 #define SP_MONITOR_SESSION_H
@@ -38,25 +38,25 @@ struct session {
     char peer_text[NET_TEXT_MAX];
     struct net_addr peer, local;
     bool implicit, cleartext_allowed, exempt;
-    bool secure;                /* SECURED came                                             */
-    bool leaving;               /* SHUTDOWN was sent: it has a few seconds                  */
-    bool ended;                 /* the worker is gone or given up                           */
+    bool secure;                /* SECURED came */
+    bool leaving;               /* SHUTDOWN was sent: it has a few seconds */
+    bool ended;                 /* the worker is gone or given up */
     bool buried;
-    const char *reason;         /* why it ends, for the log; NULL: of its own accord        */
+    const char *reason;         /* why it ends, for the log; NULL: of its own accord */
     LIST_HEAD(, part) parts;
-    struct part *worker, *broker, *login;   /* the ones in use; others are on their way out */
-    struct part *logout;        /* ST_LEAVING: the broker that has to be gone               */
-    struct attempt *attempt;    /* while ST_LOGIN or ST_QUESTION                            */
-    struct message *logged_in;  /* the answer to LOGIN, while the broker gets ready         */
+    struct part *worker, *broker, *login;   /* in use; others are on their way out */
+    struct part *logout;        /* ST_LEAVING: the broker that has to be gone */
+    struct attempt *attempt;    /* while ST_LOGIN or ST_QUESTION */
+    struct message *logged_in;  /* the answer to LOGIN, while the broker gets ready */
     struct sign_request *signing;
-    struct event timer;         /* login_timeout; in ST_LEAVING, how long a broker may take;
-                                   in ST_USER, that the broker is gone                      */
+    struct event timer; /* login_timeout; in ST_LEAVING, how long a broker may take;
+                           in ST_USER, that the broker is gone                      */
     struct bucket messages, ports, signatures, lines;
     unsigned refusals, suppressed;
-    char *user;                 /* escaped for the log; NULL: nobody is logged in           */
+    char *user;                 /* escaped for the log; NULL: nobody is logged in */
     char tls[17], cipher[65];
     bool resumed;
-    bool tried;                 /* somebody tried to log in: its end is worth a line         */
+    bool tried;                 /* somebody tried to log in: its end is worth a line */
     uint64_t transfers, bytes;
     int64_t began;              /* clock_ms */
 };
@@ -89,10 +89,11 @@ void session_free(struct session *s);
 /* From the stop of the monitor: frees everything without waiting. */
 void session_abandon(struct session *s);
 
-/* ---- what part.c tells --------------------------------------------------------------------- */
+/* ---- what part.c tells ------------------------------------------------------------- */
 
 /* SP_INPUT: it broke a rule, fault says which. */
-SP_CHECK enum sp_err session_hear(struct part *part, struct message *m, const char **fault);
+SP_CHECK enum sp_err
+session_hear(struct part *part, struct message *m, const char **fault);
 void session_broke(struct part *part, unsigned type, const char *fault);
 /* Its channel is closed from the other side. */
 void session_closed(struct part *part);

@@ -41,7 +41,7 @@ run_dispatch(struct pool *p)
     event_active(&p->dispatch, EV_TIMEOUT, 0);
 }
 
-/* ---- which template ------------------------------------------------------------------------ */
+/* ---- which template ---------------------------------------------------------------- */
 
 static void
 retry_later(struct pool *p)
@@ -89,7 +89,7 @@ template_for_request(struct pool *p)
     return p->active;
 }
 
-/* ---- requests ------------------------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------------------------- */
 
 static void
 answer_request(struct spawn_request *r, pid_t pid, int *pidfd, int error)
@@ -179,7 +179,8 @@ on_dispatch_event(evutil_socket_t fd, short what, void *context)
         template_break(t, "cannot-send");
         return;
     }
-    if (p->active != NULL && !p->lazy && template_served(p->active) >= share(p) - share(p) / 4)
+    if (p->active != NULL && !p->lazy
+        && template_served(p->active) >= share(p) - share(p) / 4)
         prepare_next(p);
     if (p->lazy && TAILQ_EMPTY(&p->waiting) && p->active != NULL) {
         template_retire(p->active);
@@ -219,7 +220,7 @@ spawn_forget(struct spawn_request *r)
     r->pool = NULL;
 }
 
-/* ---- what a template reports (template.h) -------------------------------------------------- */
+/* ---- what a template reports (template.h) ------------------------------------------ */
 
 void
 pool_template_ready(struct pool *p, struct template *t)
@@ -234,7 +235,8 @@ pool_template_ready(struct pool *p, struct template *t)
 }
 
 void
-pool_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd, int error)
+pool_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd,
+                       int error)
 {
     answer_request(r, pid, pidfd, error);
     run_dispatch(p);
@@ -268,7 +270,7 @@ on_retry_event(evutil_socket_t fd, short what, void *context)
         prepare_next(p);
 }
 
-/* ---- the pool ------------------------------------------------------------------------------- */
+/* ---- the pool ---------------------------------------------------------------------- */
 
 enum sp_err
 pool_init(struct pool *p, enum pool_kind kind, struct generation *g)

@@ -1,9 +1,11 @@
 /*
- * monitor/spawn.h - the templates: processes from which the sessions' processes are forked
+ * monitor/spawn.h - the templates: processes from which the sessions' processes are
+ * forked
  *
  * Runs in: monitor.                      Blocks: never, but for execve of a template.
  * Trusts:  a template's program, not the form of what it sends.
- * Owns:    the templates and their channels; the descriptors of a request until it is answered.
+ * Owns:    the templates and their channels; the descriptors of a request until it is
+ * answered.
  *
  * A pool keeps one template of its kind in use and makes the next one ready in the
  * background before that has served its share. Requests queue: none is lost in a burst.
@@ -64,7 +66,9 @@ void spawn_request_init(struct spawn_request *r, spawn_answer *answer, void *own
 void spawn_request_clear(struct spawn_request *r);
 
 SP_CHECK enum sp_err pool_init(struct pool *p, enum pool_kind kind, struct generation *g);
-/* Begins the first template; generation_changed is called when it is ready or has failed. */
+/*
+ * Begins the first template; generation_changed is called when it is ready or has failed.
+ */
 SP_CHECK enum sp_err pool_start(struct pool *p);
 bool pool_is_ready(const struct pool *p);
 /* r->fds are filled; they go to the process, in that order, from descriptor 3 on. */

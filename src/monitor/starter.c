@@ -76,8 +76,8 @@ spawn(const char *path, char *const *argv, int channel, pid_t *pid)
 }
 
 enum sp_err
-starter_execute(const char *directory, const char *name, uid_t uid, gid_t gid, int *channel,
-                pid_t *pid, int *pidfd)
+starter_execute(const char *directory, const char *name, uid_t uid, gid_t gid,
+                int *channel, pid_t *pid, int *pidfd)
 {
     char path[PATH_ROOM], program[64], uid_text[24], gid_text[24];
     char *argv[] = { program, uid_text, gid_text, NULL };
@@ -160,7 +160,9 @@ starter_send_start(struct channel *c)
     return channel_send(c, &m);
 }
 
-/* A file of our own with the text of a certificate: the one on disk may be a newer one. */
+/*
+ * A file of our own with the text of a certificate: the one on disk may be a newer one.
+ */
 static enum sp_err
 certificate_file(const struct buf *text, int *fd)
 {
@@ -173,8 +175,9 @@ certificate_file(const struct buf *text, int *fd)
         goto out;
     rc = SP_OS;
     if (lseek(made, 0, SEEK_SET) == -1
-        || fcntl(made, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
-           == -1)
+        || fcntl(made, F_ADD_SEALS,
+                 F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+               == -1)
         goto out;
     *fd = fd_move(&made);
     rc = SP_OK;

@@ -14,10 +14,10 @@
 #include "wire/channel.h"
 
 /*
- * Executes directory/name as a child: arguments uid and gid, an empty environment, its end
- * of a channel as descriptor 3, /dev/null as 0, 1 and 2, nothing else; signals as they are
- * by default, a session of its own (a Ctrl-C in our terminal is ours alone). *channel is
- * our end. SP_OS: errno says why, also when there is no such program.
+ * Executes directory/name as a child: arguments uid and gid, an empty environment, its
+ * end of a channel as descriptor 3, /dev/null as 0, 1 and 2, nothing else; signals as
+ * they are by default, a session of its own (a Ctrl-C in our terminal is ours alone).
+ * *channel is our end. SP_OS: errno says why, also when there is no such program.
  */
 SP_CHECK enum sp_err starter_execute(const char *directory, const char *name, uid_t uid,
                                      gid_t gid, int *channel, pid_t *pid, int *pidfd);

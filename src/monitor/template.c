@@ -32,7 +32,7 @@ struct template {
     unsigned served, outstanding;
 };
 
-/* ---- the three kinds ------------------------------------------------------------------------ */
+/* ---- the three kinds --------------------------------------------------------------- */
 
 static const struct kind {
     const char *name, *program;
@@ -49,7 +49,7 @@ template_kind_name(enum pool_kind kind)
     return kinds[kind].name;
 }
 
-/* ---- starting ------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------- */
 
 static enum sp_err
 send_certificates(struct template *t)
@@ -59,7 +59,8 @@ send_certificates(struct template *t)
 
     for (size_t i = 0; rc == SP_OK && i < g->settings.certificate.count; i++)
         rc = starter_send_certificate(&t->channel, (unsigned)i,
-                                      g->settings.certificate.texts[i], &g->certificates[i]);
+                                      g->settings.certificate.texts[i],
+                                      &g->certificates[i]);
     return rc;
 }
 
@@ -126,10 +127,13 @@ template_new(struct pool *p, uint64_t serial, struct template **out)
     channel_init(&t->channel, fd_move(&channel), MONITOR, TEMPLATE, ST_START);
     rc = SP_NOMEM;
     if (event_assign(&t->readable, g->monitor->loop, t->channel.fd, EV_READ | EV_PERSIST,
-                     on_readable_event, t) == -1
-        || event_assign(&t->deadline, g->monitor->loop, -1, 0, on_deadline_event, t) == -1)
+                     on_readable_event, t)
+            == -1
+        || event_assign(&t->deadline, g->monitor->loop, -1, 0, on_deadline_event, t)
+               == -1)
         goto out;
-    if ((rc = process_watch(&t->process, &g->monitor->children, pid, &pidfd, on_process_end, t))
+    if ((rc = process_watch(&t->process, &g->monitor->children, pid, &pidfd,
+                            on_process_end, t))
         != SP_OK)
         goto out;
     if ((rc = send_start(t)) != SP_OK)
@@ -157,7 +161,7 @@ out:
     return rc;
 }
 
-/* ---- asking --------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------ */
 
 bool
 template_is_ready(const struct template *t)
@@ -215,7 +219,7 @@ template_send(struct template *t, struct spawn_request *r, int *fds)
     return SP_OK;
 }
 
-/* ---- ending --------------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------ */
 
 static void
 close_channel(struct template *t)
@@ -290,7 +294,7 @@ template_abandon(struct template *t)
     free_template(t);
 }
 
-/* ---- what it says ---------------------------------------------------------------------------- */
+/* ---- what it says ------------------------------------------------------------------ */
 
 static enum sp_err
 hear_ready(struct template *t)
@@ -346,7 +350,8 @@ hear(struct template *t, struct message *m)
     case MSG_SPAWNED: return hear_spawned(t, m);
     case MSG_SPAWN_FAILED: return hear_spawn_failed(t, m);
     case MSG_LOG: return report_helper_log("template", kinds[t->pool->kind].name, m);
-    case MSG_SANDBOX: return report_helper_sandbox("template", kinds[t->pool->kind].name, m);
+    case MSG_SANDBOX:
+        return report_helper_sandbox("template", kinds[t->pool->kind].name, m);
     default: return SP_INPUT;
     }
 }
@@ -371,7 +376,7 @@ hear_one(struct template *t)
     if (rc == SP_INPUT)
         template_break(t, t->channel.fault);
     else if (rc != SP_AGAIN)
-        (void)event_del(&t->readable);      /* it is about to end: the process event says so */
+        (void)event_del(&t->readable); /* it is about to end: the process event says so */
     return false;
 }
 
@@ -399,8 +404,8 @@ on_process_end(void *owner, const struct process_end *how)
         continue;
     in_order = t->retired && how->signal == 0 && TAILQ_EMPTY(&t->sent);
     if (!in_order && !p->stopped)
-        log_error("template.ended kind=%s ready=%s status=%d signal=%d", kinds[p->kind].name,
-                  t->ready ? "yes" : "no", how->status, how->signal);
+        log_error("template.ended kind=%s ready=%s status=%d signal=%d",
+                  kinds[p->kind].name, t->ready ? "yes" : "no", how->status, how->signal);
     pool_template_gone(p, t, t->ready, in_order);
     while ((r = TAILQ_FIRST(&t->sent)) != NULL) {
         template_forget(t, r);

@@ -40,9 +40,10 @@ void template_break(struct template *t, const char *fault);
 void template_abandon(struct template *t);
 
 void pool_template_ready(struct pool *p, struct template *t);
-void pool_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd,
-                            int error);
+void pool_template_answered(struct pool *p, struct spawn_request *r, pid_t pid,
+                            int *pidfd, int error);
 /* in_order: it was to end. The template frees itself afterwards. */
-void pool_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_order);
+void
+pool_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_order);
 
 #endif

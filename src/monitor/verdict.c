@@ -16,7 +16,7 @@
 #include "wire/fail.h"
 #include "wire/pack.h"
 
-/* ---- login ---------------------------------------------------------------------------------------- */
+/* ---- login ------------------------------------------------------------------------- */
 
 static enum sp_err
 hear_question(struct part *login, const struct message *m)
@@ -138,9 +138,12 @@ prepare_answer(struct session *s, const struct msg_granted *in)
 {
     if ((s->logged_in = malloc(sizeof *s->logged_in)) == NULL)
         return SP_NOMEM;
-    msg_logged_in_pack(s->logged_in, &(struct msg_logged_in){
-        .user = in->user, .backend = in->backend, .start = in->start, .permits = in->permits,
-        .flags = in->flags, .umask = in->umask });
+    msg_logged_in_pack(s->logged_in, &(struct msg_logged_in){ .user = in->user,
+                                                              .backend = in->backend,
+                                                              .start = in->start,
+                                                              .permits = in->permits,
+                                                              .flags = in->flags,
+                                                              .umask = in->umask });
     return SP_OK;
 }
 
@@ -207,7 +210,7 @@ out:
     return SP_OK;
 }
 
-/* ---- broker ---------------------------------------------------------------------------------------- */
+/* ---- broker ------------------------------------------------------------------------ */
 
 /* The name stays escaped: it is only ever written to the log. */
 static void
@@ -235,10 +238,11 @@ hear_serving(struct part *broker, const struct message *m)
     s->logged_in = NULL;
     (void)event_del(&s->timer);
     remember_user(s, told.user);
-    report_session(s, LOG_LEVEL_NOTICE, "login.granted user=%s backend=%s tls=%s cipher=%s "
-                   "resumed=%s", s->user == NULL ? "?" : s->user,
-                   log_text(told.backend, &backend), s->tls, s->cipher,
-                   s->resumed ? "yes" : "no");
+    report_session(s, LOG_LEVEL_NOTICE,
+                   "login.granted user=%s backend=%s tls=%s cipher=%s "
+                   "resumed=%s",
+                   s->user == NULL ? "?" : s->user, log_text(told.backend, &backend),
+                   s->tls, s->cipher, s->resumed ? "yes" : "no");
     attempt_clear(s);
     answer->fds[0] = fd_move(&broker->worker_end);
     answer->nfds = 1;

@@ -2,8 +2,10 @@
 #include "wire/channel.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -229,6 +231,14 @@ channel_send_wait(struct channel *c, struct message *m)
         if ((rc = wait_for(c->fd, POLLOUT, -1)) != SP_OK)
             break;
     return rc;
+}
+
+bool
+channel_has_unread(const struct channel *c)
+{
+    int bytes = 0;
+
+    return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
 void

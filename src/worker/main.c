@@ -27,6 +27,7 @@
 #include "worker/worker.h"
 
 #define WORKER_FILES 24         /* descriptors: client, channels, listener, candidates, file, pipe */
+#define WORKER_MEMORY ((size_t)256 << 20)   /* mapped, of which it needs some 10 MB */
 
 /* What the template has made ready for every worker. */
 struct ready {
@@ -91,6 +92,7 @@ worker_begin(struct worker *w, struct ready *r)
     transfer_init(&w->transfer);
     w->held = (struct buf)BUF_EMPTY(LINE_MOST);
     if ((rc = privilege_limit_files(WORKER_FILES)) != SP_OK
+        || (rc = privilege_limit_memory(WORKER_MEMORY)) != SP_OK
         || (rc = mover_guard_sigbus()) != SP_OK
         || (rc = fd_set_nonblocking(WORKER_CLIENT_FD, true)) != SP_OK
         || (rc = sandbox_enter(&r->filter, WORKER_CHANNEL_FD)) != SP_OK)

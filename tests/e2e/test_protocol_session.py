@@ -327,6 +327,8 @@ def test_replies_that_nobody_reads_cost_no_time(server, tls):
     """Lines behind them wait, wherever they are; the worker sleeps until they are read."""
     c = server.client(tls=tls)
     worker = server.worker_of(c)
+    if worker is None:
+        pytest.skip("the worker's descriptors cannot be read here")
     c.sock.settimeout(1)
     with pytest.raises(TimeoutError):
         while True:

@@ -4,9 +4,12 @@ What has to hold, whatever it sends: only its own session ends, the log says onc
 did, the monitor goes on as the same process, and nothing is left behind (the fixture).
 """
 
+import resource
+import socket
+
 import pytest
 
-from harness import PASSWORD, wait_until
+from harness import PASSWORD, ROOT, wait_until
 from puppet import (FAULTS, FDS, MESSAGE_MAX, MONITOR, STATE, Gone, Puppet, text, u16,
                     u32, u8)
 
@@ -215,6 +218,47 @@ def test_guessing_passwords_is_bounded(captured):
     assert 1 <= guesses <= 3
 
 
+def test_a_flood_of_logins_from_one_address_lets_others_pass(make_captured, monkeypatch):
+    captured = make_captured("logins", argon2_memory=65536, argon2_operations=2)
+    connect = socket.create_connection
+    crowd = []
+    try:
+        for _ in range(100):
+            crowd.append(Puppet(captured, 60).secure())
+        for p in crowd:
+            p.try_login("guest", "wrong")
+        monkeypatch.setattr(socket, "create_connection",
+                            lambda to, timeout: connect(to, timeout, ("127.0.0.9", 0)))
+        with Puppet(captured, 60) as p:
+            p.secure().login()
+            assert len(captured.log(p.mark).split("login.refused")) < 50
+    finally:
+        for p in crowd:
+            p.sock.close()
+
+
+@pytest.mark.limit(120)
+def test_logins_that_cannot_be_started_are_refused_one_by_one(make_captured):
+    """Without descriptors all that wait fail at once: not each inside of the one before."""
+    if not ROOT:
+        pytest.skip("needs root: it takes the monitor's descriptors away")
+    captured = make_captured("starved", max_sessions_per_address=1000, argon2_at_once=1,
+                             argon2_memory=262144, argon2_operations=8, logins_at_once=1)
+    crowd = []
+    try:
+        for _ in range(600):
+            crowd.append(Puppet(captured, 60).secure())
+        for p in crowd:
+            p.try_login("guest", "wrong")
+        resource.prlimit(captured.pid, resource.RLIMIT_NOFILE, (10, 4096))
+        assert wait_until(lambda: captured.log().count("reason=error") > 500, 30)
+        resource.prlimit(captured.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+    finally:
+        for p in crowd:
+            p.sock.close()
+    captured.serves()
+
+
 def test_signatures_are_bounded(captured):
     signed = refused = 0
     with Puppet(captured) as p:
@@ -255,6 +299,16 @@ def test_data_sockets_are_bounded_and_closed_behind_it(captured):
         except Gone:
             pass
         assert captured.settled()[1] < captured.rest[1] + 40
+
+
+@pytest.mark.parametrize("name", ["LISTEN", "CONNECT"])
+def test_data_sockets_nobody_takes_do_not_pile_up(captured, name):
+    """Sockets in unread answers are open, too, and each passive one holds a port."""
+    with Puppet(captured) as p:
+        p.enter("USER")
+        p.attack(f"flood m {p.rows[name].type} 100")
+        assert p.ended()
+        assert len(p.lines(r"breach .* fault=does-not-read")) == 1
 
 
 def test_no_connection_to_a_privileged_port(captured):

@@ -5,6 +5,7 @@ It may do what the account may do over FTP, and nothing else.
 
 import os
 import stat
+import time
 
 import pytest
 
@@ -343,6 +344,17 @@ def test_a_listing_nobody_reads_does_not_hold_the_broker_for_ever(captured, jail
         for f in many.iterdir():
             f.unlink()
         many.rmdir()
+
+
+def test_a_broker_whose_answers_nobody_reads_ends_at_logout(captured):
+    """The worker keeps its end of the old broker's channel; the monitor waits 2 s."""
+    with Puppet(captured) as p:
+        p.enter("USER")
+        p.attack(f"flood b {p.rows['SPACE'].type} 1000")
+        p.attack(f"flood b {p.rows['SPACE'].type} 1000")
+        began = time.monotonic()
+        assert p.ask("m", "LOGOUT")[0] == "LOGGED_OUT"
+        assert time.monotonic() - began < 1.5
 
 
 def test_the_broker_ends_with_its_worker(captured):

@@ -159,6 +159,12 @@ def test_no_core_file(process):
     assert p["limits"]["Max core file size"] == ["0", "0"]
 
 
+def test_bounded_memory(world, live):
+    world.not_sanitized("its shadow is larger than any limit")
+    for p in (live.worker_at_start, live.worker_with_tls, live.worker_in_transfer):
+        assert p["limits"]["Max address space"] == [str(256 << 20)] * 2
+
+
 def test_an_empty_environment(process):
     kind, p = process
     if p["environ"] is None:
@@ -218,6 +224,7 @@ def test_the_monitor_and_others_have_no_key(live):
 def test_passwords_are_wiped(live):
     if not ROOT:
         pytest.skip("needs root to read the memory of others")
+    live.server.world.not_sanitized("it keeps freed memory for a while")
     secret = harness.PASSWORD.encode()
     for name, pid in [("worker", live.worker), ("broker", live.broker),
                       ("monitor", live.server.pid)]:

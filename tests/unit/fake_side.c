@@ -2,9 +2,9 @@
  * tests/unit/fake_side.c - worker, broker, login and keyholder in one small program
  *
  * unit-monitor starts the real sallyportd with links to this program in its libexec
- * directory. The name it is called by says which one it plays. As a worker it takes commands
- * from its client and tells it every message of the monitor; as a login it does what the
- * user's name says.
+ * directory. The name it is called by says which one it plays. As a worker it takes
+ * commands from its client and tells it every message of the monitor; as a login it does
+ * what the user's name says.
  */
 #include <errno.h>
 #include <poll.h>
@@ -35,9 +35,14 @@ die(int number)
     (void)raise(number);
 }
 
-/* ---- worker --------------------------------------------------------------------------------- */
+/* ---- worker ------------------------------------------------------------------------ */
 
-struct fake_worker { struct channel monitor; int client, broker; bool deaf; const char *banner; };
+struct fake_worker {
+    struct channel monitor;
+    int client, broker;
+    bool deaf;
+    const char *banner;
+};
 
 /* One line: the name, and the text behind it if there is one. */
 static void
@@ -112,8 +117,9 @@ do_login(struct fake_worker *w, const char *argument, struct message *m)
     const char *space = strchr(argument, ' ');
     size_t len = space == NULL ? strlen(argument) : (size_t)(space - argument);
 
-    msg_login_pack(m, &(struct msg_login){
-        .user = slice_from(argument, len), .password = slice_of(space == NULL ? "" : space + 1) });
+    msg_login_pack(
+        m, &(struct msg_login){ .user = slice_from(argument, len),
+                                .password = slice_of(space == NULL ? "" : space + 1) });
     send_out(w, m);
 }
 
@@ -127,13 +133,18 @@ do_lines(unsigned count)
 static void
 do_transfer(struct fake_worker *w, struct message *m)
 {
-    msg_transfer_pack(m, &(struct msg_transfer){
-        .verb = slice_of("RETR"), .path = slice_of("/a b\nc"), .bytes = 1000, .micros = 500000,
-        .reply = 226, .tls = slice_of("TLSv1.3"), .resumed = 1 });
+    msg_transfer_pack(m, &(struct msg_transfer){ .verb = slice_of("RETR"),
+                                                 .path = slice_of("/a b\nc"),
+                                                 .bytes = 1000,
+                                                 .micros = 500000,
+                                                 .reply = 226,
+                                                 .tls = slice_of("TLSv1.3"),
+                                                 .resumed = 1 });
     send_out(w, m);
 }
 
-/* Messages that have no answer, and things that no honest worker does. False: not one of them. */
+/* Messages that have no answer, and things that no honest worker does. False: not one of
+ * them. */
 static bool
 do_wrong(struct fake_worker *w, const char *verb, unsigned n, struct message *m)
 {
@@ -185,7 +196,8 @@ obey(struct fake_worker *w, char *line)
     else if (strcmp(line, "sandbox") == 0)
         msg_sandbox_pack(&m, &(struct msg_sandbox){ .arch = 0xc000003e, .call = 59 });
     else if (strcmp(line, "answer") == 0)
-        msg_login_answer_pack(&m, &(struct msg_login_answer){ .answer = slice_of(argument) });
+        msg_login_answer_pack(&m,
+                              &(struct msg_login_answer){ .answer = slice_of(argument) });
     else if (strcmp(line, "cancel") == 0)
         msg_login_cancel_pack(&m, &(struct msg_login_cancel){ 0 });
     else if (strcmp(line, "logout") == 0)
@@ -227,7 +239,8 @@ play_worker(const struct settings *s)
             tell_client(&w, &m);
             continue;
         }
-        if ((got = recv(w.client, text, sizeof text - 1, MSG_DONTWAIT)) == -1 && errno == EAGAIN)
+        if ((got = recv(w.client, text, sizeof text - 1, MSG_DONTWAIT)) == -1
+            && errno == EAGAIN)
             continue;
         if (got <= 0)
             return 0;
@@ -238,7 +251,7 @@ play_worker(const struct settings *s)
     }
 }
 
-/* ---- login ----------------------------------------------------------------------------------- */
+/* ---- login ------------------------------------------------------------------------- */
 
 static bool
 begins(struct slice s, const char *word)
@@ -309,7 +322,8 @@ play_login(void)
     }
     if (begins(in.user, "ask")) {
         msg_question_pack(&m, &(struct msg_question){ .text = slice_of("code?") });
-        if (channel_send_wait(&monitor, &m) != SP_OK || channel_wait(&monitor, &m, -1) != SP_OK)
+        if (channel_send_wait(&monitor, &m) != SP_OK
+            || channel_wait(&monitor, &m, -1) != SP_OK)
             return 0;
     }
     grant(&monitor, slice_of(user));
@@ -318,7 +332,7 @@ play_login(void)
     return 0;
 }
 
-/* ---- broker ---------------------------------------------------------------------------------- */
+/* ---- broker ------------------------------------------------------------------------ */
 
 static int
 play_broker(void)
@@ -344,7 +358,7 @@ play_broker(void)
     return 0;
 }
 
-/* ---- keyholder -------------------------------------------------------------------------------- */
+/* ---- keyholder --------------------------------------------------------------------- */
 
 static int
 play_keyholder(struct channel *monitor)
@@ -357,10 +371,12 @@ play_keyholder(struct channel *monitor)
     if (channel_send_wait(monitor, &m) != SP_OK)
         return 1;
     channel_enter(monitor, ST_READY);
-    while (channel_wait(monitor, &m, -1) == SP_OK && msg_key_sign_unpack(&m, &in) == SP_OK) {
+    while (channel_wait(monitor, &m, -1) == SP_OK
+           && msg_key_sign_unpack(&m, &in) == SP_OK) {
         uint64_t number = in.number;
 
-        (void)snprintf(text, sizeof text, "signed-%.*s", (int)in.tbs.len, (const char *)in.tbs.at);
+        (void)snprintf(text, sizeof text, "signed-%.*s", (int)in.tbs.len,
+                       (const char *)in.tbs.at);
         if (begins(in.tbs, "crash"))
             die(SIGSEGV);
         if (begins(in.tbs, "hold"))
@@ -369,15 +385,16 @@ play_keyholder(struct channel *monitor)
             msg_key_refused_pack(&m, &(struct msg_key_refused){ .number = number,
                                                                 .text = slice_of("no") });
         else
-            msg_key_signed_pack(&m, &(struct msg_key_signed){ .number = number,
-                                                              .signature = slice_of(text) });
+            msg_key_signed_pack(&m,
+                                &(struct msg_key_signed){ .number = number,
+                                                          .signature = slice_of(text) });
         if (channel_send_wait(monitor, &m) != SP_OK)
             return 1;
     }
     return 0;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 static enum sp_err
 take_file(void *context, struct message *m)
@@ -404,7 +421,8 @@ play(int argc, char **argv)
     while (name != NULL && which < 4 && strcmp(name + 1, all[which].name) != 0)
         which++;
     if (name == NULL || which == 4
-        || start_adopt(argc, argv, argv[0], &monitor, all[which].kind, &uid, &gid) != SP_OK
+        || start_adopt(argc, argv, argv[0], &monitor, all[which].kind, &uid, &gid)
+               != SP_OK
         || start_receive(&monitor, all[which].kind, &s, take_file, NULL) != SP_OK)
         return 1;
     if (all[which].kind == KEYHOLDER)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,7 +25,7 @@
 #define PATIENCE 10000          /* milliseconds for what has to happen */
 #define LOG_MOST (1u << 20)
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------- */
 
 static void
 path_of(const struct rig *r, const char *name, char path[PATH_MAX])
@@ -39,7 +40,8 @@ write_file(const struct rig *r, const char *name, const char *text, mode_t mode)
     int fd = -1;
 
     path_of(r, name, path);
-    CU_ASSERT_TRUE_FATAL((fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)) != -1);
+    CU_ASSERT_TRUE_FATAL((fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode))
+                         != -1);
     CU_ASSERT_EQUAL(fd_write_all(fd, text, strlen(text)), SP_OK);
     fd_close(&fd);
 }
@@ -69,7 +71,8 @@ link_programs(const struct rig *r)
 static uint16_t
 free_port(void)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_addr = { htonl(INADDR_LOOPBACK) } };
     socklen_t len = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -80,12 +83,12 @@ free_port(void)
 }
 
 /* A setting, unless the test has one of that name. */
-static void
-add_setting(struct buf *text, const char *lines, const char *name, const char *format, ...)
-    SP_PRINTF(4, 5);
+static void add_setting(struct buf *text, const char *lines, const char *name,
+                        const char *format, ...) SP_PRINTF(4, 5);
 
 static void
-add_setting(struct buf *text, const char *lines, const char *name, const char *format, ...)
+add_setting(struct buf *text, const char *lines, const char *name, const char *format,
+            ...)
 {
     char value[PATH_MAX], key[64];
     va_list args;
@@ -105,7 +108,8 @@ rig_configure(const struct rig *r, const char *lines)
     struct buf text = BUF_EMPTY(65536);
 
     add_setting(&text, lines, "listen", "{\"127.0.0.1:%u\"}", (unsigned)r->port);
-    add_setting(&text, lines, "listen_implicit", "{\"127.0.0.1:%u\"}", (unsigned)r->implicit);
+    add_setting(&text, lines, "listen_implicit", "{\"127.0.0.1:%u\"}",
+                (unsigned)r->implicit);
     add_setting(&text, lines, "run_directory", "\"%s/run\"", r->dir);
     add_setting(&text, lines, "libexec_directory", "\"%s\"", r->dir);
     add_setting(&text, lines, "users_database", "\"%s/db\"", r->dir);
@@ -136,7 +140,7 @@ prepare(struct rig *r, const char *lines)
     rig_configure(r, lines);
 }
 
-/* ---- the process --------------------------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------------------- */
 
 static void
 execute(struct rig *r, const char *option)
@@ -150,6 +154,8 @@ execute(struct rig *r, const char *option)
     if (r->pid == 0) {
         int fd = open(out, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
+        /* a test that fails half way leaves no server behind */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (fd != -1 && dup2(fd, STDOUT_FILENO) != -1 && dup2(fd, STDERR_FILENO) != -1)
             (void)execl(daemon, daemon, "-c", conf, option, (char *)NULL);
         _exit(126);
@@ -236,7 +242,7 @@ rig_stop(struct rig *r)
     rig_clear(r);
 }
 
-/* ---- the log -------------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------- */
 
 /* From offset on; the caller frees. */
 static char *
@@ -310,12 +316,13 @@ rig_order(const struct rig *r, const char *first, const char *second)
     return ordered;
 }
 
-/* ---- clients --------------------------------------------------------------------------------------- */
+/* ---- clients ----------------------------------------------------------------------- */
 
 int
 rig_dial(const struct rig *r, bool implicit)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) },
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_addr = { htonl(INADDR_LOOPBACK) },
                              .sin_port = htons(implicit ? r->implicit : r->port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

@@ -1,9 +1,9 @@
 /*
  * tests/unit/monitor_rig.h - the real sallyportd between fakes, for unit-monitor
  *
- * SALLYPORT_MONITOR and SALLYPORT_FAKE name the programs; without them they are those in the
- * current directory. A client of the rig talks to a fake worker (fake_side.c): it sends it
- * commands and reads the messages that the monitor sent it.
+ * SALLYPORT_MONITOR and SALLYPORT_FAKE name the programs; without them they are those in
+ * the current directory. A client of the rig talks to a fake worker (fake_side.c): it
+ * sends it commands and reads the messages that the monitor sent it.
  */
 #ifndef SP_TESTS_MONITOR_RIG_H
 #define SP_TESTS_MONITOR_RIG_H
@@ -19,7 +19,8 @@ struct rig {
     size_t mark;                /* bytes of the log that were looked at */
 };
 
-/* Starts it with a plain configuration and these lines besides, and waits until it is ready. */
+/* Starts it with a plain configuration and these lines besides, and waits until it is
+ * ready. */
 void rig_start(struct rig *r, const char *lines);
 /* Writes the configuration anew. */
 void rig_configure(const struct rig *r, const char *lines);

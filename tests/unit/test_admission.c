@@ -177,7 +177,8 @@ memory_is_bounded(void)
     for (unsigned i = 0; i < 16384 + 50; i++) {
         char text[32];
 
-        (void)snprintf(text, sizeof text, "10.%u.%u.%u", i >> 16 & 255, i >> 8 & 255, i & 255);
+        (void)snprintf(text, sizeof text, "10.%u.%u.%u", i >> 16 & 255, i >> 8 & 255,
+                       i & 255);
         CU_ASSERT_FALSE(violate(&a, text, i));
     }
     CU_ASSERT_EQUAL(a.entries, 16384);
@@ -190,7 +191,8 @@ static const struct unit_test tests[] = {
     { "sessions in all are bounded", bound_for_all },
     { "an IPv6 /64 counts as one address", an_ipv6_network_is_one },
     { "IPv4 and IPv6 are never mistaken for each other", ipv4_and_ipv6_are_two },
-    { "nothing is kept of an address that did nothing wrong", nothing_is_kept_of_the_peaceful },
+    { "nothing is kept of an address that did nothing wrong",
+      nothing_is_kept_of_the_peaceful },
     { "violations shut an address out for a time", violations_ban_for_a_time },
     { "violations are forgotten after an hour", violations_are_forgotten },
     { "nobody is shut out where the ban is off", no_ban_where_it_is_off },

@@ -82,12 +82,13 @@ static const struct unit_test bucket_tests[] = {
     { "a bucket gains its rate", gains_its_rate },
     { "many small waits add up", many_small_waits_add_up },
     { "a bucket never holds more than its burst", never_more_than_its_burst },
-    { "a clock that stands or goes back gives nothing", a_clock_that_stands_gives_nothing },
+    { "a clock that stands or goes back gives nothing",
+      a_clock_that_stands_gives_nothing },
     { NULL, NULL }
 };
 const struct unit_suite suite_bucket = { "bucket", bucket_tests };
 
-/* ---- naming ---------------------------------------------------------------------------------- */
+/* ---- naming ------------------------------------------------------------------------ */
 
 static void
 boot_has_four_letters(void)
@@ -112,7 +113,8 @@ id_is_boot_and_number(void)
     char id[NAMING_ID];
 
     CU_ASSERT_STRING_EQUAL(naming_id("K3F9", 12, id), "K3F9-12");
-    CU_ASSERT_STRING_EQUAL(naming_id("K3F9", UINT64_MAX, id), "K3F9-18446744073709551615");
+    CU_ASSERT_STRING_EQUAL(naming_id("K3F9", UINT64_MAX, id), "K3F9-"
+                                                              "18446744073709551615");
 }
 
 static void

@@ -263,6 +263,29 @@ sending_to_one_who_does_not_read_never_waits_and_keeps_the_descriptors(void)
 }
 
 static void
+it_can_be_told_whether_all_was_read(void)
+{
+    struct channel c = CHANNEL_EMPTY, peer = CHANNEL_EMPTY;
+    int other = -1;
+
+    set_up(&c, &other, MONITOR, WORKER, ST_USER);
+    channel_init(&peer, fd_move(&other), WORKER, MONITOR, ST_USER);
+    CU_ASSERT_FALSE(channel_has_unread(&c));
+    for (unsigned i = 0; i < 2; i++) {
+        msg_data_failed_pack(&message, &(struct msg_data_failed){ .error = EAGAIN });
+        CU_ASSERT_EQUAL(channel_send(&c, &message), SP_OK);
+    }
+    CU_ASSERT_TRUE(channel_has_unread(&c));
+    CU_ASSERT_EQUAL(channel_receive(&peer, &message), SP_OK);
+    CU_ASSERT_TRUE(channel_has_unread(&c));
+    CU_ASSERT_EQUAL(channel_receive(&peer, &message), SP_OK);
+    CU_ASSERT_FALSE(channel_has_unread(&c));
+    channel_clear(&peer);
+    CU_ASSERT_FALSE(channel_has_unread(&c));
+    channel_clear(&c);
+}
+
+static void
 sending_to_one_who_is_gone_says_so(void)
 {
     struct channel monitor = CHANNEL_EMPTY;
@@ -316,6 +339,7 @@ static const struct unit_test tests[] = {
     { "sending to one who does not read never waits, and keeps the descriptors",
       sending_to_one_who_does_not_read_never_waits_and_keeps_the_descriptors },
     { "sending to one who is gone says so", sending_to_one_who_is_gone_says_so },
+    { "it can be told whether all was read", it_can_be_told_whether_all_was_read },
     { "a log line arrives with its level", a_log_line_arrives_with_its_level },
     { NULL, NULL }
 };

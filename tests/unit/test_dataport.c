@@ -111,8 +111,10 @@ try_listener(const char *local, const char *peer, const char *from, bool reaches
         char byte = 0;
 
         /* what a captured worker would try */
-        CU_ASSERT_EQUAL(setsockopt(accepted, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof zero), -1);
-        CU_ASSERT_EQUAL(setsockopt(listener, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof zero), -1);
+        CU_ASSERT_EQUAL(
+            setsockopt(accepted, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof zero), -1);
+        CU_ASSERT_EQUAL(
+            setsockopt(listener, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof zero), -1);
         CU_ASSERT_EQUAL(option(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
         CU_ASSERT_EQUAL(option(accepted, IPPROTO_TCP, TCP_NODELAY), 0);
         CU_ASSERT_EQUAL(write(client, "x", 1), 1);
@@ -206,12 +208,14 @@ a_used_port_serves_again(void)
         int listener = -1, client = -1, accepted = -1;
         char byte = 0;
 
-        CU_ASSERT_EQUAL_FATAL(dataport_listen(&l, &l, range, range, &listener, &port), SP_OK);
+        CU_ASSERT_EQUAL_FATAL(dataport_listen(&l, &l, range, range, &listener, &port),
+                              SP_OK);
         client = dial("127.0.0.1", "127.0.0.1", port);
         CU_ASSERT_TRUE(becomes(listener, POLLIN, SOON));
-        CU_ASSERT_TRUE_FATAL((accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) != -1);
+        CU_ASSERT_TRUE_FATAL((accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC))
+                             != -1);
         fd_close(&listener);
-        fd_close(&accepted);            /* the server's side closes first: TIME_WAIT is here */
+        fd_close(&accepted);       /* the server's side closes first: TIME_WAIT is here */
         CU_ASSERT_TRUE(becomes(client, POLLIN, SOON));
         CU_ASSERT_EQUAL(read(client, &byte, 1), 0);
         fd_close(&client);
@@ -246,7 +250,9 @@ remote_port(int fd)
     return a.port;
 }
 
-/* Connects from local:from_port to a client that listens; returns the port it came from. */
+/*
+ * Connects from local:from_port to a client that listens; returns the port it came from.
+ */
 static uint16_t
 connect_active(unsigned from_port)
 {
@@ -254,7 +260,8 @@ connect_active(unsigned from_port)
     uint16_t port = 0, came_from = 0;
     int listener = -1, made = -1, accepted = -1;
 
-    CU_ASSERT_EQUAL_FATAL(dataport_listen(&peer, &local, LEAST, MOST, &listener, &port), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(dataport_listen(&peer, &local, LEAST, MOST, &listener, &port),
+                          SP_OK);
     CU_ASSERT_EQUAL_FATAL(dataport_connect(&local, &peer, port, from_port, &made), SP_OK);
     CU_ASSERT_TRUE((fcntl(made, F_GETFL) & O_NONBLOCK) != 0);
     CU_ASSERT_TRUE(becomes(listener, POLLIN, SOON));
@@ -295,13 +302,15 @@ active_when_its_port_is_taken(void)
 
 static const struct unit_test tests[] = {
     { "a listener hears its peer and nobody else", listener_hears_its_peer_only },
-    { "a listener hears its IPv6 peer and nobody else", listener_hears_its_ipv6_peer_only },
+    { "a listener hears its IPv6 peer and nobody else",
+      listener_hears_its_ipv6_peer_only },
     { "nobody can listen on the same port", port_is_not_shared },
     { "a range without a free port is an error", no_port_left },
     { "a port serves again at once", a_used_port_serves_again },
     { "well-known ports and mixed families are refused", wrong_arguments },
     { "an active connection comes from its port", active_from_its_port },
-    { "an active connection comes from another port if it must", active_when_its_port_is_taken },
+    { "an active connection comes from another port if it must",
+      active_when_its_port_is_taken },
     { NULL, NULL }
 };
 const struct unit_suite suite_dataport = { "dataport", tests };

@@ -95,11 +95,49 @@ link_in_the_way(void)
     fixture_end(&f);
 }
 
+/* As with "%h/ftp/%u": the parent is root's, but the way to it is the user's. */
+static void
+way_of_another(void)
+{
+    char way[160] = "", there[160] = "", link[160] = "";
+
+    fixture_begin(&f);
+    (void)text_printf(way, sizeof way, "%s/home", f.directory);
+    (void)text_printf(there, sizeof there, "%s/home/parent", f.directory);
+    (void)text_printf(link, sizeof link, "%s/link", f.directory);
+    CU_ASSERT_EQUAL(mkdir(way, 0755), 0);
+    CU_ASSERT_EQUAL(mkdir(there, 0755), 0);
+    CU_ASSERT_EQUAL(chmod(way, 0777), 0);
+    CU_ASSERT_EQUAL(ensure("home/parent/a", true), SP_REFUSED);
+    CU_ASSERT_EQUAL(chmod(way, 0755), 0);
+    if (geteuid() == 0) {
+        CU_ASSERT_EQUAL(chown(way, fixture_uid(), fixture_gid()), 0);
+        CU_ASSERT_EQUAL(ensure("home/parent/a", true), SP_REFUSED);
+        /* a link that root has made leads through it all the same */
+        CU_ASSERT_EQUAL(symlink("home/parent", link), 0);
+        CU_ASSERT_EQUAL(ensure("link/a", true), SP_REFUSED);
+        CU_ASSERT_EQUAL(chown(way, 0, 0), 0);
+        CU_ASSERT_EQUAL(lchown(link, fixture_uid(), fixture_gid()), 0);
+        CU_ASSERT_EQUAL(ensure("link/a", true), SP_REFUSED);
+        CU_ASSERT_EQUAL(unlink(link), 0);
+    } else {
+        printf("skipped aloud: another owner of the way needs root\n");
+    }
+    CU_ASSERT_EQUAL(symlink(there, link), 0);
+    CU_ASSERT_EQUAL(ensure("link/a", true), SP_OK);
+    CU_ASSERT_EQUAL(ensure("home/../home/parent/b", true), SP_OK);
+    CU_ASSERT_EQUAL(unlink(link), 0);
+    CU_ASSERT_EQUAL(symlink(link, link), 0);
+    CU_ASSERT_NOT_EQUAL(ensure("link/c", true), SP_OK);
+    fixture_end(&f);
+}
+
 static const struct unit_test tests[] = {
     { "a missing jail is made with owner and mode, if at all", made },
     { "a jail that exists is left alone", existing },
     { "nothing is made where others may write", unsafe_parent },
     { "nothing is made behind a link", link_in_the_way },
+    { "nothing is made at the end of a way that others can bend", way_of_another },
     { NULL, NULL }
 };
 const struct unit_suite suite_jaildir = { "jaildir", tests };

@@ -68,13 +68,13 @@ accepted_sockets_inherit(void)
     fd_close(&listener);
 }
 
-/* ---- the set ---------------------------------------------------------------------------------- */
+/* ---- the set ----------------------------------------------------------------------- */
 
 struct seen { unsigned count; bool implicit; struct event_base *loop; };
 
 static void
-on_accepted(void *owner, int *client, const struct net_addr *peer, const struct net_addr *local,
-            bool implicit)
+on_accepted(void *owner, int *client, const struct net_addr *peer,
+            const struct net_addr *local, bool implicit)
 {
     struct seen *seen = owner;
     char text[NET_TEXT_MAX];
@@ -172,7 +172,7 @@ static const struct unit_test listener_tests[] = {
 };
 const struct unit_suite suite_listener = { "listener", listener_tests };
 
-/* ---- process ------------------------------------------------------------------------------------ */
+/* ---- process ----------------------------------------------------------------------- */
 
 struct ended { struct process_end how; unsigned count; struct event_base *loop; };
 

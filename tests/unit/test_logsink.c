@@ -144,6 +144,35 @@ a_full_pipe_does_not_block(void)
     fd_close(&ends[1]);
 }
 
+/* Room for half a line is room to poll(2), and a write that blocks waits for the rest. */
+static void
+a_stopped_terminal_does_not_block(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), terminal = -1;
+    int kept = dup(STDERR_FILENO);
+    char some[65536];
+
+    CU_ASSERT_TRUE_FATAL(master != -1 && grantpt(master) == 0 && unlockpt(master) == 0);
+    terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CU_ASSERT_TRUE_FATAL(terminal != -1 && dup2(terminal, STDERR_FILENO) != -1);
+    CU_ASSERT_EQUAL(logsink_open(&s, "stderr"), SP_OK);
+    (void)alarm(20);            /* a write that blocks ends the test */
+    for (unsigned i = 0; i < 5000; i++)
+        logsink_write(&s, LOG_LEVEL_NOTICE, "a line of some length, again and again");
+    CU_ASSERT_TRUE(s.dropped > 0);
+    CU_ASSERT_EQUAL(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+    while (s.dropped > 0 && read(master, some, sizeof some) > 0)
+        logsink_write(&s, LOG_LEVEL_NOTICE, "room again");
+    CU_ASSERT_EQUAL(s.dropped, 0);
+    (void)alarm(0);
+    logsink_close(&s);
+    (void)dup2(kept, STDERR_FILENO);
+    fd_close(&kept);
+    fd_close(&terminal);
+    fd_close(&master);
+}
+
 static void
 foreign_lines(void)
 {
@@ -170,7 +199,8 @@ long_foreign_lines(void)
     char in[4096], out[LOGSINK_TEXT_MAX];
 
     memset(in, 'a', sizeof in);
-    CU_ASSERT_EQUAL(strlen(logsink_line(slice_from(in, sizeof in), out)) + 1 <= sizeof out, true);
+    CU_ASSERT_EQUAL(
+        strlen(logsink_line(slice_from(in, sizeof in), out)) + 1 <= sizeof out, true);
     CU_ASSERT_TRUE(strlen(out) > sizeof out - 128);
     memset(in, '\n', sizeof in);
     CU_ASSERT_TRUE(strlen(logsink_line(slice_from(in, sizeof in), out)) < sizeof out);
@@ -189,6 +219,7 @@ static const struct unit_test tests[] = {
     { "a path that cannot be opened changes nothing", a_bad_path_changes_nothing },
     { "lines that a full disk does not take are counted", a_full_disk_is_counted },
     { "a full pipe does not block", a_full_pipe_does_not_block },
+    { "a stopped terminal does not block", a_stopped_terminal_does_not_block },
     { "a line of another process cannot become two", foreign_lines },
     { "a long line of another process is cut", long_foreign_lines },
     { NULL, NULL }

@@ -28,7 +28,11 @@ granted(void)
 static void
 refused_at_its_time(void)
 {
-    static const struct { const char *login; int64_t least, most; const char *log; } cases[] = {
+    static const struct {
+        const char *login;
+        int64_t least, most;
+        const char *log;
+    } cases[] = {
         { "login bad wrong", 200, 390, "login.refused user=bad reason=credentials" },
         { "login slow wrong", 400, 590, "login.refused user=slow reason=credentials" },
         { "login vanish right", 200, 390, "login.refused user=vanish reason=error" },
@@ -51,7 +55,8 @@ refused_at_its_time(void)
         CU_ASSERT_TRUE(took <= cases[i].most);
         CU_ASSERT_TRUE(rig_logs(&r, cases[i].log));
         rig_mark(&r);
-        rig_ask(client, "login good right", "LOGGED_IN good");  /* and then may try again */
+        rig_ask(client, "login good right",
+                "LOGGED_IN good"); /* and then may try again */
         fd_close(&client);
     }
     rig_stop(&r);
@@ -68,7 +73,9 @@ attempts_are_bounded(void)
     client = rig_client(&r, true);
     rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1");
     CU_ASSERT_TRUE(rig_logs(&r, "attempt=1 why: no"));
-    /* the worker hears no reason; the last attempt ends the session without being asked */
+    /*
+     * the worker hears no reason; the last attempt ends the session without being asked
+     */
     rig_ask(client, "login bad wrong", "LOGIN_REFUSED 1");
     CU_ASSERT_EQUAL(strncmp(rig_hear(client, line), "SHUTDOWN Too many", 17), 0);
     CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
@@ -149,7 +156,8 @@ logged_out_and_in_again(void)
         rig_ask(client, "login good right", "LOGGED_IN good");
         rig_ask(client, "listen", "LISTENING");
         rig_ask(client, "logout", "LOGGED_OUT");
-        CU_ASSERT_TRUE(rig_logs(&r, "side=broker broker.settled"));     /* before the answer */
+        CU_ASSERT_TRUE(
+            rig_logs(&r, "side=broker broker.settled")); /* before the answer */
         rig_mark(&r);
     }
     rig_say(client, "listen");

@@ -53,7 +53,8 @@ good_lines(void)
         struct options o = { OPTIONS_RUN, false, NULL };
         char complaint[256] = "";
 
-        CU_ASSERT_EQUAL_FATAL(parse(cases[i].args, &o, complaint, sizeof complaint), SP_OK);
+        CU_ASSERT_EQUAL_FATAL(parse(cases[i].args, &o, complaint, sizeof complaint),
+                              SP_OK);
         CU_ASSERT_EQUAL(o.what, cases[i].what);
         CU_ASSERT_EQUAL(o.foreground, cases[i].foreground);
         CU_ASSERT_STRING_EQUAL(o.file, cases[i].file);

@@ -190,10 +190,9 @@ reload_is_for_new_sessions(void)
 static void
 a_bad_reload_changes_nothing(void)
 {
-    static const char *const bad[] = {
-        "no_such_setting = 1\n", "banner = \"broken\"\n", "certificate = {\"/nonexistent\"}\n",
-        "listen = {\"192.0.2.77:21\"}\n"
-    };
+    static const char *const bad[] = { "no_such_setting = 1\n", "banner = \"broken\"\n",
+                                       "certificate = {\"/nonexistent\"}\n",
+                                       "listen = {\"192.0.2.77:21\"}\n" };
     struct rig r;
     char line[256];
 
@@ -251,9 +250,11 @@ the_log_follows_its_name(void)
 
 static const struct unit_test tests[] = {
     { "a configuration is checked", checked },
-    { "a template that does not start fails the start", a_broken_template_fails_the_start },
+    { "a template that does not start fails the start",
+      a_broken_template_fails_the_start },
     { "the server goes to the background when it serves", goes_to_the_background },
-    { "a failed start in the background is told", a_failed_start_in_the_background_is_told },
+    { "a failed start in the background is told",
+      a_failed_start_in_the_background_is_told },
     { "SIGTERM ends it in order", stops_in_order },
     { "a worker that does not end is killed", deaf_workers_are_killed },
     { "a second signal ends it at once", a_second_signal_ends_at_once },

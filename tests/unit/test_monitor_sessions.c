@@ -71,14 +71,15 @@ too_many_of_one_address(void)
     three = rig_dial(&r, false);
     CU_ASSERT_EQUAL(strncmp(rig_hear(three, line), "421 ", 4), 0);
     CU_ASSERT_STRING_EQUAL(rig_hear(three, line), "");
-    CU_ASSERT_TRUE(rig_logs(&r, "session.refused peer=127.0.0.1 reason=sessions-of-address"));
+    CU_ASSERT_TRUE(rig_logs(&r, "session.refused peer=127.0.0.1 "
+                                "reason=sessions-of-address"));
     fd_close(&three);
-    three = rig_dial(&r, true);         /* with TLS at once nothing can be said in clear */
+    three = rig_dial(&r, true);        /* with TLS at once nothing can be said in clear */
     CU_ASSERT_STRING_EQUAL(rig_hear(three, line), "");
     fd_close(&three);
     fd_close(&one);
     CU_ASSERT_TRUE(rig_logs(&r, "session.closed"));
-    for (unsigned i = 0; i < 100; i++) {        /* its place is free when its process is gone */
+    for (unsigned i = 0; i < 100; i++) {  /* its place is free when its process is gone */
         three = rig_dial(&r, false);
         if (strncmp(rig_hear(three, line), "SESSION ", 8) == 0)
             break;
@@ -129,7 +130,8 @@ a_sandbox_violation_ends_its_session(void)
     client = rig_client(&r, true);
     rig_say(client, "sandbox");
     CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
-    CU_ASSERT_TRUE(rig_logs(&r, "peer=127.0.0.1 sandbox.violation side=worker call=execve"));
+    CU_ASSERT_TRUE(rig_logs(&r, "peer=127.0.0.1 sandbox.violation side=worker "
+                                "call=execve"));
     CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=sandbox"));
     fd_close(&client);
     client = rig_client(&r, true);
@@ -170,13 +172,15 @@ a_breach_ends_its_session(void)
     rig_stop(&r);
 }
 
-/* Every message of the table, empty and too long, from a session that nobody logged in to. */
+/* Every message of the table, empty and too long, from a session that nobody logged in
+ * to. */
 static void
 every_message_is_survived(void)
 {
     struct rig r;
 
-    rig_start(&r, "violations = 1000\nmax_sessions_per_address = 1000\nlog_level = \"error\"\n");
+    rig_start(&r, "violations = 1000\nmax_sessions_per_address = 1000\nlog_level = "
+                  "\"error\"\n");
     for (unsigned type = 0; type <= MSG_COUNT; type++) {
         int one = rig_dial(&r, false), two = rig_dial(&r, false);
         char line[256], command[32];
@@ -229,7 +233,8 @@ a_worker_that_floods_is_ended(void)
     rig_ask(client, "login good right", "LOGGED_IN good");
     rig_say(client, "flood 200000");
     CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
-    CU_ASSERT_TRUE(rig_logs(&r, "breach side=worker message=TRANSFER fault=too-many-messages"));
+    CU_ASSERT_TRUE(rig_logs(&r, "breach side=worker message=TRANSFER "
+                                "fault=too-many-messages"));
     fd_close(&client);
     rig_stop(&r);
 }
@@ -251,12 +256,13 @@ a_worker_that_hides_is_killed(void)
     rig_stop(&r);
 }
 
-/* ---- data connections ------------------------------------------------------------------------ */
+/* ---- data connections -------------------------------------------------------------- */
 
 static void
 data_sockets(void)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_addr = { htonl(INADDR_LOOPBACK) } };
     struct rig r;
     char line[256];
     int client = -1, data = -1;
@@ -268,13 +274,16 @@ data_sockets(void)
     CU_ASSERT_EQUAL_FATAL(strncmp(rig_hear(client, line), "LISTENING 45", 12), 0);
     a.sin_port = htons((uint16_t)atol(line + 10));
     data = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CU_ASSERT_EQUAL(connect(data, (struct sockaddr *)&a, sizeof a), -1);    /* closed by the fake */
+    CU_ASSERT_EQUAL(connect(data, (struct sockaddr *)&a, sizeof a),
+                    -1); /* closed by the fake */
     fd_close(&data);
     rig_ask(client, "connect 1023", "DATA_FAILED 13");
     rig_ask(client, "connect 45000", "CONNECTING");
     rig_say(client, "flood 1");
-    CU_ASSERT_TRUE(rig_logs(&r, "transfer user=good verb=RETR path=/a\\x20b\\x0ac bytes=1000 "
-                            "seconds=0.500 rate=2000 reply=226 tls=TLSv1.3 resumed=yes"));
+    CU_ASSERT_TRUE(rig_logs(&r, "transfer user=good verb=RETR path=/a\\x20b\\x0ac "
+                                "bytes=1000 "
+                                "seconds=0.500 rate=2000 reply=226 tls=TLSv1.3 "
+                                "resumed=yes"));
     rig_say(client, "exit 0");
     CU_ASSERT_TRUE(rig_logs(&r, "notice"));
     CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=ended user=good"));
@@ -282,7 +291,7 @@ data_sockets(void)
     rig_stop(&r);
 }
 
-/* ---- signatures --------------------------------------------------------------------------------- */
+/* ---- signatures -------------------------------------------------------------------- */
 
 static void
 signatures(void)
@@ -322,9 +331,11 @@ the_keyholder_comes_back(void)
 static const struct unit_test tests[] = {
     { "a session is told its facts", a_session_is_told_its_facts },
     { "a burst of connections loses none", a_burst_loses_none },
-    { "sessions of one address are bounded, and its places come back", too_many_of_one_address },
+    { "sessions of one address are bounded, and its places come back",
+      too_many_of_one_address },
     { "a crash is logged as an attack and shuts its address out", a_crash_is_an_attack },
-    { "a sandbox violation ends its session alone", a_sandbox_violation_ends_its_session },
+    { "a sandbox violation ends its session alone",
+      a_sandbox_violation_ends_its_session },
     { "a broken rule ends its session alone", a_breach_ends_its_session },
     { "every message from a worker is survived", every_message_is_survived },
     { "the lines of one session are limited", chatter_is_limited },

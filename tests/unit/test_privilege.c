@@ -5,11 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -269,6 +274,34 @@ descriptors_can_be_bounded(void)
     CU_ASSERT_EQUAL(run_in_child(limit_files), 0);
 }
 
+#ifndef SP_SANITIZERS
+static int
+limit_memory(void)
+{
+    const size_t most = (size_t)256 << 20;
+    void *much = NULL;
+
+    if (privilege_limit_memory(most) != SP_OK)
+        return 1;
+    /* shared memory is memory, too: no limit of the heap sees it */
+    much = mmap(NULL, most, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (much != MAP_FAILED || errno != ENOMEM)
+        return 2;
+    much = mmap(NULL, most / 4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return much != MAP_FAILED ? 0 : 3;
+}
+#endif
+
+static void
+memory_can_be_bounded(void)
+{
+#ifndef SP_SANITIZERS
+    CU_ASSERT_EQUAL(run_in_child(limit_memory), 0);
+#else
+    printf("skipped aloud: AddressSanitizer maps more than any limit\n");
+#endif
+}
+
 static const struct unit_test tests[] = {
     { "root is given up for good", root_is_given_up_for_good },
     { "no group is kept that was not asked for",
@@ -281,6 +314,7 @@ static const struct unit_test tests[] = {
     { "a root directory is entered with the working directory",
       a_root_directory_is_entered_with_the_working_directory },
     { "descriptors can be bounded", descriptors_can_be_bounded },
+    { "memory can be bounded", memory_can_be_bounded },
     { NULL, NULL }
 };
 const struct unit_suite suite_privilege = { "privilege", tests };

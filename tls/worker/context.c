@@ -210,7 +210,8 @@ static enum sp_err
 open_library(struct tls_context *c)
 {
     /* Ciphers, versions and providers are ours to say, not openssl.cnf's. */
-    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1
+    /* no cleaning up at exit: it would write to, and so copy, the template's pages */
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1
         || (c->library = OSSL_LIB_CTX_new()) == NULL
         || (c->standard = OSSL_PROVIDER_load(c->library, "default")) == NULL
         || EVP_set_default_properties(c->library, "?provider=default") != 1)

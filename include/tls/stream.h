@@ -79,7 +79,10 @@ size_t tls_stream_unsent(const struct tls_stream *s);
 
 /* TLS 1.3, control only: put a fresh ticket in front of what is put next. No-op else. */
 SP_CHECK enum sp_err tls_stream_put_ticket(struct tls_stream *s);
-/* Put close_notify (once); flush sends it. */
+/*
+ * Put close_notify (once); flush sends it. Data only: what does not fill a segment waits
+ * for the caller's shutdown(2), which has to follow (200 ms at most).
+ */
 SP_CHECK enum sp_err tls_stream_put_end(struct tls_stream *s);
 
 #endif

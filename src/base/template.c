@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
@@ -85,6 +86,7 @@ template_serve(struct channel *monitor, unsigned spawn_type, uint64_t *number)
     struct message m;
     enum sp_err rc = SP_OK;
 
+    heap_close_holes();
     msg_ready_pack(&m, &(struct msg_ready){ 0 });
     if ((rc = channel_send_wait(monitor, &m)) != SP_OK)
         return rc;

@@ -100,14 +100,15 @@ partial_lock(struct broker *b, int fd)
 static enum sp_err
 lock_at(struct broker *b, int fd, int dir, const char *partial)
 {
-    struct statx st;
+    struct statx st, there;
     enum sp_err rc = partial_lock(b, fd);
 
     if (rc != SP_OK || (rc = resolve_stat(fd, "", &st)) != SP_OK)
         return rc;
     if (!S_ISREG(st.stx_mode))
         return broker_refuse(b, FAIL_NOT_FILE);
-    return partial_is_at(fd, dir, partial) ? SP_OK : SP_AGAIN;
+    return resolve_stat(dir, partial, &there) == SP_OK && resolve_same(&st, &there)
+        ? SP_OK : SP_AGAIN;
 }
 
 /* One try of partial_open, with O_WRONLY or, only for a lock, O_RDONLY. */

@@ -66,7 +66,8 @@ inherit(int fd, const struct place *at)
      */
     if (old.stx_gid != new.stx_gid && fchown(fd, (uid_t)-1, old.stx_gid) == -1)
         mode = (mode & 0707) | (mode & 07) << 3;
-    (void)fchmod(fd, mode);
+    if (mode != (new.stx_mode & 07777))
+        (void)fchmod(fd, mode);
 }
 
 /* A directory that may be written but not read cannot be synced; its file can. */

@@ -26,8 +26,9 @@ struct found {
     struct statx st;            /* of the final file */
 };
 
+/* partial: is that to be looked for? What is begun anew finds it when it makes its own. */
 static enum sp_err
-look(struct broker *b, const struct upload *up, struct found *out)
+look(struct broker *b, const struct upload *up, bool partial, struct found *out)
 {
     struct statx part;
 
@@ -39,7 +40,7 @@ look(struct broker *b, const struct upload *up, struct found *out)
     } else if (errno != ENOENT) {
         return SP_OS;
     }
-    out->partial = resolve_stat(up->at.dir, up->partial, &part) == SP_OK;
+    out->partial = partial && resolve_stat(up->at.dir, up->partial, &part) == SP_OK;
     return SP_OK;
 }
 
@@ -190,7 +191,7 @@ begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
     bool append = ask->how == UPLOAD_APPE;
     bool resume = ask->how == UPLOAD_STOR && ask->restart != 0 && ask->offset > 0;
     struct found found;
-    enum sp_err rc = look(b, up, &found);
+    enum sp_err rc = look(b, up, append || resume, &found);
 
     if (rc != SP_OK)
         return rc;
@@ -325,7 +326,7 @@ upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_
     if ((rc = check_space(b, up->fd, ask->size, up->offset)) != SP_OK)
         goto out;
     rc = SP_OS;
-    if (lseek(up->fd, (off_t)up->offset, SEEK_SET) == -1
+    if ((up->offset > 0 && lseek(up->fd, (off_t)up->offset, SEEK_SET) == -1)
         || (handed = fcntl(up->fd, F_DUPFD_CLOEXEC, 0)) == -1)
         goto out;
     up->open = true;
@@ -373,7 +374,8 @@ upload_commit(struct broker *b, uint64_t bytes)
     enum sp_err rc = SP_OS;
 
     SP_ASSERT(up->open);
-    if (resolve_stat(up->fd, "", &st) == SP_OK && st.stx_size != up->offset + bytes)
+    if (log_wants(LOG_LEVEL_DEBUG) && resolve_stat(up->fd, "", &st) == SP_OK
+        && st.stx_size != up->offset + bytes)
         log_debug("upload.size file=%llu offset=%llu written=%llu",
                   (unsigned long long)st.stx_size, (unsigned long long)up->offset,
                   (unsigned long long)bytes);

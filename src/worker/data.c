@@ -121,13 +121,22 @@ handshake_until(const struct worker *w)
     return clock_ms() + w->settings.handshake_timeout * 1000;
 }
 
+/* accept4(2) makes a socket before it finds that nobody is there: asking costs a tenth. */
+static bool
+is_knocked_at(int listener)
+{
+    struct pollfd p = { .fd = listener, .events = POLLIN };
+
+    return listener != -1 && poll(&p, 1, 0) != 0;
+}
+
 /* Takes one waiting connection of the peer; poll(2) tells of the next. */
 static enum sp_err
 accept_candidate(struct worker *w)
 {
     struct data *d = &w->data;
 
-    while (d->listener != -1 && d->count < DATA_CANDIDATES) {
+    while (d->count < DATA_CANDIDATES && is_knocked_at(d->listener)) {
         struct sockaddr_storage from = { 0 };
         socklen_t len = sizeof from;
         struct net_addr who = NET_ADDR_EMPTY;

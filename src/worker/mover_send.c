@@ -23,6 +23,7 @@
 #define MAP_LEAST (256u << 10)
 #define READ_PIECE (64u << 10)
 #define SENDFILE_MOST (4u << 20)
+#define SMALL_FILE (16u << 10)  /* cheaper in memory: its FIN goes in the same segment */
 
 /* State that a signal handler needs; the worker has one thread. */
 static sigjmp_buf cut_short;
@@ -107,12 +108,14 @@ send_plain_file(struct worker *w)
 static enum sp_err
 sink_put(struct worker *w, const unsigned char *at, size_t len, size_t *taken)
 {
+    /* the last piece waits for the FIN, which follows as soon as all is settled */
+    int flags = MSG_NOSIGNAL | (w->transfer.source_ended ? MSG_MORE : 0);
     ssize_t n = 0;
 
     *taken = 0;
     if (w->data.tls != NULL)
         return tls_stream_put(w->data.tls, at, len, taken) == SP_OK ? SP_OK : SP_CLOSED;
-    while ((n = send(w->data.fd, at, len, MSG_NOSIGNAL)) == -1 && errno == EINTR)
+    while ((n = send(w->data.fd, at, len, flags)) == -1 && errno == EINTR)
         continue;
     if (n == -1)
         return errno == EAGAIN ? SP_AGAIN : SP_CLOSED;
@@ -286,7 +289,7 @@ send_buffered(struct worker *w)
         if ((rc = drain(w)) != SP_OK)
             return rc;
         if (t->source_ended)
-            return mover_flush(w);
+            return SP_OK;       /* what TLS still holds goes out with its close_notify */
         if ((rc = fill(w)) == SP_AGAIN) {
             /* the source is slow: what is there goes out meanwhile */
             enum sp_err out = mover_flush(w);
@@ -340,9 +343,11 @@ send_tls_file(struct worker *w)
 enum sp_err
 mover_send(struct worker *w)
 {
-    struct transfer *t = &w->transfer;
+    const struct transfer *t = &w->transfer;
+    bool begun = t->buffer != NULL;
+    bool small = w->data.tls == NULL && t->bytes == 0 && t->size - t->offset <= SMALL_FILE;
 
-    if (t->kind == TRANSFER_SEND_LISTING || t->staged)
+    if (t->kind == TRANSFER_SEND_LISTING || t->staged || begun || small)
         return send_buffered(w);
     return w->data.tls != NULL ? send_tls_file(w) : send_plain_file(w);
 }

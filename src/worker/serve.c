@@ -242,11 +242,14 @@ is_deserted(const struct worker *w, bool more)
 static enum sp_err
 serve(struct worker *w)
 {
-    bool moves = true, more = false;
+    bool moves = true, more = false, brief = false;
     enum sp_err rc = SP_OK;
 
     for (;;) {
-        if ((rc = serve_lines(w, &more)) != SP_OK || (rc = flush(w)) != SP_OK)
+        if ((rc = serve_lines(w, &more)) != SP_OK)
+            return rc;
+        brief = moves && transfer_is_brief(w);
+        if (!brief && (rc = flush(w)) != SP_OK)
             return rc;
         if (w->shutdown && transfer_runs(&w->transfer)
             && (rc = transfer_abort(w, &w->control.out)) != SP_OK)
@@ -258,7 +261,7 @@ serve(struct worker *w)
             rc = transfer_step(w, &w->control.out);
             if (rc == SP_OK)
                 continue;               /* it ended: its reply goes out, lines may wait */
-            if (rc != SP_AGAIN)
+            if (rc != SP_AGAIN || (brief && (rc = flush(w)) != SP_OK))
                 return rc;
         }
         if (moves && !transfer_runs(&w->transfer) && data_waits_early(&w->data))

@@ -19,6 +19,8 @@
 #include "worker/mover.h"
 #include "worker/worker.h"
 
+#define BRIEF (64u << 10)       /* bytes that the socket surely takes at once */
+
 void
 transfer_init(struct transfer *t)
 {
@@ -122,6 +124,16 @@ transfer_deadline(const struct worker *w)
     if (w->transfer.state == TRANSFER_OPENING)
         return data_deadline(&w->data);
     return w->transfer.progress_ms + w->settings.data_stall_timeout * 1000;
+}
+
+bool
+transfer_is_brief(const struct worker *w)
+{
+    const struct transfer *t = &w->transfer;
+
+    /* TLS that is still to be shaken hands waits for a client which waits for 150 */
+    return t->kind == TRANSFER_SEND_FILE && t->state == TRANSFER_OPENING && !t->staged
+        && t->size - t->offset <= BRIEF && (!w->data.private || w->data.fd != -1);
 }
 
 /* One line in the log, and in the totals of STAT. */

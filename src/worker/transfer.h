@@ -71,6 +71,12 @@ struct transfer_begin {
 /* SP_NOMEM: the descriptor is closed. */
 SP_CHECK enum sp_err transfer_begin(struct worker *w, const struct transfer_begin *b);
 
+/*
+ * Will the next transfer_step probably be the last one? Then 150 need not go out alone:
+ * a small file over a connection that is there.
+ */
+bool transfer_is_brief(const struct worker *w);
+
 #define TRANSFER_POLL 6
 /* What to wait for, also before it begins (data_waits_early). Returns how many of out[TRANSFER_POLL] were filled. */
 size_t transfer_poll(const struct worker *w, struct pollfd *out);

@@ -21,17 +21,18 @@ def test_200_sessions_at_once(make_server):
         return s.login(timeout=60, tls=("explicit", "implicit")[n % 2],
                        host=("127.0.0.1", "::1")[n // 2 % 2])
 
-    def work(c):
+    def work(job):
+        n, c = job
         for _ in range(2):
             assert c.retr(f"RETR {folder.ftp}/f") == content
-            c.stor(f"STOR {folder.ftp}/u{c.local_port}-{c.v6}", content)
+            c.stor(f"STOR {folder.ftp}/u{n}", content)
         return True
 
     with ThreadPoolExecutor(24) as pool:
         sessions = list(pool.map(begin, range(200)))
         assert len(procfs.of_kind(s.pid, "sallyport-worker")) >= 200
         assert len(procfs.of_kind(s.pid, "sallyport-broker")) >= 200
-        assert all(pool.map(work, sessions))
+        assert all(pool.map(work, enumerate(sessions)))
         list(pool.map(lambda c: c.quit(), sessions))
     assert len(folder.names()) == 201
     assert wait_until(lambda: len(procfs.of_kind(s.pid, "sallyport-worker")) <= 3, 10), \

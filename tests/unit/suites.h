@@ -6,8 +6,8 @@
 
 #include "unit.h"
 
-extern const struct unit_suite suite_buf, suite_clock, suite_fd, suite_landlock, suite_log,
-    suite_net, suite_privilege, suite_seccomp, suite_secret, suite_template;
+extern const struct unit_suite suite_buf, suite_clock, suite_fd, suite_heap, suite_landlock,
+    suite_log, suite_net, suite_privilege, suite_seccomp, suite_secret, suite_template;
 extern const struct unit_suite suite_channel, suite_message, suite_pack;
 
 /* How many descriptors this process has open. */

@@ -114,12 +114,12 @@ gather_room(const struct gather *g)
 }
 
 enum sp_err
-gather_send(struct gather *g, int fd)
+gather_send(struct gather *g, int fd, int flags)
 {
     ssize_t n = 0;
 
     while (g->sent < g->len) {
-        n = send(fd, g->at + g->sent, g->len - g->sent, MSG_NOSIGNAL);
+        n = send(fd, g->at + g->sent, g->len - g->sent, MSG_NOSIGNAL | flags);
         if (n >= 0) {
             g->sent += (size_t)n;
             continue;

@@ -40,10 +40,10 @@ size_t gather_unsent(const struct gather *g);
 /* Bytes of payload that may be put, when every 16 KiB of it become one record. */
 size_t gather_room(const struct gather *g);
 /*
- * Send to a non-blocking socket. SP_OK: all gone. SP_AGAIN: the socket is full.
- * SP_CLOSED: the other end reset or closed it. SP_OS.
+ * Send to a non-blocking socket; flags as in send(2). SP_OK: all gone. SP_AGAIN: the socket
+ * is full. SP_CLOSED: the other end reset or closed it. SP_OS.
  */
-SP_CHECK enum sp_err gather_send(struct gather *g, int fd);
+SP_CHECK enum sp_err gather_send(struct gather *g, int fd, int flags);
 /* Give the memory back; nothing must be unsent. */
 void gather_release(struct gather *g);
 void gather_free(struct gather *g);

@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tls/worker/gather.h"
 #include "tls/worker/inside.h"
@@ -368,7 +369,9 @@ tls_stream_put(struct tls_stream *s, const void *at, size_t len, size_t *taken)
 enum sp_err
 tls_stream_flush(struct tls_stream *s)
 {
-    enum sp_err rc = gather_send(&s->out, s->fd);
+    /* on a data connection the FIN comes right after close_notify, in the same segment */
+    int more = s->end_put && s->kind == TLS_DATA ? MSG_MORE : 0;
+    enum sp_err rc = gather_send(&s->out, s->fd, more);
 
     if (rc == SP_OK && s->kind == TLS_CONTROL)
         gather_release(&s->out);

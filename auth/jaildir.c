@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 
-#define DIRECTORY (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define DIRECTORY (O_PATH | O_DIRECTORY)
 #define LINKS_MOST 40           /* as the kernel's own limit */
 
 static bool
@@ -110,7 +110,7 @@ open_parent(const char *path, int *out, const char **why)
     enum sp_err rc = SP_REFUSED;
 
     *why = "the way to it is too long";
-    if (!text_copy(way, sizeof way, path) || (dir = open("/", DIRECTORY)) == -1)
+    if (!text_copy(way, sizeof way, path) || (dir = open("/", DIRECTORY | O_CLOEXEC)) == -1)
         goto out;
     while (*(at += strspn(at, "/")) != '\0') {
         size_t len = strcspn(at, "/");
@@ -132,7 +132,7 @@ open_parent(const char *path, int *out, const char **why)
         at = way;
         if (*target == '/') {
             fd_close(&dir);
-            if ((dir = open("/", DIRECTORY)) == -1)
+            if ((dir = open("/", DIRECTORY | O_CLOEXEC)) == -1)
                 goto out;
         }
     }

@@ -41,7 +41,7 @@ static enum sp_err
 login_warm(struct login *l)
 {
     if (sodium_init() == -1 || sqlite3_initialize() != SQLITE_OK) {
-        log_error("login.library_failed");
+        log_error("login.libsodium_failed");
         return SP_OS;
     }
     pam_warm(&l->settings);

@@ -2,6 +2,7 @@
  * worker/cmd_data.c - TYPE STRU MODE REST ALLO PORT EPRT PASV EPSV (RFC 959 sections 4.1.2 and
  * 3.2, RFC 2428, RFC 3659 section 5)
  */
+#include "base/log.h"
 #include "ftp/hostport.h"
 #include "ftp/number.h"
 #include "ftp/reply.h"
@@ -160,6 +161,19 @@ announced(const struct worker *w)
     return found;
 }
 
+/* A client from outside cannot reach it: once a session, with the remedy. */
+static void
+warn_private(struct worker *w, const struct net_addr *a)
+{
+    char text[NET_TEXT_MAX];
+
+    if (w->private_warned || !net_is_private(a) || net_is_private(&w->session.peer))
+        return;
+    w->private_warned = true;
+    log_warning("pasv.private address=%s remedy=\"set passive_address to the public address\"",
+                net_text(a, text));
+}
+
 /* A listener in place, or the reply that says why not (SP_REFUSED). */
 static enum sp_err
 listen_for(struct worker *w, bool extended, uint16_t *port, struct buf *out)
@@ -194,6 +208,7 @@ cmd_pasv(struct worker *w, const struct command *c, struct buf *out)
         return rc == SP_REFUSED ? SP_OK : rc;
     a = announced(w);
     a.port = port;
+    warn_private(w, &a);
     return reply_line(out, 227, "Entering Passive Mode (%s).", hostport_text(&a, text));
 }
 

@@ -66,6 +66,7 @@ struct worker {
     bool pbsz_given;
     enum protection protection;
     bool extended_only;         /* EPSV ALL */
+    bool private_warned;        /* PASV announced an address nobody outside can reach */
     bool utf8;                  /* OPTS UTF8 ON; names are bytes all the same */
     unsigned facts;             /* OPTS MLST, enum fact */
     uint32_t umask;

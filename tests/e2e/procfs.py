@@ -50,11 +50,11 @@ def children(pid):
 
 def descendants(pid):
     found = []
-    todo = [pid]
-    while todo:
-        more = children(todo.pop())
+    queue = [pid]
+    while queue:
+        more = children(queue.pop())
         found += more
-        todo += more
+        queue += more
     return found
 
 

@@ -1,5 +1,6 @@
 """TLS on data connections: resumption by the rules of real clients, and how they end."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -340,12 +341,12 @@ def test_a_client_that_handshakes_at_once(server, folder):
     wrapped = c.context.wrap_socket(s, server_hostname="localhost", session=c.sock.session,
                                     do_handshake_on_connect=False, suppress_ragged_eofs=False)
     wrapped.setblocking(False)
-    with pytest.raises(ssl.SSLWantReadError):
+    with contextlib.suppress(ssl.SSLWantReadError):     # or the answer is there already
         wrapped.do_handshake()
     time.sleep(0.2)
     wrapped.settimeout(10)
+    wrapped.do_handshake()              # answered before the command: curl waits for that
     c.send(f"RETR {folder.ftp}/f")
-    wrapped.do_handshake()
     with wrapped:
         assert Client.receive(wrapped) == b"early"
     assert [c.reply().code, c.reply().code] == [150, 226]

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,24 @@ def pytest_runtest_protocol(item, nextitem):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+
+
+_tried = Counter()
+
+
+@pytest.fixture(scope="session")
+def tried():
+    """tried("what", n) adds to the numbers that stand at the end of the run."""
+    def add(what, n=1):
+        _tried[what] += n
+    return add
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _tried:
+        terminalreporter.section("tried")
+        for what, n in sorted(_tried.items()):
+            terminalreporter.write_line(f"tried: {n:7d} {what}")
 
 
 @pytest.fixture(scope="session")

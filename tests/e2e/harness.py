@@ -28,10 +28,18 @@ OTHER = "sp-test-other"         # owns what guests must not touch
 PAM_USER = "sp-test-pam"        # logs in through PAM
 PAM_SERVICE = "sallyport-test"
 
+# The short form runs at each landing, the long one by "make check-long".
+LONG = bool(os.environ.get("SALLYPORT_LONG"))
+
 # What no test may leave in a log without saying so (marker `expects`).
 ALARMS = re.compile(
     r"sandbox\.violation|crashed|breach|assert|Sanitizer|runtime error"
     r"|\b(worker|broker|login|keyholder|template)\.ended\b.*status=[1-9]")
+
+
+def times(short, long):
+    """How often a test tries: the first number here, the second in the long form."""
+    return long if LONG else short
 
 
 def needs_root():

@@ -4,13 +4,15 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 /* Linux 6.6; the same number on every architecture, newer than our oldest headers. */
 #define CALL_FCHMODAT2 452
 
 static const struct seccomp_rule rules[] = {
     /* ---- the two channels, and waiting ---- */
-    ALLOW(sendmsg),         /* answers, log lines, SANDBOX */
+    /* MSG_FASTOPEN is a connect(2), and a worker may have passed a socket */
+    ALLOW_MASKED(sendmsg, 2, MSG_FASTOPEN, 0), /* answers, log lines, SANDBOX */
     ALLOW(recvmsg),         /* requests */
     ALLOW(poll),            /* waiting for room; is the worker still there */
     ALLOW(ppoll),           /* the same, where there is no poll (arm64) */

@@ -57,8 +57,11 @@ one_line(const char *prompt, char out[PROMPT_MAX])
 {
     size_t len = strnlen(prompt, PROMPT_MAX);
 
-    for (size_t i = 0; i < len; i++)
-        out[i] = (unsigned char)prompt[i] < 0x20 || prompt[i] == 0x7f ? ' ' : prompt[i];
+    for (size_t i = 0; i < len; i++) {
+        out[i] = prompt[i];
+        if ((unsigned char)prompt[i] < 0x20 || prompt[i] == 0x7f)
+            out[i] = ' ';
+    }
     return slice_from(out, len);
 }
 

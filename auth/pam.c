@@ -8,6 +8,7 @@
 #include "auth/attempt.h"
 #include "auth/conversation.h"
 #include "auth/jaildir.h"
+#include "auth/posture.h"
 #include "auth/sysuser.h"
 #include "auth/verdict.h"
 #include "base/log.h"
@@ -38,14 +39,14 @@ no_talk(int count, const struct pam_message **messages, struct pam_response **an
 void
 pam_warm(const struct settings *s)
 {
+    /* never ended: with the handle the modules would go, and each login would load,
+     * relocate and keep a copy of them of its own; static: what holds it is no leak */
+    static pam_handle_t *kept = NULL;
     const struct pam_conv talk = { no_talk, NULL };
-    pam_handle_t *kept = NULL;
     int status = PAM_SUCCESS;
 
     if (!text_list_has(&s->auth, slice_of("pam")))
         return;
-    /* never ended: with the handle the modules would go, and each login would load,
-     * relocate and keep a copy of them of its own */
     if ((status = pam_start(s->pam_service, NULL, &talk, &kept)) != PAM_SUCCESS)
         log_debug("login.pam_warm status=%d", status);   /* the first login says it aloud */
 }
@@ -254,6 +255,7 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
     if (p->talk.notes[0] != '\0')
         log_notice("login.pam_said user=%s text=%s", log_text(slice_of(a->user), &name),
                    log_text(slice_of(p->talk.notes), &notes));
+    posture_forget_shadow(u.name);
     verdict_grant(v);
 }
 

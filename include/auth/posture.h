@@ -17,5 +17,10 @@
  * SP_OS.
  */
 SP_CHECK enum sp_err posture_enter(void);
+/*
+ * The libraries of PAM keep the user's line of /etc/shadow until pam_end(3), which comes with
+ * the end of the session: its hash is overwritten wherever the heap has it.
+ */
+void posture_forget_shadow(const char *user);
 
 #endif

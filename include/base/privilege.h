@@ -42,6 +42,8 @@ SP_CHECK enum sp_err privilege_drop(uid_t uid, gid_t gid, const gid_t *groups,
 
 /* RLIMIT_NOFILE for this process, soft and hard. SP_OS. */
 SP_CHECK enum sp_err privilege_limit_files(unsigned most);
+/* RLIMIT_NPROC 0: it starts no other process, where it is not root. SP_OS. */
+SP_CHECK enum sp_err privilege_limit_processes(void);
 /*
  * RLIMIT_AS for this process, soft and hard: all that it may have mapped, in bytes. SP_OS.
  * Does nothing under AddressSanitizer, whose shadow is larger than any limit.

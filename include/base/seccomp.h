@@ -37,9 +37,10 @@ struct seccomp_rule {
 #define ALLOW_MASKED(name, arg, mask, value) \
     { SCMP_SYS(name), SECCOMP_MASKED, (arg), (mask), (value) }
 
-struct seccomp_filter { void *program; size_t count; };   /* struct sock_filter[count] */
+/* program: struct sock_filter[count]; reporting: see seccomp_report */
+struct seccomp_filter { void *program; size_t count; bool reporting; };
 
-#define SECCOMP_FILTER_EMPTY { NULL, 0 }
+#define SECCOMP_FILTER_EMPTY { NULL, 0, false }
 
 /*
  * Compile. The BPF is heap memory owned by *out. SP_OS, SP_NOMEM. Costs about a millisecond:
@@ -47,6 +48,14 @@ struct seccomp_filter { void *program; size_t count; };   /* struct sock_filter[
  */
 SP_CHECK enum sp_err seccomp_compile(const struct seccomp_rule *rules, size_t count,
                                      struct seccomp_filter *out);
+/*
+ * Makes a compiled filter report what is not on the list instead of ending the process: the
+ * SANDBOX message is sent (once for each call), then the call is made. Threads and vfork
+ * cannot be made from a handler: ENOSYS. The same process, or one forked from it, has to load
+ * it. SP_NOMEM. No effect on machines other than x86-64 and arm64: what is off the list ends
+ * the process there, too.
+ */
+SP_CHECK enum sp_err seccomp_report(struct seccomp_filter *f);
 /*
  * Install the handler and load the filter (needs no_new_privs). channel_fd: where the
  * SANDBOX message goes. From here on only the calls of the list exist. SP_OS.

@@ -69,6 +69,9 @@ SP_CHECK enum sp_err settings_pack(const struct settings *s, unsigned receiver, 
 /* Into *s, which settings_init has filled. SP_INPUT: not what settings_pack writes. */
 SP_CHECK enum sp_err settings_unpack(struct settings *s, unsigned receiver, struct slice blob);
 
+/* sandbox = report: forbidden system calls are told and made, not stopped. */
+bool settings_reporting(const struct settings *s);
+
 /* The member of s that a row is about: bool, int64_t, char * or struct text_list. */
 void *setting_member(struct settings *s, const struct setting_row *row);
 /* Replaces *text (which may be NULL) by a copy of from. SP_NOMEM. */

@@ -294,6 +294,14 @@ privilege_limit_files(unsigned most)
 }
 
 enum sp_err
+privilege_limit_processes(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    return setrlimit(RLIMIT_NPROC, &none) == 0 ? SP_OK : SP_OS;
+}
+
+enum sp_err
 privilege_limit_memory(size_t most)
 {
 #ifdef SP_SANITIZERS

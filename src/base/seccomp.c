@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -40,7 +42,7 @@ static const struct seccomp_rule instrumented[] = {
     ALLOW(mprotect), ALLOW(madvise),            /* the same                             */
     ALLOW(futex), ALLOW(sched_yield),           /* locks of the runtime                 */
     ALLOW(sigaltstack), ALLOW(rt_sigaction),    /* the handler of deadly signals        */
-    ALLOW(rt_sigprocmask),
+    ALLOW(rt_sigprocmask),                      /* the same                             */
     ALLOW(getpid), ALLOW(gettid),               /* the head of a report                 */
     ALLOW(getuid),                              /* the same                             */
     ALLOW(prctl),                               /* names of threads                     */
@@ -48,21 +50,11 @@ static const struct seccomp_rule instrumented[] = {
     ALLOW(write), ALLOW(writev), ALLOW(read),   /* the report itself                    */
     ALLOW(open), ALLOW(openat), ALLOW(close),   /* /proc/self/maps, to name modules     */
     ALLOW(readlink), ALLOW(readlinkat),         /* /proc/self/exe                       */
-    ALLOW(stat), ALLOW(fstat), ALLOW(newfstatat), ALLOW(lseek), ALLOW(pread64),
+    ALLOW(stat), ALLOW(fstat), ALLOW(newfstatat), /* modules, to name functions         */
+    ALLOW(lseek), ALLOW(pread64),               /* the same                             */
     ALLOW(access), ALLOW(ioctl),                /* is the report's target a terminal?   */
     ALLOW(pipe), ALLOW(pipe2),                  /* is this memory readable? (UBSan)     */
-    ALLOW(clock_gettime), ALLOW(nanosleep),
-};
-#endif
-
-#ifdef SP_COVERAGE
-#define COVERED 1
-static const struct seccomp_rule covered[] = {
-    /* the .gcda files, at exit */
-    ALLOW(open), ALLOW(openat), ALLOW(mkdir), ALLOW(mkdirat),
-    ALLOW(read), ALLOW(write), ALLOW(lseek), ALLOW(close), ALLOW(fcntl), ALLOW(fstat),
-    ALLOW(newfstatat), ALLOW(access), ALLOW(getpid), ALLOW(mmap), ALLOW(munmap),
-    ALLOW(brk),
+    ALLOW(clock_gettime), ALLOW(nanosleep),     /* its locks wait so                    */
 };
 #endif
 
@@ -150,10 +142,6 @@ seccomp_compile(const struct seccomp_rule *rules, size_t count,
                         sizeof instrumented / sizeof *instrumented)) != SP_OK)
         goto out;
 #endif
-#ifdef COVERED
-    if ((rc = add_rules(filter, covered, sizeof covered / sizeof *covered)) != SP_OK)
-        goto out;
-#endif
     rc = SP_OS;
     if ((fd = memfd_create("filter", MFD_CLOEXEC)) == -1)
         goto out;
@@ -168,6 +156,149 @@ out:
         seccomp_release(filter);
     return rc;
 }
+
+/* ---- reporting --------------------------------------------------------------------- */
+
+/*
+ * A forbidden call is made again by the handler, from the one place that the filter lets
+ * pass whatever the call: the instruction at whose end seccomp_repeated stands.
+ */
+#if defined __x86_64__
+#define CAN_REPORT 1
+__asm__(".text\n"
+        ".type seccomp_repeat, @function\n"
+        "seccomp_repeat:\n"
+        "    movq %rdi, %rax\n"
+        "    movq %rsi, %rdi\n"
+        "    movq %rdx, %rsi\n"
+        "    movq %rcx, %rdx\n"
+        "    movq %r8, %r10\n"
+        "    movq %r9, %r8\n"
+        "    movq 8(%rsp), %r9\n"
+        "    syscall\n"
+        "seccomp_repeated:\n"
+        "    ret\n"
+        ".size seccomp_repeat, . - seccomp_repeat\n");
+#elif defined __aarch64__
+#define CAN_REPORT 1
+__asm__(".text\n"
+        ".type seccomp_repeat, %function\n"
+        "seccomp_repeat:\n"
+        "    mov x8, x0\n"
+        "    mov x0, x1\n"
+        "    mov x1, x2\n"
+        "    mov x2, x3\n"
+        "    mov x3, x4\n"
+        "    mov x4, x5\n"
+        "    mov x5, x6\n"
+        "    svc #0\n"
+        "seccomp_repeated:\n"
+        "    ret\n"
+        ".size seccomp_repeat, . - seccomp_repeat\n");
+#endif
+
+#ifdef CAN_REPORT
+#define CALLS_TOLD 1024         /* numbers below it are told once */
+#define KERNEL_SIGSET 8         /* bytes of the kernel's signal set */
+
+/* The kernel's answer: -errno, or the result. */
+long seccomp_repeat(long call, long a, long b, long c, long d, long e, long f);
+extern const char seccomp_repeated[];
+
+/* What the filter checks of a pointer: two halves. */
+#define HALF_AT(word) \
+    (offsetof(struct seccomp_data, instruction_pointer) + sizeof(uint32_t) * (word))
+
+enum sp_err
+seccomp_report(struct seccomp_filter *f)
+{
+    uint64_t at = (uint64_t)(uintptr_t)seccomp_repeated;
+    const struct sock_filter head[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 0, 7),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        /* back from the handler, which is not on every list */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 4, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, HALF_AT(0)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)at, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, HALF_AT(1)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(at >> 32), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    size_t count = sizeof head / sizeof *head;
+    struct sock_filter *program = NULL;
+
+    SP_ASSERT(f->program != NULL && !f->reporting);
+    if ((program = calloc(f->count + count, sizeof *program)) == NULL)
+        return SP_NOMEM;
+    memcpy(program, head, sizeof head);
+    memcpy(program + count, f->program, f->count * sizeof *program);
+    free(f->program);
+    *f = (struct seccomp_filter) { program, f->count + count, true };
+    return SP_OK;
+}
+
+/* Calls whose child would come back to life on the handler's stack. */
+static bool
+shares_the_stack(long call)
+{
+    switch (call) {
+    case SYS_clone:
+#ifdef SYS_clone3
+    case SYS_clone3:
+#endif
+#ifdef SYS_vfork
+    case SYS_vfork:
+#endif
+        return true;
+    default:
+        return false;
+    }
+}
+
+static long
+repeat(long call, const long a[6], ucontext_t *where)
+{
+    long result = 0;
+
+    if (shares_the_stack(call))
+        return -ENOSYS;
+    result = seccomp_repeat(call, a[0], a[1], a[2], a[3], a[4], a[5]);
+    /* The mask that is in force when the handler returns is the saved one. */
+    if (call == SYS_rt_sigprocmask && result == 0)
+        (void)seccomp_repeat(call, SIG_BLOCK, 0, (long)(uintptr_t)&where->uc_sigmask,
+                             KERNEL_SIGSET, 0, 0);
+    return result;
+}
+
+/* The call, with its own arguments; the result goes where the caller looks for it. */
+static void
+make_the_call(ucontext_t *where, long call)
+{
+#if defined __x86_64__
+    greg_t *r = where->uc_mcontext.gregs;
+    const long a[6] = { (long)r[REG_RDI], (long)r[REG_RSI], (long)r[REG_RDX],
+                        (long)r[REG_R10], (long)r[REG_R8], (long)r[REG_R9] };
+
+    r[REG_RAX] = repeat(call, a, where);
+#else
+    unsigned long long *r = where->uc_mcontext.regs;
+    const long a[6] = { (long)r[0], (long)r[1], (long)r[2],
+                        (long)r[3], (long)r[4], (long)r[5] };
+
+    r[0] = (unsigned long long)repeat(call, a, where);
+#endif
+}
+#else
+#define CAN_REPORT 0
+
+enum sp_err
+seccomp_report(struct seccomp_filter *f)
+{
+    (void)f;
+    return SP_OK;
+}
+#endif
 
 /* ---- enter ------------------------------------------------------------------------- */
 
@@ -184,22 +315,47 @@ put_u32_le(unsigned char *at, uint32_t v)
  * on a list the kernel ends the process by SIGSYS, since that is blocked in here.
  */
 static void
-on_forbidden_call(int number, siginfo_t *info, void *context)
+tell(const siginfo_t *info)
 {
     unsigned char record[2 + 4 + 4];
     struct iovec part = { record, sizeof record };
     struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
-    (void)number;
-    (void)context;
     record[0] = (unsigned char)(MSG_SANDBOX & 0xff);
     record[1] = (unsigned char)(MSG_SANDBOX >> 8);
     put_u32_le(record + 2, (uint32_t)info->si_arch);
     put_u32_le(record + 6, (uint32_t)info->si_syscall);
     if (report_fd != -1)
         (void)sendmsg((int)report_fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+on_forbidden_call(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    tell(info);
     _exit(EXIT_SANDBOX);
 }
+
+#if CAN_REPORT
+/* Runs with the caller's signal mask (SA_NODEFER), which the call may be about. */
+static void
+on_reported_call(int number, siginfo_t *info, void *context)
+{
+    static unsigned char told[CALLS_TOLD];
+    unsigned call = (unsigned)info->si_syscall;
+    int saved = errno;
+
+    (void)number;
+    if (call >= CALLS_TOLD || told[call] == 0)
+        tell(info);
+    if (call < CALLS_TOLD)
+        told[call] = 1;
+    make_the_call(context, (long)(int)call);
+    errno = saved;
+}
+#endif
 
 enum sp_err
 seccomp_enter(const struct seccomp_filter *f, int channel_fd)
@@ -214,6 +370,12 @@ seccomp_enter(const struct seccomp_filter *f, int channel_fd)
     report_fd = channel_fd;
     action.sa_sigaction = on_forbidden_call;
     action.sa_flags = SA_SIGINFO;
+#if CAN_REPORT
+    if (f->reporting) {
+        action.sa_sigaction = on_reported_call;
+        action.sa_flags |= SA_NODEFER;
+    }
+#endif
     (void)sigemptyset(&action.sa_mask);
     (void)sigemptyset(&sigsys);
     (void)sigaddset(&sigsys, SIGSYS);

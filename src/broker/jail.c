@@ -57,20 +57,25 @@ static enum sp_err
 open_as_user(const struct broker *b, const char *path, int *fd)
 {
     bool root = privilege_is_root();
-    int got = -1, error = 0;
+    int got = -1, inside = -1, error = 0;
 
     if (root && (setgroups(b->group_count, b->groups) == -1 || setegid(b->gid) == -1
                  || seteuid(b->uid) == -1))
         return SP_OS;
-    if ((got = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+    /* O_PATH asks for no right to the directory itself; looking up "." in it does. */
+    if ((got = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1
+        || (inside = openat(got, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
         error = errno;
-    if (root && (seteuid(0) == -1 || setegid(0) == -1))
-        return SP_OS;
-    if (got == -1) {
+    fd_close(&got);
+    if (root && (seteuid(0) == -1 || setegid(0) == -1)) {
+        error = errno;
+        fd_close(&inside);
+    }
+    if (inside == -1) {
         errno = error;
         return SP_OS;
     }
-    *fd = got;
+    *fd = inside;
     return SP_OK;
 }
 
@@ -107,5 +112,7 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
     else if (rc != SP_OK)
         return rc;
     (void)umask(b->umask);
+    if ((rc = privilege_limit_processes()) != SP_OK)
+        return rc;
     return privilege_limit_files(FILES_MOST);
 }

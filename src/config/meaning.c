@@ -77,6 +77,16 @@ is_tls_version(const char *value, char *why, size_t room)
 }
 
 static bool
+is_sandbox(const char *value, char *why, size_t room)
+{
+    if (strcmp(value, "enforce") == 0 || strcmp(value, "report") == 0)
+        return true;
+    (void)text_printf(why, room, "'%.100s' is neither enforce nor report; write one of them",
+                      value);
+    return false;
+}
+
+static bool
 is_log_level(const char *value, char *why, size_t room)
 {
     static const char *const levels[] = { "error", "warning", "notice", "debug" };
@@ -160,6 +170,7 @@ static const struct { const char *name; meaning *holds; } meanings[] = {
     { "certificate_key", is_absolute },
     { "cleartext_networks", is_network },
     { "no_resumption_networks", is_network },
+    { "sandbox", is_sandbox },
     { "tls_minimum", is_tls_version },
     { "auth", is_backend },
     { "users_database", is_absolute },

@@ -168,6 +168,7 @@ on_dispatch_event(evutil_socket_t fd, short what, void *context)
            && (r = TAILQ_FIRST(&k->waiting)) != NULL) {
         enum sp_err rc = SP_OK;
 
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed has left the list */
         if (r->answer == NULL) {
             TAILQ_REMOVE(&k->waiting, r, entry);
             free(r);
@@ -322,7 +323,8 @@ hear(struct keyholder *k, const struct message *m)
     case MSG_KEY_SIGNED: return hear_signed(k, m);
     case MSG_KEY_REFUSED: return hear_refused(k, m);
     case MSG_LOG: return report_helper_log("keyholder", NULL, m);
-    case MSG_SANDBOX: return report_helper_sandbox("keyholder", NULL, m);
+    case MSG_SANDBOX:
+        return report_helper_sandbox("keyholder", NULL, &k->generation->settings, m);
     default: return SP_INPUT;
     }
 }
@@ -346,8 +348,11 @@ hear_one(struct keyholder *k)
     if (rc == SP_INPUT) {
         log_error("breach side=keyholder fault=%s", k->channel.fault);
         process_kill(&k->process);
-    } else if (rc != SP_AGAIN) {
+    } else if (rc == SP_CLOSED) {
         (void)event_del(&k->readable); /* it is about to end: the process event says so */
+    } else if (rc != SP_AGAIN) {
+        log_error("keyholder.unheard: %s", strerror(errno));
+        process_kill(&k->process); /* not heard, it would hold up every handshake */
     }
     return false;
 }

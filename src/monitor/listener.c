@@ -64,12 +64,14 @@ out:
 static void
 pause_accepting(struct listener *l, int error)
 {
-    const struct timeval after = { 0, PAUSE_MS * 1000 };
+    const struct timeval after = { 0, PAUSE_MS * 1000L };
 
     log_error("accept.paused milliseconds=%d: %s", PAUSE_MS, strerror(error));
-    (void)event_del(&l->readable);
+    /* without a timer we would never come back: then rather in vain, again and again */
     if (event_add(&l->resume, &after) == -1)
         log_error("accept.resume no timer");
+    else
+        (void)event_del(&l->readable);
 }
 
 static void
@@ -80,7 +82,7 @@ on_resume_event(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     if (event_add(&l->readable, NULL) == -1)
-        log_error("accept.resume no event");
+        pause_accepting(l, errno);
 }
 
 static void

@@ -17,7 +17,7 @@
 #include "monitor/session.h"
 
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
-#define SWEEP_SECONDS 60        /* for children that nobody watches            */
+#define SWEEP_SECONDS 2         /* for children that nobody watches            */
 #define REFUSALS_BURST 20       /* session.refused lines                       */
 #define REFUSALS_RATE 2
 
@@ -174,6 +174,7 @@ on_reload_ready(struct generation *g, enum sp_err rc)
     generation_unref(&m->current);
     m->current = g;
     take_log(m, &g->settings);
+    prepare_report_settings(&g->settings);
     log_notice("reload.done generation=%u", g->number);
     if (m->reload_again)
         reload(m);
@@ -332,6 +333,7 @@ monitor_run(struct settings *s, bool foreground, int parent)
         return 1;
     }
     prepare_report_walls(m.root);
+    prepare_report_settings(s);
     m.session_most = prepare_limits(s);
     if ((rc = prepare_directories(s)) != SP_OK)
         settings_clear(s);

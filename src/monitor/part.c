@@ -165,6 +165,7 @@ part_new(struct session *s, unsigned kind, unsigned state, struct message *first
         goto out;
     part->session = s;
     part->kind = kind;
+    part->channel = (struct channel)CHANNEL_EMPTY;     /* calloc's 0 is a descriptor */
     part->worker_end = -1;
     process_init(&part->process);
     spawn_request_init(&part->request, on_spawn_answer, part);
@@ -214,7 +215,7 @@ part_send(struct part *part, struct message *m)
 void
 part_give(struct part *part, int grace_ms)
 {
-    struct timeval after = { grace_ms / 1000, grace_ms % 1000 * 1000 };
+    struct timeval after = { grace_ms / 1000, grace_ms % 1000 * 1000L };
 
     if (event_add(&part->deadline, &after) == -1)
         part_kill(part);

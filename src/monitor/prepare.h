@@ -25,6 +25,8 @@ unsigned prepare_limits(const struct settings *s);
 SP_CHECK enum sp_err prepare_directories(const struct settings *s);
 /* One line for each wall that cannot stand on this machine. */
 void prepare_report_walls(bool root);
+/* The same for what the configuration takes away: at start and at each reload. */
+void prepare_report_settings(const struct settings *s);
 /* run_directory/sallyportd.pid; a failure is logged and changes nothing. */
 void prepare_write_pid(const struct settings *s);
 void prepare_remove_pid(const struct settings *s);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "monitor/generation.h"
 #include "monitor/logsink.h"
 #include "monitor/session.h"
 #include "wire/pack.h"
@@ -91,6 +92,12 @@ call_name(uint32_t arch, uint32_t call, char *out)
     return out;
 }
 
+static const char *
+sandbox_event(const struct settings *s)
+{
+    return settings_reporting(s) ? "report" : "violation";
+}
+
 enum sp_err
 report_sandbox(struct part *part, const struct message *m)
 {
@@ -100,7 +107,9 @@ report_sandbox(struct part *part, const struct message *m)
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     report_session(part->session, LOG_LEVEL_ERROR,
-                   "sandbox.violation side=%s call=%s pid=%ld", peer_name(part->kind),
+                   "sandbox.%s side=%s call=%s pid=%ld",
+                   sandbox_event(&part->session->generation->settings),
+                   peer_name(part->kind),
                    call_name(in.arch, in.call, name), (long)part->process.pid);
     return SP_OK;
 }
@@ -132,6 +141,10 @@ report_transfer(struct session *s, const struct message *m)
     rate = in.micros == 0 ? 0 : (double)in.bytes / seconds;
     s->transfers++;
     s->bytes += in.bytes;
+    if (!bucket_take(&s->transfer_lines, clock_us())) {
+        s->suppressed++;
+        return SP_OK;
+    }
     report_session(s, LOG_LEVEL_NOTICE, "transfer user=%s verb=%s path=%s bytes=%llu "
                    "seconds=%.3f rate=%.0f reply=%u tls=%s resumed=%s",
                    s->user == NULL ? "-" : s->user, log_text(in.verb, &verb),
@@ -157,14 +170,16 @@ report_helper_log(const char *side, const char *kind, const struct message *m)
 }
 
 enum sp_err
-report_helper_sandbox(const char *side, const char *kind, const struct message *m)
+report_helper_sandbox(const char *side, const char *kind,
+                      const struct settings *settings, const struct message *m)
 {
     struct msg_sandbox in = { 0 };
     char name[64];
 
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    log_error("sandbox.violation side=%s%s%s call=%s", side, kind == NULL ? "" : " kind=",
-              kind == NULL ? "" : kind, call_name(in.arch, in.call, name));
+    log_error("sandbox.%s side=%s%s%s call=%s", sandbox_event(settings), side,
+              kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
+              call_name(in.arch, in.call, name));
     return SP_OK;
 }

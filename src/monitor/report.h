@@ -16,6 +16,7 @@
 struct message;
 struct part;
 struct session;
+struct settings;
 
 /* "session=ID peer=ADDRESS " and then the event with its key=value. */
 void report_session(const struct session *s, enum log_level level, const char *format,
@@ -28,7 +29,7 @@ bool report_may(struct session *s);
 SP_CHECK enum sp_err report_log(struct part *part, const struct message *m);
 /* Lines of the session that were not written, if any. */
 void report_suppressed(struct session *s);
-/* A SANDBOX message: the system call by its name. */
+/* A SANDBOX message: the system call by its name, and whether it was stopped. */
 SP_CHECK enum sp_err report_sandbox(struct part *part, const struct message *m);
 /*
  * The process of part broke a rule. type: of the message, MSG_NONE if none came through.
@@ -42,6 +43,7 @@ SP_CHECK enum sp_err report_transfer(struct session *s, const struct message *m)
 SP_CHECK enum sp_err report_helper_log(const char *side, const char *kind,
                                        const struct message *m);
 SP_CHECK enum sp_err report_helper_sandbox(const char *side, const char *kind,
+                                           const struct settings *settings,
                                            const struct message *m);
 
 #endif

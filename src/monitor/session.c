@@ -32,6 +32,8 @@
 #define PORTS_RATE 5000
 #define LINES_BURST 50
 #define LINES_RATE 10
+#define TRANSFERS_BURST 4000    /* lines of transfers: more than one client gets done */
+#define TRANSFERS_RATE 1500
 
 /* ---- beginning --------------------------------------------------------------------- */
 
@@ -115,6 +117,7 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
     bucket_init(&s->ports, PORTS_BURST, PORTS_RATE, now);
     bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
+    bucket_init(&s->transfer_lines, TRANSFERS_BURST, TRANSFERS_RATE, now);
     bucket_init(&s->signatures, (uint32_t)set->signatures_burst,
                 (uint32_t)set->signatures_rate, now);
     return s;
@@ -401,12 +404,14 @@ static enum sp_err
 hear_sandbox(struct part *part, const struct message *m)
 {
     struct session *s = part->session;
-    enum sp_err rc = report_sandbox(part, m);
+    bool reporting = settings_reporting(&s->generation->settings);
+    enum sp_err rc = reporting && !report_may(s) ? SP_OK : report_sandbox(part, m);
 
-    if (rc != SP_OK)
+    if (rc != SP_OK || reporting)
         return rc;
     session_violation(s);
     part_suspect(part);
+    part_kill(part);            /* one line: a captured one would say it again and again */
     session_end(s, "sandbox");
     return SP_OK;
 }
@@ -478,7 +483,7 @@ static void
 broker_gone(struct session *s, struct part *broker, const struct process_end *how)
 {
     /* It ends by itself when its worker does, of whose end we may hear a moment later. */
-    const struct timeval soon = { 0, BROKER_FIRST_MS * 1000 };
+    const struct timeval soon = { 0, BROKER_FIRST_MS * 1000L };
     struct part *login = broker->login;
     bool current = broker == s->broker;
 

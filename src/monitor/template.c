@@ -351,7 +351,8 @@ hear(struct template *t, struct message *m)
     case MSG_SPAWN_FAILED: return hear_spawn_failed(t, m);
     case MSG_LOG: return report_helper_log("template", kinds[t->pool->kind].name, m);
     case MSG_SANDBOX:
-        return report_helper_sandbox("template", kinds[t->pool->kind].name, m);
+        return report_helper_sandbox("template", kinds[t->pool->kind].name,
+                                     &t->pool->generation->settings, m);
     default: return SP_INPUT;
     }
 }
@@ -373,10 +374,16 @@ hear_one(struct template *t)
     message_clear(&m);
     if (rc == SP_OK)
         return true;
-    if (rc == SP_INPUT)
+    if (rc == SP_INPUT) {
         template_break(t, t->channel.fault);
-    else if (rc != SP_AGAIN)
+    } else if (rc == SP_CLOSED) {
         (void)event_del(&t->readable); /* it is about to end: the process event says so */
+    } else if (rc != SP_AGAIN) {
+        log_error("template.unheard kind=%s: %s", kinds[t->pool->kind].name,
+                  strerror(errno));
+        t->broken = true;       /* alive, and not listened to, it would serve nobody */
+        process_kill(&t->process);
+    }
     return false;
 }
 

@@ -27,6 +27,12 @@ setting_rows(void)
     return rows;
 }
 
+bool
+settings_reporting(const struct settings *s)
+{
+    return strcmp(s->sandbox, "report") == 0;
+}
+
 /* ---- members by row: the one place that turns an offset into a pointer ----------------- */
 
 void *

@@ -72,6 +72,8 @@ prepare(struct channel *monitor, struct ready *r)
         return rc;
     if ((rc = sandbox_prepare(&r->filter)) != SP_OK)
         return rc;
+    if (settings_reporting(&r->settings) && (rc = seccomp_report(&r->filter)) != SP_OK)
+        return rc;
     if (!text_printf(empty, sizeof empty, "%s/empty", r->settings.run_directory))
         return SP_INPUT;
     return start_leave_privileges(empty, r->uid, r->gid);
@@ -92,6 +94,7 @@ worker_begin(struct worker *w, struct ready *r)
     transfer_init(&w->transfer);
     w->held = (struct buf)BUF_EMPTY(LINE_MOST);
     if ((rc = privilege_limit_files(WORKER_FILES)) != SP_OK
+        || (rc = privilege_limit_processes()) != SP_OK
         || (rc = privilege_limit_memory(WORKER_MEMORY)) != SP_OK
         || (rc = mover_guard_sigbus()) != SP_OK
         || (rc = fd_set_nonblocking(WORKER_CLIENT_FD, true)) != SP_OK

@@ -274,6 +274,26 @@ descriptors_can_be_bounded(void)
     CU_ASSERT_EQUAL(run_in_child(limit_files), 0);
 }
 
+static int
+limit_processes(void)
+{
+    pid_t pid = -1;
+
+    if (privilege_limit_processes() != SP_OK)
+        return 1;
+    if (geteuid() == 0 && setresuid(61234, 61234, 61234) != 0)
+        return 2;
+    if ((pid = fork()) == 0)
+        _exit(0);
+    return pid == -1 && errno == EAGAIN ? 0 : 3;
+}
+
+static void
+no_process_can_be_started(void)
+{
+    CU_ASSERT_EQUAL(run_in_child(limit_processes), 0);
+}
+
 #ifndef SP_SANITIZERS
 static int
 limit_memory(void)
@@ -314,6 +334,7 @@ static const struct unit_test tests[] = {
     { "a root directory is entered with the working directory",
       a_root_directory_is_entered_with_the_working_directory },
     { "descriptors can be bounded", descriptors_can_be_bounded },
+    { "no process can be started", no_process_can_be_started },
     { "memory can be bounded", memory_can_be_bounded },
     { NULL, NULL }
 };

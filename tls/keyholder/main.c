@@ -140,7 +140,7 @@ keyholder_drop(struct keyholder *k)
 static enum sp_err
 keyholder_enter(struct keyholder *k)
 {
-    enum sp_err rc = sandbox_enter(k->monitor.fd);
+    enum sp_err rc = sandbox_enter(k->monitor.fd, settings_reporting(&k->settings));
 
     return rc == SP_OK ? SP_OK : fail("sandbox", rc);
 }

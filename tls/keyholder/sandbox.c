@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/landlock.h"
@@ -27,19 +26,18 @@ static const struct seccomp_rule allowed[] = {
     ALLOW_MASKED(mmap, 2, PROT_EXEC, 0),        /* malloc; never executable             */
     ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0),    /* the same                             */
     ALLOW(rt_sigreturn), ALLOW(restart_syscall),    /* an interrupted wait goes on      */
-    ALLOW(exit_group),
+    ALLOW(exit_group),          /* the end                                              */
 };
 
 #define FILES_MOST 8            /* the standard three, the channel, what it can bring */
 
 enum sp_err
-sandbox_enter(int channel_fd)
+sandbox_enter(int channel_fd, bool reporting)
 {
-    const struct rlimit none = { 0, 0 };
     struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
     enum sp_err rc = SP_OS;
 
-    if (privilege_limit_files(FILES_MOST) != SP_OK || setrlimit(RLIMIT_NPROC, &none) != 0)
+    if (privilege_limit_files(FILES_MOST) != SP_OK || privilege_limit_processes() != SP_OK)
         goto out;
     /* An older kernel has no Landlock; the empty root and the filter stand without it. */
     if ((rc = landlock_enter(-1, false)) == SP_REFUSED)
@@ -47,7 +45,7 @@ sandbox_enter(int channel_fd)
     else if (rc != SP_OK)
         goto out;
     rc = seccomp_compile(allowed, sizeof allowed / sizeof *allowed, &filter);
-    if (rc != SP_OK)
+    if (rc != SP_OK || (reporting && (rc = seccomp_report(&filter)) != SP_OK))
         goto out;
     rc = seccomp_enter(&filter, channel_fd);
 out:

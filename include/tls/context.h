@@ -26,13 +26,18 @@ typedef enum sp_err tls_sign(void *context, unsigned key, unsigned scheme,
                              struct slice tbs, unsigned char *signature, size_t room,
                              size_t *len);
 
-/* In the template. SP_INPUT: a setting OpenSSL refuses (logged). SP_NOMEM. */
+/*
+ * In the template. The settings have to live as long as the context. SP_INPUT: a setting
+ * OpenSSL refuses (logged). SP_NOMEM.
+ */
 SP_CHECK enum sp_err tls_context_new(struct tls_context **out, const struct settings *s);
 /*
  * Take the certificate chain of a PEM file (fd is read to its end, not closed); index is
  * the key's number at the keyholder. The first is the default; the others are chosen by
  * SNI from their subject alternative names (wildcards as RFC 6125 section 6.4.3). Two
  * certificates for the same names but of different key types (RSA, ECDSA) both serve.
+ * A client that asks for a name that neither a certificate nor the setting server_names
+ * has is refused; one that asks for none, or for an address or localhost, is served.
  * SP_INPUT: no certificate in it, expired or of an unserved kind (logged with file).
  */
 SP_CHECK enum sp_err tls_context_add(struct tls_context *c, unsigned index, int fd,

@@ -303,7 +303,7 @@ begins_with(struct slice s, const char *text)
 {
     size_t len = strlen(text);
 
-    return s.len >= len && memcmp(s.at, text, len) == 0;
+    return s.len >= len && slice_equal_nocase((struct slice){ s.at, len }, text);
 }
 
 bool

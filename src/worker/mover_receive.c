@@ -48,6 +48,10 @@ source_read(struct worker *w)
             t->source_ended = true;
             return SP_OK;
         }
+        /* what TLS itself has to say (no renegotiation, a KeyUpdate) is no progress */
+        if (rc == SP_AGAIN && tls_stream_unsent(w->data.tls) > 0
+            && tls_stream_flush(w->data.tls) == SP_CLOSED)
+            return SP_INPUT;
         if (rc != SP_OK)
             return rc == SP_AGAIN ? SP_AGAIN : SP_INPUT;
     } else {

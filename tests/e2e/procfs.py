@@ -101,3 +101,41 @@ def owner_of_connection(client_port, server_port, monitor):
 def of_kind(monitor, kind):
     """The monitor's living children of one program, such as "sallyport-worker"."""
     return {p for p in children(monitor) if name(p) == kind and alive(p)}
+
+
+def mappings(pid):
+    """Each mapping of a process: (low, high, permissions, what is mapped)."""
+    found = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        m = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)", line)
+        found.append((int(m[1], 16), int(m[2], 16), m[3], m[4]))
+    return found
+
+
+def search_memory(pid, needles, piece=16 << 20):
+    """Needle (bytes) -> where it stands in the memory of a process: (address, mapping)."""
+    found = {n: [] for n in needles}
+    overlap = max(map(len, needles)) - 1
+    with open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for low, high, mode, what in mappings(pid):
+            if "r" not in mode or what.startswith("[v"):
+                continue
+            at, before = low, b""
+            while at < high:
+                try:
+                    mem.seek(at)
+                    content = mem.read(min(piece, high - at))
+                except (OSError, ValueError):
+                    content = b""
+                if not content:         # a hole, or pages of a file that has become shorter
+                    at, before = at + min(piece, high - at), b""
+                    continue
+                whole, start = before + content, at - len(before)
+                for n in needles:
+                    i = whole.find(n)
+                    while i != -1:
+                        found[n].append((start + i, what))
+                        i = whole.find(n, i + 1)
+                at += len(content)
+                before = whole[-overlap:] if overlap else b""
+    return found

@@ -344,7 +344,7 @@ a_browser_is_told_from_an_ftp_client(void)
 {
     static const struct { const char *line; bool http; } rows[] = {
         { "GET / HTTP/1.1", true }, { "POST /x HTTP/1.0", true },
-        { "HEAD / HTTP/1.1", true },
+        { "HEAD / HTTP/1.1", true }, { "get / HTTP/1.1", true }, { "Post /x", true },
         { "PUT /a HTTP/1.1", true }, { "OPTIONS * HTTP/1.1", true },
         { "PRI * HTTP/2.0", true }, { "CONNECT a:21 HTTP/1.1", true },
         { "Host: ftp.example.org", true }, { "user-agent: Mozilla", true },

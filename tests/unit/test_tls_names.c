@@ -81,16 +81,28 @@ server_names(void)
         { "LOCALHOST", "localhost", false },
         { "one.example", "one.example", false },
         { "ONE.Example", "one.example", false },
-        { "www.one.example", "localhost", false },
+        { "www.one.example", NULL, false },
         { "a.two.example", "*.two.example", true },
         { "exact.two.example", "exact.two.example", false },
-        { "a.b.two.example", "localhost", false },
-        { "two.example", "localhost", false },
-        { "nobody.example", "localhost", false },
+        { "a.b.two.example", NULL, false },
+        { "two.example", NULL, false },
+        { ".two.example", NULL, false },
+        { ".example", NULL, false },
+        { ".", NULL, false },
+        { "nobody.example", NULL, false },
+        { "one.example.", NULL, false },
+        { "alias.example", "localhost", false },
+        { "Alias.EXAMPLE", "localhost", false },
+        { "www.alias.example", NULL, false },
+        { "192.0.2.1", "localhost", false },
+        { "2001:db8::1", "localhost", false },
+        { "192.0.2.1.example", NULL, false },
     };
     struct server s;
 
     server_open(&s, "1.2");
+    CU_ASSERT_EQUAL(text_list_add(&s.settings.server_names, slice_of("alias.example")),
+                    SP_OK);
     server_add(&s, PAIR_EC, "DNS:localhost,IP:127.0.0.1,IP:::1");
     server_add(&s, PAIR_EC, "DNS:one.example");
     server_add(&s, PAIR_RSA, "DNS:*.two.example");
@@ -100,6 +112,7 @@ server_names(void)
             struct client c;
             struct link l;
             char name[64] = "";
+            bool passed = false;
 
             client_open(&c, versions[v]);
             link_open(&l, &s, TLS_CONTROL, &c);
@@ -109,13 +122,22 @@ server_names(void)
                 SP_ASSERT(text_copy(copy, sizeof copy, rows[i].asked));
                 CU_ASSERT_EQUAL(SSL_set_tlsext_host_name(l.client, copy), 1);
             }
-            CU_ASSERT_TRUE_FATAL(link_shake(&l));
+            CU_ASSERT_EQUAL_FATAL(link_shake(&l), rows[i].shown != NULL);
+            if (rows[i].shown == NULL) {
+                CU_ASSERT_EQUAL(l.alert, SSL_AD_UNRECOGNIZED_NAME);
+                CU_ASSERT_STRING_EQUAL(tls_stream_fault(l.server),
+                                       "the client asked for another server's name");
+                link_close(&l);
+                client_close(&c);
+                continue;
+            }
             first_name(&l, name);
             CU_ASSERT_STRING_EQUAL(name, rows[i].shown);
             CU_ASSERT_EQUAL(s.last_scheme == 0x0804 || (s.last_scheme & 0xff) == 1,
                             rows[i].rsa);
+            passed = rows[i].asked != NULL && strchr(rows[i].asked, ':') == NULL;
             CU_ASSERT_STRING_EQUAL(tls_stream_server_name(l.server),
-                                   rows[i].asked == NULL ? "" : rows[i].asked);
+                                   passed ? rows[i].asked : "");
             link_close(&l);
             client_close(&c);
         }
@@ -165,6 +187,7 @@ odd_server_names_are_not_passed_on(void)
     struct server s;
 
     server_open(&s, "1.2");
+    CU_ASSERT_EQUAL(text_list_add(&s.settings.server_names, slice_of("*")), SP_OK);
     server_add(&s, PAIR_EC, "DNS:localhost");
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         struct client c;
@@ -210,25 +233,33 @@ certificates_that_cannot_serve(void)
 static void
 a_certificate_without_names_serves_as_the_default(void)
 {
+    /* "test" is its common name, which counts where there is no other */
+    static const struct { char name[16]; bool fine; } rows[] = {
+        { "localhost", true }, { "test", true }, { "other", false },
+    };
     struct server s;
-    struct client c;
-    struct link l;
-    char name[] = "localhost";
 
     server_open(&s, "1.2");
     server_add(&s, PAIR_EC, "");
-    client_open(&c, TLS1_3_VERSION);
-    link_open(&l, &s, TLS_CONTROL, &c);
-    CU_ASSERT_EQUAL(SSL_set_tlsext_host_name(l.client, name), 1);
-    CU_ASSERT_TRUE(link_shake(&l));
-    link_close(&l);
-    client_close(&c);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct client c;
+        struct link l;
+        char name[16];
+
+        SP_ASSERT(text_copy(name, sizeof name, rows[i].name));
+        client_open(&c, TLS1_3_VERSION);
+        link_open(&l, &s, TLS_CONTROL, &c);
+        CU_ASSERT_EQUAL(SSL_set_tlsext_host_name(l.client, name), 1);
+        CU_ASSERT_EQUAL(link_shake(&l), rows[i].fine);
+        link_close(&l);
+        client_close(&c);
+    }
     server_close(&s);
 }
 
 static const struct unit_test tests[] = {
     { "ALPN: ftp or nothing, and ftp-data on data connections", protocols },
-    { "a server name chooses its certificate, an unknown one the default", server_names },
+    { "a server name chooses its certificate, an unknown one is refused", server_names },
     { "two kinds of certificate for one name both serve", two_kinds_for_one_name },
     { "a server name that is none is not passed on", odd_server_names_are_not_passed_on },
     { "a certificate that cannot serve is refused", certificates_that_cannot_serve },

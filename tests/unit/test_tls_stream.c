@@ -411,6 +411,30 @@ key_updates_without_end(void)
     end(&t);
 }
 
+/* Each is a step of its own: the caller looks at its clocks between them. */
+static void
+key_updates_do_not_keep_a_read_from_returning(void)
+{
+    struct scene t;
+    char in[64];
+    unsigned char one = 0;
+    size_t n = 0;
+
+    begin(&t, TLS_CONTROL, TLS1_3_VERSION);
+    for (unsigned i = 0; i < 100; i++) {
+        CU_ASSERT_EQUAL(SSL_key_update(t.l.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        CU_ASSERT_EQUAL(SSL_do_handshake(t.l.client), 1);
+    }
+    CU_ASSERT_EQUAL(SSL_write_ex(t.l.client, "x", 1, &n), 1);
+    CU_ASSERT_EQUAL(tls_stream_read(t.l.server, in, sizeof in, &n), SP_AGAIN);
+    CU_ASSERT_EQUAL(recv(t.l.fds[0], &one, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+    for (unsigned i = 0; i < 100; i++)
+        if (tls_stream_read(t.l.server, in, sizeof in, &n) == SP_OK)
+            break;
+    CU_ASSERT_TRUE(n == 1 && in[0] == 'x');
+    end(&t);
+}
+
 static const struct unit_test tests[] = {
     { "a ticket and the reply behind it leave together",
       ticket_and_reply_leave_together },
@@ -428,6 +452,8 @@ static const struct unit_test tests[] = {
     { "a handshake waits for a full socket", a_handshake_waits_for_a_full_socket },
     { "a renegotiation is refused", no_renegotiation },
     { "key updates without end are ended", key_updates_without_end },
+    { "key updates do not keep a read from returning",
+      key_updates_do_not_keep_a_read_from_returning },
     { NULL, NULL }
 };
 const struct unit_suite suite_tls_stream = { "tls: stream", tests };

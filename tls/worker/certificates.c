@@ -160,6 +160,13 @@ covers(const X509 *other, const X509 *one)
     return all;
 }
 
+/* To OpenSSL a name with a dot in front means every name below it; a client means one. */
+static bool
+has_name(X509 *leaf, const char *name, unsigned flags)
+{
+    return name[0] != '.' && X509_check_host(leaf, name, strlen(name), flags, NULL) == 1;
+}
+
 /* The first of each kind that matches, where that kind has none yet. */
 static void
 choose_by_name(const struct certificates *all, const char *name, unsigned flags,
@@ -168,8 +175,7 @@ choose_by_name(const struct certificates *all, const char *name, unsigned flags,
     for (size_t i = 0; i < all->count; i++) {
         const struct certificate *c = &all->all[i];
 
-        if (out->of[c->kind] == NULL
-            && X509_check_host(c->leaf, name, strlen(name), flags, NULL) == 1)
+        if (out->of[c->kind] == NULL && has_name(c->leaf, name, flags))
             out->of[c->kind] = c;
     }
 }
@@ -178,8 +184,7 @@ void
 certificates_choose(const struct certificates *all, const char *name,
                     struct certificate_choice *out)
 {
-    const unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
-        | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    const unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
     struct certificate_choice choice = {0};
 
     if (name != NULL && name[0] != '\0') {
@@ -198,4 +203,13 @@ certificates_choose(const struct certificates *all, const char *name,
                 choice.of[all->all[i].kind] = &all->all[i];
     }
     *out = choice;
+}
+
+bool
+certificates_have(const struct certificates *all, const char *name)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (has_name(all->all[i].leaf, name, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+            return true;
+    return false;
 }

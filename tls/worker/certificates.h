@@ -10,6 +10,7 @@
 
 #include <openssl/types.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -47,5 +48,7 @@ void certificates_clear(struct certificates *all);
  */
 void certificates_choose(const struct certificates *all, const char *name,
                          struct certificate_choice *out);
+/* Has one of them this name? A common name counts where there is no alternative name. */
+bool certificates_have(const struct certificates *all, const char *name);
 
 #endif

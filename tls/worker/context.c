@@ -1,6 +1,7 @@
 /* tls/worker/context.c - see tls/context.h */
 #include "tls/context.h"
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/provider.h>
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/auxv.h>
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
@@ -194,14 +196,50 @@ choose_certificate(SSL *ssl, void *context)
     return 1;
 }
 
-/* Known names are answered with an empty extension, as RFC 6066 section 3 asks. */
-static int
-accept_server_name(SSL *ssl, int *alert, void *unused)
+/* An address is no name (RFC 6066 section 3), and localhost is nobody else's. */
+static bool
+names_nobody(const char *name)
 {
-    (void)alert;
-    (void)unused;
-    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) == NULL
-        ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+    unsigned char address[sizeof (struct in6_addr)];
+
+    return inet_pton(AF_INET, name, address) == 1
+        || inet_pton(AF_INET6, name, address) == 1
+        || strcasecmp(name, "localhost") == 0;
+}
+
+static bool
+is_listed(const struct text_list *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->texts[i], "*") == 0 || strcasecmp(names->texts[i], name) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * A connection meant for another server must not end at ours: a browser sent here by a
+ * man in the middle would take our replies for its own server's (ALPACA attack), as long
+ * as one certificate is good for both. Known names are answered with an empty extension,
+ * as RFC 6066 section 3 asks.
+ */
+static int
+check_server_name(SSL *ssl, int *alert, void *context)
+{
+    const struct tls_context *c = context;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    struct log_escaped text;
+
+    if (name == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    if (names_nobody(name) || is_listed(c->server_names, name)
+        || certificates_have(&c->certificates, name))
+        return SSL_TLSEXT_ERR_OK;
+    log_notice("tls.refused reason=server-name name=%s remedy=server_names",
+               log_text(slice_of(name), &text));
+    ERR_raise_data(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT,
+                   "the client asked for another server's name");
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* ---- making ------------------------------------------------------------------------ */
@@ -225,6 +263,7 @@ set_up(struct tls_context *c, const struct settings *s)
     SSL_CTX *ssl = c->ssl;
     enum sp_err rc = SP_OK;
 
+    c->server_names = &s->server_names;
     /* SSL_OP_IGNORE_UNEXPECTED_EOF: off. A cut upload must not look like a whole one. */
     (void)SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION
@@ -240,7 +279,8 @@ set_up(struct tls_context *c, const struct settings *s)
     if ((rc = set_versions(ssl, s)) != SP_OK || (rc = set_ciphers(ssl, s)) != SP_OK)
         return rc;
     SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
-    SSL_CTX_set_tlsext_servername_callback(ssl, accept_server_name);
+    SSL_CTX_set_tlsext_servername_callback(ssl, check_server_name);
+    SSL_CTX_set_tlsext_servername_arg(ssl, c);
     SSL_CTX_set_cert_cb(ssl, choose_certificate, c);
     return tickets_init(&c->tickets, c->library, ssl);
 }

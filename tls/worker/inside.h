@@ -18,6 +18,8 @@
  * The library context is our own, so that no configuration file of OpenSSL's and no other
  * user of the library in this process has a say in what is fetched from it.
  */
+struct text_list;
+
 struct tls_context {
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *standard, *remote;
@@ -25,6 +27,7 @@ struct tls_context {
     BIO_METHOD *gather;
     struct remote_signer signer;
     struct certificates certificates;
+    const struct text_list *server_names;       /* of the settings; borrowed */
     struct tickets tickets;
 };
 

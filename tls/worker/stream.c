@@ -81,6 +81,9 @@ tls_stream_new(struct tls_stream **out, struct tls_context *c, int fd, enum tls_
      * would have to get them anew each time. */
     if (kind == TLS_CONTROL)
         (void)SSL_set_mode(s->ssl, SSL_MODE_RELEASE_BUFFERS);
+    /* A client may send KeyUpdates without end: each is one step, not one more turn of a
+     * loop inside OpenSSL that none of the caller's clocks would get out of. */
+    (void)SSL_clear_mode(s->ssl, SSL_MODE_AUTO_RETRY);
     SSL_set_accept_state(s->ssl);
     *out = s;
     s = NULL;

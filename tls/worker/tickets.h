@@ -20,7 +20,7 @@
 
 #include "base/err.h"
 
-#define TICKET_LIFETIME (7 * 24 * 3600)     /* seconds; the most that TLS 1.3 allows */
+#define TICKET_LIFETIME (7L * 24 * 3600)    /* seconds; the most that TLS 1.3 allows */
 #define TICKETS_SESSIONS 64
 
 struct tickets {

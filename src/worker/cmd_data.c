@@ -67,20 +67,45 @@ cmd_rest(struct worker *w, const struct command *c, struct buf *out)
     return reply_line(out, 350, "Restarting at %llu.", (unsigned long long)offset);
 }
 
-/* "ALLO n" or "ALLO n R m": is there room? Said before the upload, not after. */
+/* The next word is cut off rest, with the blanks behind it. */
+static struct slice
+cut_word(struct slice *rest)
+{
+    const unsigned char *at = rest->at;
+    size_t i = 0, len = 0;
+
+    while (len < rest->len && at[len] != ' ')
+        len++;
+    for (i = len; i < rest->len && at[i] == ' '; i++)
+        continue;
+    *rest = slice_from(at + i, rest->len - i);
+    return slice_from(at, len);
+}
+
+/* "n" or "n R m": bytes, and the size of a record or page, which is of no use here. */
+static enum sp_err
+parse_allo(struct slice text, uint64_t *bytes)
+{
+    uint64_t record = 0;
+
+    if (number_parse(cut_word(&text), INT64_MAX, bytes) != SP_OK)
+        return SP_INPUT;
+    if (text.len == 0)
+        return SP_OK;
+    return slice_equal_nocase(cut_word(&text), "R")
+        ? number_parse(text, INT64_MAX, &record) : SP_INPUT;
+}
+
+/* Is there room? Said before the upload, not after. */
 enum sp_err
 cmd_allo(struct worker *w, const struct command *c, struct buf *out)
 {
-    struct slice text = c->trimmed;
     struct fail fail = { 0 };
     uint64_t bytes = 0, space = 0;
     enum sp_err rc = SP_OK;
 
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] == ' ')
-            text.len = i;
-    if (number_parse(text, INT64_MAX, &bytes) != SP_OK)
-        return reply_line(out, 501, "ALLO takes a number of bytes.");
+    if (parse_allo(c->trimmed, &bytes) != SP_OK)
+        return reply_line(out, 501, "Syntax: ALLO <bytes> [R <bytes>]");
     rc = ask_space(w, w->cwd.text, &space, &fail);
     if (rc == SP_CLOSED)
         return rc;

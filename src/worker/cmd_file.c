@@ -60,13 +60,13 @@ cmd_cdup(struct worker *w, const struct command *c, struct buf *out)
 static enum sp_err
 reply_257(struct buf *out, const struct path *p, const char *text)
 {
-    enum sp_err rc = buf_add_text(out, "257 ");
+    struct buf quoted = BUF_EMPTY(2 * PATH_BYTES + 2);
+    enum sp_err rc = path_quote(&quoted, path_slice(p));
 
     if (rc == SP_OK)
-        rc = path_quote(out, path_slice(p));
-    if (rc == SP_OK)
-        rc = buf_add_text(out, text);
-    return rc == SP_OK ? buf_add_text(out, "\r\n") : rc;
+        rc = reply_line(out, 257, "%.*s%s", (int)quoted.len, (const char *)quoted.at, text);
+    buf_free(&quoted);
+    return rc;
 }
 
 enum sp_err
@@ -266,9 +266,9 @@ cmd_mlst(struct worker *w, const struct command *c, struct buf *out)
     if (rc != SP_OK) {
         rc = command_failed(rc, &fail, c->parameter, out);
     } else if ((rc = reply_open(out, 250, "Listing %s", reply_text(path_slice(&p), &shown)))
-               == SP_OK && (rc = buf_add_text(out, " ")) == SP_OK
-               && (rc = buf_add(out, line.at, line.len)) == SP_OK
-               && (rc = buf_add_text(out, "\r\n")) == SP_OK) {
+               == SP_OK
+               && (rc = reply_inner(out, " %.*s", (int)line.len, (const char *)line.at))
+               == SP_OK) {
         rc = reply_close(out, 250, "End");
     }
     buf_free(&line);

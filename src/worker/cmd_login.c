@@ -126,11 +126,8 @@ cmd_pass(struct worker *w, const struct command *c, struct buf *out)
 
     if (w->account.active)
         return reply_line(out, 503, "You are logged in already.");
-    if (w->pending.question) {
-        rc = answer_question(w, c->parameter, out);
-        line_forget(&w->control.in);
-        return rc;
-    }
+    if (w->pending.question)
+        return answer_question(w, c->parameter, out);
     if (!w->pending.user_given)
         return reply_line(out, 503, "USER first.");
     secret_init(&password);
@@ -140,20 +137,14 @@ cmd_pass(struct worker *w, const struct command *c, struct buf *out)
     }
     rc = ask_login(w, w->pending.user, &password, &result);
     secret_clear(&password);
-    line_forget(&w->control.in);
     return rc == SP_OK ? reply_outcome(w, &result, out) : rc;
 }
 
 enum sp_err
 cmd_acct(struct worker *w, const struct command *c, struct buf *out)
 {
-    enum sp_err rc = SP_OK;
-
-    if (w->pending.question) {
-        rc = answer_question(w, c->parameter, out);
-        line_forget(&w->control.in);
-        return rc;
-    }
+    if (w->pending.question)
+        return answer_question(w, c->parameter, out);
     if (w->account.active)
         return reply_line(out, 202, "Nothing was asked; superfluous here.");
     return reply_line(out, 503, w->pending.user_given ? "PASS first." : "USER first.");

@@ -125,9 +125,8 @@ check_needs(struct worker *w, const struct command_row *row, const struct comman
         rc = reply_line(out, 530, "Please log in with USER and PASS.");
     else if ((row->needs & NEED_TLS) != 0 && w->control.tls == NULL)
         rc = reply_line(out, 503, "AUTH TLS first.");
-    else if ((row->needs & NEED_PARAMETER) != 0 && c->parameter.len == 0)
-        rc = reply_line(out, 501, "Syntax: %s", row->syntax);
-    else if ((row->needs & NEED_NONE) != 0 && c->trimmed.len > 0)
+    else if (((row->needs & NEED_PARAMETER) != 0 && c->parameter.len == 0)
+             || ((row->needs & NEED_NONE) != 0 && c->trimmed.len > 0))
         rc = reply_line(out, 501, "Syntax: %s", row->syntax);
     else
         return SP_OK;
@@ -159,7 +158,18 @@ command_serve(struct worker *w, struct slice line, struct buf *out)
     rc = check_needs(w, row, &c, out);
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
-    return row->run(w, &c, out);
+    rc = row->run(w, &c, out);
+    /* whatever became of it: also one that nobody had asked for */
+    if (row->run == cmd_pass || row->run == cmd_acct)
+        line_forget(&w->control.in);
+    return rc;
+}
+
+enum sp_err
+command_unreadable(struct worker *w, const char *why, struct buf *out)
+{
+    forget_halves(w, NULL);
+    return reply_line(out, 500, "%s", why);
 }
 
 enum sp_err

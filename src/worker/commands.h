@@ -44,6 +44,9 @@ extern const struct command_row command_rows[];
 const struct command_row *command_find(const char *verb);
 /* One line of a client: finds the row, checks its needs, runs it. */
 SP_CHECK enum sp_err command_serve(struct worker *w, struct slice line, struct buf *out);
+/* A line that cannot be one: 500, and what an earlier command left is forgotten, too. */
+SP_CHECK enum sp_err command_unreadable(struct worker *w, const char *why,
+                                        struct buf *out);
 /* May this line be served while a transfer runs? */
 bool command_is_immediate(struct slice line);
 

@@ -82,10 +82,10 @@ serve_lines(struct worker *w, bool *more)
             rc = serve_line(w, line);
             break;
         case LINE_TOO_LONG:
-            rc = reply_line(&c->out, 500, "That line is too long.");
+            rc = command_unreadable(w, "That line is too long.", &c->out);
             break;
         case LINE_HAS_NUL:
-            rc = reply_line(&c->out, 500, "NUL is not allowed.");
+            rc = command_unreadable(w, "NUL is not allowed.", &c->out);
             break;
         }
     }
@@ -185,7 +185,7 @@ wait_and_hear(struct worker *w, bool *moves)
         wait = 0;
     /* a negative descriptor is passed over by poll(2) */
     p[POLL_CONTROL] = (struct pollfd){
-        .fd = reading || c->stuck ? c->fd : -1,
+        .fd = (w->client_gone || is_ending(w)) && !c->stuck ? -1 : c->fd,
         .events = (short)((reading ? POLLIN : 0) | (c->stuck ? POLLOUT : 0)) };
     p[POLL_MONITOR] = (struct pollfd){ .fd = w->monitor.fd, .events = POLLIN };
     p[POLL_BROKER] = (struct pollfd){ .fd = w->broker.fd, .events = 0 };
@@ -205,6 +205,9 @@ wait_and_hear(struct worker *w, bool *moves)
         data_tend_linger(&w->data, clock_ms(), p[POLL_LINGER].revents != 0);
     if (reading && (p[POLL_CONTROL].revents != 0 || control_has_input(c)))
         return read_control(w);
+    /* a reset takes with it what was not read yet, and ends the wait for a transfer */
+    if (!reading && (p[POLL_CONTROL].revents & (POLLHUP | POLLERR)) != 0)
+        w->client_gone = true;
     return SP_OK;
 }
 

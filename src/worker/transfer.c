@@ -276,8 +276,13 @@ complete(struct worker *w, struct buf *out)
         fd_close(&t->file);
         rc = ask_listed(w, &entries, &fail);
     }
-    if (rc == SP_CLOSED)
+    if (rc == SP_CLOSED) {
+        /* it may be stored or not, and there is nobody left to ask, or to tell */
+        SP_IGNORE(report(w, 421));
+        data_reset(&w->data);
+        release(t);
         return SP_CLOSED;
+    }
     if (rc == SP_OK)
         rc = reply_complete(w, out);
     else

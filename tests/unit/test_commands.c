@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/fd.h"
 #include "rig.h"
 #include "suites_worker.h"
 #include "unit.h"
@@ -117,6 +119,8 @@ parameters(void)
         { "SITE IDLE", 200 }, { "SITE IDLE 60", 200 }, { "SITE IDLE 1", 501 },
         { "SITE EXEC id", 504 }, { "SITE CHMOD 644 x", 200 }, { "SITE CHMOD 4755 x", 550 },
         { "SITE CHMOD x", 501 }, { "OPTS MLST type;size;", 200 }, { "OPTS X", 501 },
+        { "ALLO 1 R 99999999999999999999", 501 }, { "ALLO 1 R -1", 501 }, { "ALLO 1 R", 501 },
+        { "ALLO 1 1", 501 }, { "ALLO 99999999999999999999", 501 },
         { "USER other", 503 }, { "RETR x", 150 },
     };
 
@@ -154,6 +158,9 @@ paths(void)
     }
     CU_ASSERT_EQUAL(rig_command(&r, "MKD a\"b"), 257);
     CU_ASSERT_PTR_NOT_NULL(strstr(rig_text(&r), "\"/x/a\"\"b\""));
+    /* Telnet takes 0xFF for a command: it comes doubled, and goes back doubled */
+    CU_ASSERT_EQUAL(rig_command(&r, "MKD a\377\377\364b"), 257);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rig_text(&r), "\"/x/a\377\377\364b\""));
     rig_stop(&r);
 }
 
@@ -203,6 +210,47 @@ lines(void)
     rig_send(&r, "GET / HTTP/1.1\r\nNOOP\r\n", 22);
     CU_ASSERT_EQUAL(rig_reply(&r), 421);
     CU_ASSERT_TRUE(rig_play(&r, 3000));
+    rig_stop(&r);
+}
+
+static void
+unreadable_lines(void)
+{
+    static const char nul[] = "NO\0OP\r\n";
+    static char big[5000];
+    struct rig r;
+
+    memset(big, 'A', sizeof big - 1);
+    big[sizeof big - 1] = '\n';
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plain));
+    CU_ASSERT_EQUAL(rig_command(&r, "RNFR a"), 350);
+    rig_send(&r, nul, sizeof nul - 1);
+    CU_ASSERT_EQUAL(rig_reply(&r), 500);
+    CU_ASSERT_EQUAL(rig_command(&r, "RNTO b"), 503);
+    CU_ASSERT_EQUAL(rig_command(&r, "RNFR a"), 350);
+    rig_send(&r, big, sizeof big);
+    CU_ASSERT_EQUAL(rig_reply(&r), 500);
+    CU_ASSERT_EQUAL(rig_command(&r, "RNTO b"), 503);
+    rig_stop(&r);
+}
+
+/* Its lines fill all the room there is, so nobody reads on to find that it is gone. */
+static void
+client_reset(void)
+{
+    static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+    struct rig r;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plain));
+    CU_ASSERT_EQUAL(rig_command(&r, "PASV"), 227);
+    CU_ASSERT_EQUAL(rig_command(&r, "RETR x"), 150);
+    for (unsigned i = 0; i < 4000; i++)
+        rig_send(&r, "PWD\r\n", 5);
+    CU_ASSERT_FALSE(rig_play(&r, 100));
+    CU_ASSERT_EQUAL(setsockopt(r.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    fd_close(&r.client);
+    (void)rig_play(&r, 1000);           /* the wait for data would end a second later, by 425 */
+    CU_ASSERT_EQUAL(r.transfer_reply, 426);
     rig_stop(&r);
 }
 
@@ -296,6 +344,8 @@ static const struct unit_test tests[] = {
     { "paths reach the broker absolute and normal", paths },
     { "what the broker refuses has the right code", failures },
     { "odd lines: bare LF, pipelining, NUL, too long, Telnet, HTTP", lines },
+    { "a line that cannot be read leaves no half command behind", unreadable_lines },
+    { "a client that resets behind a full pipeline is seen to go", client_reset },
     { "a pipeline whose replies are many is served whole", long_pipeline },
     { "REST outlives PORT, EPRT and EPSV", restart_is_kept },
     { "MLSD of what is no directory is 501, LIST of it 550", no_directory },

@@ -11,6 +11,12 @@
 #include "broker/resolve.h"
 #include "ftp/glob.h"
 
+/*
+ * Bytes of the paths found by one step. Each may be as long as a path can be, so the bound
+ * on entries alone would leave room for hundreds of megabytes.
+ */
+#define PATHS_MOST (64u << 20)
+
 struct walk {
     struct broker *b;
     const struct pattern *pattern;
@@ -148,7 +154,8 @@ enum sp_err
 glob_walk(struct broker *b, const struct pattern *p, struct names *out)
 {
     struct walk w = { .b = b, .pattern = p, .left = b->settings.glob_entries };
-    struct names from = NAMES_EMPTY(out->max), to = NAMES_EMPTY(out->max), other;
+    const size_t most = out->max < PATHS_MOST ? out->max : PATHS_MOST;
+    struct names from = NAMES_EMPTY(most), to = NAMES_EMPTY(most), other;
     const char *at = p->rest;
     enum sp_err rc = names_add(&from, "", false, 0);
 

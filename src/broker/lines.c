@@ -122,7 +122,7 @@ label(struct listing *l, const char *name, char room[2 * PATH_MAX])
         return slice_of(l->single);
     if (l->prefix[0] == '\0')
         return slice_of(name);
-    SP_ASSERT(text_printf(room, 2 * PATH_MAX, "%s%s", l->prefix, name));
+    SP_ASSERT(text_printf(room, (size_t)2 * PATH_MAX, "%s%s", l->prefix, name));
     return slice_of(room);
 }
 
@@ -139,6 +139,25 @@ remember(struct listing *l, struct names *found, const char *name)
     return names_add(found, path, false, 0);
 }
 
+/*
+ * Without a line is what has gone meanwhile, and what this user may not look at. For any
+ * other reason the rest is listed all the same, but not called complete.
+ */
+static void
+note_missed(struct listing *l, enum sp_err rc)
+{
+    if (rc != SP_OS)
+        return;
+    switch (errno) {
+    case ENOENT: case ENOTDIR: case ESTALE: case EACCES: case EPERM: case ELOOP:
+    case ENAMETOOLONG:
+        break;
+    default:
+        l->missed = errno;
+        break;
+    }
+}
+
 /* One line. An entry that has gone meanwhile has none. */
 static enum sp_err
 write_entry(struct listing *l, const char *name, bool unfinished, struct names *found)
@@ -151,8 +170,10 @@ write_entry(struct listing *l, const char *name, bool unfinished, struct names *
 
     e.name = shown;
     if (listing_needs_stat(l) || unfinished) {
-        if (look(l, name, unfinished, &st) != SP_OK)
+        if ((rc = look(l, name, unfinished, &st)) != SP_OK) {
+            note_missed(l, rc);
             return SP_OK;
+        }
         if (S_ISLNK(st.stx_mode) && l->kind == LISTING_MLSD)
             look_through(l, name, &st);
         entry_fill(l->b, &st, shown, &e);
@@ -210,6 +231,21 @@ depth_of(const char *below)
     return depth;
 }
 
+/* "below:" and an empty line before it. No control characters, as in all long lines. */
+static enum sp_err
+write_header(struct listing *l, const char *below)
+{
+    size_t from = l->out.len + 2;
+    enum sp_err rc = buf_printf(&l->out, "\r\n%s:", below);
+
+    if (rc != SP_OK)
+        return rc;
+    for (size_t i = from; i < l->out.len; i++)
+        if (l->out.at[i] < 0x20 || l->out.at[i] == 0x7f)
+            l->out.at[i] = '?';
+    return buf_add_text(&l->out, "\r\n");
+}
+
 /* Turns to the next directory of -R. SP_AGAIN: it cannot be read, pass it over. */
 static enum sp_err
 descend(struct listing *l, const char *shown_top, const char *below)
@@ -222,20 +258,15 @@ descend(struct listing *l, const char *shown_top, const char *below)
     if (resolve_join(l->b, l->top, below, l->path) != SP_OK)
         return broker_refuse(l->b, FAIL_TOO_MUCH);
     if (l->long_lines) {
-        if ((rc = buf_printf(&l->out, "\r\n")) != SP_OK)
-            return rc;
-        if ((rc = listing_name(&l->out, (struct slice)SLICE_EMPTY,
-                               &(struct entry){ .name = slice_of(below) }, 0)) != SP_OK)
-            return rc;
-        /* the name ends its line: the colon comes before that end */
-        l->out.len -= 2;
-        if ((rc = buf_add_text(&l->out, ":\r\n")) != SP_OK)
+        if ((rc = write_header(l, below)) != SP_OK)
             return rc;
     } else if (!text_printf(l->prefix, sizeof l->prefix, "%s%s/", shown_top, below)) {
         return broker_refuse(l->b, FAIL_TOO_MUCH);
     }
-    rc = listing_enter(l);
-    return rc == SP_OS ? SP_AGAIN : rc;
+    if ((rc = listing_enter(l)) != SP_OS)
+        return rc;
+    note_missed(l, rc);
+    return SP_AGAIN;
 }
 
 /* Depth first, in the order of ls: a stack of paths, the next one on top. */
@@ -273,6 +304,8 @@ lines_write(struct listing *l, int pipe)
         rc = write_below(l, &found);
     if (rc == SP_OK)
         rc = flush(l, 0);
+    if (rc == SP_OK && l->missed != 0)
+        rc = broker_errno(l->missed);
     names_free(&found);
     return rc == SP_CLOSED ? SP_OK : rc;
 }

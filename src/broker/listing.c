@@ -47,7 +47,7 @@ time_key(const struct statx *st)
 static int64_t
 sort_key(const struct listing *l, const char *name, bool unfinished)
 {
-    char partial[NAME_MAX + 1];
+    char partial[NAME_MAX + 1] = "";
     struct statx st;
 
     if (!listing_has(l, LISTING_BY_TIME) && !listing_has(l, LISTING_BY_SIZE))
@@ -69,6 +69,8 @@ listing_next(struct listing *l, const char **name, bool *unfinished)
     while ((rc = reader_next(&l->reader, name, unfinished)) == SP_OK)
         if (all || **name != '.')
             break;
+    if (l->reader.fault != 0)
+        l->missed = l->reader.fault;
     return rc;
 }
 

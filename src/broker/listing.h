@@ -56,6 +56,7 @@ struct listing {
     struct names names, below;  /* below: directories that -R has yet to visit */
     int64_t now;
     uint64_t entries;           /* lines written */
+    int missed;                 /* errno of an entry that has no line and should; or 0 */
     struct buf out;
     int pipe;
 };

@@ -170,6 +170,17 @@ partial_remove(struct broker *b, int dir, const char *partial)
     return rc == SP_AGAIN ? broker_refuse(b, FAIL_BUSY) : rc;
 }
 
+/* Made and locked, but it could not be looked at: it is ours, and nobody's upload. */
+static void
+forget_made(int fd, int dir, const char *partial)
+{
+    int saved = errno;
+
+    if (partial_is_at(fd, dir, partial))
+        (void)unlinkat(dir, partial, 0);
+    errno = saved;
+}
+
 enum sp_err
 partial_create(struct broker *b, int dir, const char *partial, int *fd)
 {
@@ -182,6 +193,8 @@ partial_create(struct broker *b, int dir, const char *partial, int *fd)
             *fd = fd_move(&got);
             return SP_OK;
         }
+        if (rc == SP_OS && got != -1)
+            forget_made(got, dir, partial);
         fd_close(&got);
         if (rc == SP_OS && errno == EEXIST)
             rc = partial_remove(b, dir, partial);

@@ -49,59 +49,61 @@ publish_rename(struct broker *b, int dir, const char *name, int new_dir,
 
 /*
  * What a file that is replaced hands down. Ownership needs privileges that we do not
- * have; the group may be one of ours. Failing that, the new file is as any new one.
+ * have; the group may be one of ours. A file system without modes keeps its own; any
+ * other failure is one, as the new file could be open to more than the old one was.
  */
-static void
+static enum sp_err
 inherit(int fd, const struct place *at)
 {
     struct statx old, new;
     unsigned mode = 0;
 
-    if (resolve_stat(at->dir, at->name, &old) != SP_OK || !S_ISREG(old.stx_mode)
-        || resolve_stat(fd, "", &new) != SP_OK)
-        return;
+    if (resolve_stat(at->dir, at->name, &old) != SP_OK)
+        return errno == ENOENT ? SP_OK : SP_OS;
+    if (!S_ISREG(old.stx_mode))
+        return SP_OK;
+    if (resolve_stat(fd, "", &new) != SP_OK)
+        return SP_OS;
     mode = old.stx_mode & 0777;
     /*
      * Without that group, another one does not get its rights, but those of the others.
      */
     if (old.stx_gid != new.stx_gid && fchown(fd, (uid_t)-1, old.stx_gid) == -1)
         mode = (mode & 0707) | (mode & 07) << 3;
-    if (mode != (new.stx_mode & 07777))
-        (void)fchmod(fd, mode);
+    if (mode == (new.stx_mode & 07777) || fchmod(fd, mode) == 0)
+        return SP_OK;
+    return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ? SP_OK : SP_OS;
 }
 
-/* A directory that may be written but not read cannot be synced; its file can. */
+/* A directory that may be written but not read cannot be synced; its file can: -1. */
 static enum sp_err
-sync_directory(const struct place *at, int fd)
+open_directory(const struct place *at, int *dir)
 {
-    int dir = -1;
-    int failed = 0;
-    enum sp_err rc = resolve_name(at->dir, ".", O_RDONLY | O_DIRECTORY, 0, &dir);
+    enum sp_err rc = resolve_name(at->dir, ".", O_RDONLY | O_DIRECTORY, 0, dir);
 
-    if (rc == SP_OK)
-        failed = fsync(dir);
-    else if (errno == EACCES)
-        failed = fsync(fd);
-    else
-        return rc;
-    rc = failed == 0 || errno == EINVAL ? SP_OK : SP_OS;
-    fd_close(&dir);
-    return rc;
+    return rc == SP_OS && errno == EACCES ? SP_OK : rc;
 }
 
 enum sp_err
 publish(struct broker *b, int fd, const struct place *at, const char *partial,
         bool replaces)
 {
+    bool durable = b->settings.durable;
+    int dir = -1;
     enum sp_err rc = SP_OK;
 
-    if (replaces)
-        inherit(fd, at);
-    if (b->settings.durable && fsync(fd) == -1)
+    if (replaces && (rc = inherit(fd, at)) != SP_OK)
+        return rc;
+    if (durable && fsync(fd) == -1)
         return SP_OS;
     if (!partial_is_at(fd, at->dir, partial))
         return broker_refuse(b, FAIL_BUSY);
-    if ((rc = publish_rename(b, at->dir, partial, at->dir, at->name, replaces)) != SP_OK)
+    /* opened now: what fails behind the rename cannot give the old file back */
+    if (durable && (rc = open_directory(at, &dir)) != SP_OK)
         return rc;
-    return b->settings.durable ? sync_directory(at, fd) : SP_OK;
+    rc = publish_rename(b, at->dir, partial, at->dir, at->name, replaces);
+    if (rc == SP_OK && durable && fsync(dir != -1 ? dir : fd) == -1 && errno != EINVAL)
+        rc = SP_OS;
+    fd_close(&dir);
+    return rc;
 }

@@ -27,20 +27,29 @@ reader_open(const struct broker *b, const char *path, struct reader *out)
     return SP_OK;
 }
 
+/* Gone meanwhile, or not for this user: not seen. For any other reason it is missed. */
+static const char *
+not_seen(struct reader *r)
+{
+    if (errno != ENOENT && errno != EACCES && errno != ESTALE && errno != ENAMETOOLONG)
+        r->fault = errno;
+    return NULL;
+}
+
 /* The final name that an unfinished upload is seen under; NULL: it is not seen. */
 static const char *
-shown_as(const struct reader *r, const struct dirent *d)
+shown_as(struct reader *r, const struct dirent *d)
 {
     const char *final = partial_final(d->d_name);
     struct statx st;
 
     if (final == NULL || (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
         return NULL;
-    if (resolve_stat(r->fd, final, &st) != SP_OS || errno != ENOENT)
+    if (resolve_stat(r->fd, final, &st) == SP_OK)
         return NULL;
-    if (resolve_stat(r->fd, d->d_name, &st) != SP_OK || !S_ISREG(st.stx_mode))
-        return NULL;
-    return final;
+    if (errno != ENOENT || resolve_stat(r->fd, d->d_name, &st) != SP_OK)
+        return not_seen(r);
+    return S_ISREG(st.stx_mode) ? final : NULL;
 }
 
 static bool

@@ -18,9 +18,13 @@
 
 struct broker;
 
-struct reader { DIR *stream; int fd; };     /* fd is the stream's own: for lookups */
+struct reader {
+    DIR *stream;
+    int fd;                     /* the stream's own: for lookups                          */
+    int fault;                  /* errno: something was there that could not be looked at */
+};
 
-#define READER_EMPTY { NULL, -1 }
+#define READER_EMPTY { NULL, -1, 0 }
 
 /* path: virtual, links are followed within the jail. SP_OS, SP_NOMEM. */
 SP_CHECK enum sp_err reader_open(const struct broker *b, const char *path,

@@ -228,6 +228,13 @@ resolve_target(struct broker *b, const char *path, struct place *out)
         if ((rc = resolve_place(b, at, &got)) != SP_OK)
             return rc;
         if ((len = readlinkat(got.dir, got.name, target, sizeof target - 1)) == -1) {
+            int error = errno;
+
+            /* a link that could not be read is not replaced as if it were none */
+            if (error != EINVAL && error != ENOENT) {
+                place_clear(&got);
+                return broker_errno(error);
+            }
             if (partial_is(slice_of(got.name))) {
                 place_clear(&got);
                 return broker_refuse(b, FAIL_NAME);

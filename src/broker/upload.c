@@ -40,8 +40,11 @@ look(struct broker *b, const struct upload *up, bool partial, struct found *out)
     } else if (errno != ENOENT) {
         return SP_OS;
     }
-    out->partial = partial && resolve_stat(up->at.dir, up->partial, &part) == SP_OK;
-    return SP_OK;
+    if (!partial)
+        return SP_OK;
+    /* one that cannot be seen is not taken for none: APPE would begin anew, and cut it */
+    out->partial = resolve_stat(up->at.dir, up->partial, &part) == SP_OK;
+    return out->partial || errno == ENOENT ? SP_OK : SP_OS;
 }
 
 /*
@@ -353,7 +356,7 @@ upload_settle(struct broker *b)
     if (!up->open)
         return;
     if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)) {
-        bool empty = resolve_stat(up->fd, "", &open) != SP_OK || open.stx_size == 0;
+        bool empty = resolve_stat(up->fd, "", &open) == SP_OK && open.stx_size == 0;
         bool replaced = resolve_stat(up->at.dir, up->at.name, &final) == SP_OK;
 
         if ((empty || replaced) && unlinkat(up->at.dir, up->partial, 0) == -1)

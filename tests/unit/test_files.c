@@ -1,10 +1,16 @@
 /* tests/unit/test_files.c - src/broker/files.c */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "broker/files.h"
 #include "ftp/listing.h"
@@ -205,6 +211,49 @@ facts(void)
     fixture_close(&f);
 }
 
+/* Another process of the same user, who would like us to open the wrong one. */
+static void
+swap_for_ever(int dir)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);     /* not beyond a test that is killed */
+    for (;;)
+        (void)renameat2(dir, "file", dir, "fifo", RENAME_EXCHANGE);
+}
+
+static void
+swapped(void)
+{
+    struct jail_fixture f;
+    struct statx st;
+    pid_t pid = -1;
+    int64_t end = 0;
+    unsigned opened = 0, refused = 0;
+
+    fixture_open(&f);
+    fixture_file(&f, "file", "content");
+    CU_ASSERT(mkfifoat(f.jail, "fifo", 0666) == 0);
+    CU_ASSERT_FATAL((pid = fork()) != -1);
+    if (pid == 0)
+        swap_for_ever(f.jail);
+    (void)alarm(20);            /* whoever waits for a FIFO's other end waits for ever */
+    end = clock_ms() + (getenv("SALLYPORT_LONG") != NULL ? 10000 : 700);
+    while (clock_ms() < end) {
+        int fd = -1;
+
+        if (files_open_read(&f.b, S("/file"), &fd, &st) != SP_OK) {
+            refused++;
+            continue;
+        }
+        CU_ASSERT(S_ISREG(st.stx_mode));
+        opened++;
+        fd_close(&fd);
+    }
+    (void)alarm(0);
+    CU_ASSERT(opened > 0 && refused > 0);
+    CU_ASSERT(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    fixture_close(&f);
+}
+
 static void
 space(void)
 {
@@ -226,6 +275,7 @@ static const struct unit_test tests[] = {
     { "modes and times follow a link inside the jail, and a FIFO holds nobody up",
       attributes },
     { "the fact line has the name that was asked for", facts },
+    { "a FIFO that is swapped in is neither waited for nor handed out", swapped },
     { "free space is told", space },
     { NULL, NULL }
 };

@@ -282,6 +282,11 @@ odd_names(void)
     CU_ASSERT_STRING_EQUAL(text, "a??b\nfifo\n");
     CU_ASSERT(fixture_list(&f, "/", "", LISTING_LIST, 0, text, ROOM) == SP_OK);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, " a??b\n"));
+    CU_ASSERT(mkdirat(f.jail, "d\033[2J", 0755) == 0);
+    CU_ASSERT(fixture_list(&f, "/", "", LISTING_LIST, LISTING_RECURSIVE, text, ROOM)
+              == SP_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n\nd?[2J:\n"));
+    CU_ASSERT_PTR_NULL(strchr(text, '\033'));
     CU_ASSERT(fixture_list(&f, "/fifo", "fifo", LISTING_NLST, 0, text, ROOM) == SP_OK);
     fixture_close(&f);
 }

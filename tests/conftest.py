@@ -57,6 +57,16 @@ def tried():
     return add
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):         # one of several, under pytest-xdist
+        session.config.workeroutput["tried"] = dict(_tried)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    _tried.update(getattr(node, "workeroutput", {}).get("tried", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     if _tried:
         terminalreporter.section("tried")

@@ -33,7 +33,7 @@ LONG = bool(os.environ.get("SALLYPORT_LONG"))
 
 # What no test may leave in a log without saying so (marker `expects`).
 ALARMS = re.compile(
-    r"sandbox\.violation|crashed|breach|assert|Sanitizer|runtime error"
+    r"sandbox\.(violation|report)|crashed|breach|assert|Sanitizer|runtime error"
     r"|\b(worker|broker|login|keyholder|template)\.ended\b.*status=[1-9]")
 
 
@@ -59,13 +59,18 @@ def run(*argv, timeout=60, check=True, **kw):
     return r
 
 
-_ports = count(0)
+_ports = count(os.getpid() * 37)
+
+# Of several processes that run tests at once (pytest-xdist), each has ports of its own.
+LANES = 8
+LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % LANES
+PORTS_OF_LANE = 12000 // LANES
 
 
 def free_port():
     """A port nobody listens on, outside the range that the kernel hands out itself."""
     while True:
-        port = 20000 + (os.getpid() * 37 + next(_ports) * 7) % 12000
+        port = 20000 + LANE * PORTS_OF_LANE + next(_ports) * 7 % PORTS_OF_LANE
         try:
             for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
                 with socket.socket(family) as s:
@@ -200,6 +205,8 @@ class Server:
         if not ROOT:
             me = pwd.getpwuid(os.geteuid()).pw_name
             self.settings.update(worker_user=me, keyholder_user=me)
+        if os.environ.get("SALLYPORT_SANDBOX"):     # "report": the whole suite once more
+            self.settings["sandbox"] = os.environ["SALLYPORT_SANDBOX"]
         self.settings.update(settings)
 
     # ---- files ---------------------------------------------------------------------------

@@ -186,6 +186,29 @@ def test_a_killed_worker_takes_nothing_with_it(make_server):
     assert wait_until(lambda: not procfs.alive(worker), 5)
 
 
+@pytest.mark.expects(r"side=worker|worker\.|crash")
+def test_after_a_crash_workers_come_from_a_template_executed_afresh(make_server):
+    """Addresses and canaries that a crash has told are worth nothing to the next worker."""
+    s = make_server()
+    kind = "sallyport-worker"
+    alone(s)
+    before = procfs.of_kind(s.pid, kind)
+    for _ in range(3):
+        victim = s.login()
+        worker = s.worker_of(victim)
+        place = procfs.mappings(worker)[0][:2]
+        mark = s.mark()
+        os.kill(worker, 11)
+        assert victim.closed(5)
+        s.wait_log(r"worker\.crashed", mark)
+        other = s.login()
+        fresh = procfs.mappings(s.worker_of(other))[0][:2]
+        assert fresh != place, "the next worker lies where the crashed one did"
+        other.quit()
+    assert wait_until(lambda: not before & procfs.of_kind(s.pid, kind), 10), \
+        "the template of the crashed worker lives on"
+
+
 @pytest.mark.expects(r".*")
 def test_killed_templates_and_keyholder_come_back(make_server):
     s = make_server()

@@ -1,22 +1,34 @@
 /*
- * tests/hostile/captured_worker.c - a worker that is in the hands of its client
+ * tests/hostile/captured_worker.c - a process of ours that is in the hands of its client
  *
- * Runs in: the place of sallyport-worker, in tests only (libexec_directory).
+ * Runs in: tests only, in the place of sallyport-worker, -broker or -login (whichever it
+ *          is started as, from libexec_directory), or as their monitor ("drive").
  *
- * It starts as a worker does, and then does whatever the client says, one line a step:
+ * It starts as that process does, and then does whatever the test says, one line a step.
+ * The steps of a worker come from its client, those of a broker or login from the socket
+ * "control" in its program's directory, those of the monitor from standard input. Where
+ * there is a program NAME.honest beside it, it becomes that one instead.
  *
  *   rows                           every row of messages.def: "row TYPE NAME FROM TO
  *                                  STATES DESCRIPTORS LEAST MOST FIELDS"
  *   send WHERE TYPE FDS HEX        a record with that body; "-" for an empty one
- *   forge WHERE TYPE FDS FORM      a body by forge.h: "least" or "most"
+ *   forge WHERE TYPE FDS FORM      a body by forge.h: "least", "most", "odd", "half"...
  *   fault WHERE TYPE FIELD FAULT   a body with that fault in that field; "impossible"
  *   record WHERE HEX               these bytes and nothing before them
  *   flood WHERE TYPE COUNT         the least body again and again, until there is no room
  *   get WHERE MILLISECONDS         "got TYPE FDS HEX", "nothing" or "closed"
  *   read COUNT, write HEX          with the descriptor that came last
+ *   things, hold THING             descriptors by things.h: the one that came last
+ *   give held|none                 what goes with the messages from now on
+ *   sandbox                        the real one of a worker
+ *   call NAME ARGUMENT...          a system call by things.h: "returned N"
+ *   settings DIRECTORY             to a keyholder: its SETTINGS, run_directory is that
+ *   status MILLISECONDS            of the driven process: "exited N", "signal N", "runs"
+ *   first                          what the monitor said first: "data HEX"
  *   crash, QUIT
  *
- * WHERE is m (monitor) or b (broker). Answers are "ok", "failed ERRNO" or as said above.
+ * WHERE is m (monitor, or whom it drives) or b (the broker of a worker and the worker of
+ * a broker). Answers are "ok", "failed ERRNO" or as said above.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,23 +38,32 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/privilege.h"
 #include "base/template.h"
+#include "config/settings.h"
 #include "forge.h"
+#include "things.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
+#include "worker/sandbox.h"
 
 #define LINE_MAX_BYTES (3 * FORGE_MAX)
 
 struct captured {
     int client, monitor, broker, held;
+    bool gives_held;
+    pid_t driven;
     struct buf in;
 };
 
+static struct message first;    /* SESSION, GRANT or ATTEMPT */
 static struct forged body;
 static unsigned char record[FORGE_MAX];
 static char line[LINE_MAX_BYTES + 1];
@@ -148,6 +169,12 @@ where(const struct captured *c, const char *word)
     return word[0] == 'b' ? c->broker : c->monitor;
 }
 
+static int
+given(const struct captured *c)
+{
+    return c->gives_held ? c->held : STDIN_FILENO;
+}
+
 static unsigned
 number(const char *word)
 {
@@ -161,22 +188,15 @@ do_forge(struct captured *c, char **word, bool faulty)
     unsigned fds = 0;
 
     SP_ASSERT(row != NULL);
-    if (faulty) {
-        if (!forge_fault(row, number(word[3]), (enum forge_fault)number(word[4]),
-                         &body)) {
-            say(c, "impossible");
-            return;
-        }
-        fds = row->fds;
-    } else if (strcmp(word[4], "most") == 0) {
-        forge_most(row, &body);
-        fds = number(word[3]);
-    } else {
-        forge_least(row, &body);
-        fds = number(word[3]);
+    fds = faulty ? row->fds : number(word[3]);
+    if (faulty ? !forge_fault(row, number(word[3]), (enum forge_fault)number(word[4]),
+                              &body)
+        : !forge_form(row, word[4], &body)) {
+        say(c, "impossible");
+        return;
     }
-    say_sent(c, forge_send(where(c, word[1]), number(word[2]), body.body, body.len,
-                           fds, 0));
+    say_sent(c, forge_send_given(where(c, word[1]), number(word[2]), body.body,
+                                 body.len, given(c), fds, 0));
 }
 
 static void
@@ -184,8 +204,8 @@ do_send(struct captured *c, char **word)
 {
     size_t len = from_hex(word[4], record, sizeof record);
 
-    say_sent(c, forge_send(where(c, word[1]), number(word[2]), record, len,
-                           number(word[3]), 0));
+    say_sent(c, forge_send_given(where(c, word[1]), number(word[2]), record, len,
+                                 given(c), number(word[3]), 0));
 }
 
 static void
@@ -197,8 +217,8 @@ do_flood(struct captured *c, char **word)
     SP_ASSERT(row != NULL);
     forge_least(row, &body);
     while (sent < number(word[3])
-           && forge_send(where(c, word[1]), number(word[2]), body.body, body.len,
-                         row->fds, MSG_DONTWAIT))
+           && forge_send_given(where(c, word[1]), number(word[2]), body.body, body.len,
+                               given(c), row->fds, MSG_DONTWAIT))
         sent++;
     (void)text_printf(reply, sizeof reply, "sent %u", sent);
     say(c, reply);
@@ -265,6 +285,103 @@ do_write(struct captured *c, char **word)
     say_sent(c, write(c->held, record, len) == (ssize_t)len);
 }
 
+static void
+say_things(struct captured *c)
+{
+    for (size_t i = 0; thing_name(i) != NULL; i++)
+        say(c, thing_name(i));
+    say(c, "ok");
+}
+
+static void
+do_hold(struct captured *c, char **word)
+{
+    int fd = thing_open(word[1]);
+
+    if (fd != -1) {
+        fd_close(&c->held);
+        c->held = fd;
+    }
+    say_sent(c, fd != -1);
+}
+
+static void
+say_first(struct captured *c)
+{
+    memcpy(reply, "data ", 5);
+    to_hex(reply + 5, first.body, first.len);
+    say(c, reply);
+}
+
+/* From here on the only calls are those of a real worker; another one ends us. */
+static void
+do_sandbox(struct captured *c)
+{
+    struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
+
+    say_sent(c, sandbox_prepare(&filter) == SP_OK
+             && sandbox_enter(&filter, c->monitor) == SP_OK);
+}
+
+static void
+do_call(struct captured *c, char **word)
+{
+    long result = 0;
+
+    if (!call_make(word[1], word + 2, c->held, &result)) {
+        say(c, "impossible");
+        return;
+    }
+    if (result == -1) {
+        say_failed(c);
+        return;
+    }
+    (void)text_printf(reply, sizeof reply, "returned %ld", result);
+    say(c, reply);
+}
+
+static void
+do_settings(struct captured *c, char **word)
+{
+    struct settings set;
+    struct buf blob = BUF_EMPTY(1 << 20);
+    static struct message m;
+    struct channel monitor = CHANNEL_EMPTY;
+    bool sent = false;
+
+    channel_init(&monitor, c->monitor, MONITOR, KEYHOLDER, ST_START);
+    if (settings_init(&set) != SP_OK)
+        _exit(1);
+    if (setting_text(&set.run_directory, slice_of(word[1])) == SP_OK
+        && settings_pack(&set, KEYHOLDER, &blob) == SP_OK) {
+        msg_settings_pack(&m, &(struct msg_settings){ .last = 1,
+                                                      .part = buf_slice(&blob) });
+        sent = channel_send_wait(&monitor, &m) == SP_OK;
+    }
+    buf_free(&blob);
+    settings_clear(&set);
+    say_sent(c, sent);
+}
+
+static void
+do_status(struct captured *c, char **word)
+{
+    int64_t deadline = clock_ms() + number(word[1]);
+    int status = 0;
+
+    while (c->driven > 0 && waitpid(c->driven, &status, WNOHANG) == 0) {
+        if (clock_ms() > deadline) {
+            say(c, "runs");
+            return;
+        }
+        (void)poll(NULL, 0, 2);
+    }
+    c->driven = 0;
+    (void)text_printf(reply, sizeof reply, WIFEXITED(status) ? "exited %d" : "signal %d",
+                      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    say(c, reply);
+}
+
 /* Also where a sanitizer would rather report and exit. */
 static void
 crash(void)
@@ -276,7 +393,7 @@ crash(void)
     _exit(1);
 }
 
-#define WORDS 6
+#define WORDS (2 + CALL_ARGUMENTS)
 
 static void
 obey(struct captured *c)
@@ -288,7 +405,10 @@ obey(struct captured *c)
         count++;
     for (size_t i = count; i < WORDS; i++)
         word[i] = line + strlen(line);      /* empty */
-    if (strcmp(word[0], "rows") == 0)
+    if (strcmp(word[0], "give") == 0) {
+        c->gives_held = strcmp(word[1], "held") == 0;
+        say(c, "ok");
+    } else if (strcmp(word[0], "rows") == 0)
         say_rows(c);
     else if (strcmp(word[0], "send") == 0)
         do_send(c, word);
@@ -307,6 +427,20 @@ obey(struct captured *c)
         do_read(c, word);
     else if (strcmp(word[0], "write") == 0)
         do_write(c, word);
+    else if (strcmp(word[0], "things") == 0)
+        say_things(c);
+    else if (strcmp(word[0], "first") == 0)
+        say_first(c);
+    else if (strcmp(word[0], "hold") == 0)
+        do_hold(c, word);
+    else if (strcmp(word[0], "sandbox") == 0)
+        do_sandbox(c);
+    else if (strcmp(word[0], "call") == 0)
+        do_call(c, word);
+    else if (strcmp(word[0], "settings") == 0)
+        do_settings(c, word);
+    else if (strcmp(word[0], "status") == 0)
+        do_status(c, word);
     else if (strcmp(word[0], "crash") == 0)
         crash();
     else if (strcmp(word[0], "QUIT") == 0)
@@ -316,16 +450,25 @@ obey(struct captured *c)
 }
 
 static void
+obey_for_ever(struct captured *c)
+{
+    for (;;) {
+        hear(c);
+        obey(c);
+    }
+}
+
+static void
 serve_client(void)
 {
-    struct captured c = { CHILD_FD, CHILD_FD + 1, -1, -1, BUF_EMPTY(LINE_MAX_BYTES) };
-    static struct message m;
+    struct captured c = { .client = CHILD_FD, .monitor = CHILD_FD + 1, .broker = -1,
+                          .held = -1, .in = BUF_EMPTY(LINE_MAX_BYTES) };
     struct msg_session session = {0};
     struct channel monitor = CHANNEL_EMPTY;
 
     channel_init(&monitor, c.monitor, WORKER, MONITOR, ST_START);
-    if (channel_wait(&monitor, &m, -1) != SP_OK
-        || msg_session_unpack(&m, &session) != SP_OK)
+    if (channel_wait(&monitor, &first, -1) != SP_OK
+        || msg_session_unpack(&first, &session) != SP_OK)
         _exit(1);
     /* Blocking from here on: the steps come one by one. */
     if (fd_set_nonblocking(c.client, false) != SP_OK)
@@ -333,13 +476,103 @@ serve_client(void)
     (void)text_printf(reply, sizeof reply, "220 %.*s", (int)session.id.len,
                       (const char *)session.id.at);
     say(&c, reply);
-    for (;;) {
-        hear(&c);
-        obey(&c);
-    }
+    obey_for_ever(&c);
 }
 
-/* What a worker's template is told is of no use to this one. */
+/* ---- a broker, a login ------------------------------------------------------------- */
+
+static char beside[1024];       /* our program's path; room for what is added to it */
+
+static void
+find_program(void)
+{
+    ssize_t len = readlink("/proc/self/exe", beside, sizeof beside - 32);
+
+    if (len <= 0)
+        _exit(1);
+    beside[len] = '\0';
+}
+
+static int
+connect_control(void)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    char *end = strrchr(beside, '/');
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd == -1 || end == NULL
+        || !text_printf(at.sun_path, sizeof at.sun_path, "%.*s/control",
+                        (int)(end - beside), beside)
+        || connect(fd, (struct sockaddr *)&at, sizeof at) == -1)
+        _exit(1);
+    return fd;
+}
+
+/* Told who it is, it waits for what the test makes of it. */
+static void
+serve_control(unsigned self)
+{
+    struct captured c = { .monitor = CHILD_FD,
+                          .broker = self == BROKER ? CHILD_FD + 1 : -1, .held = -1,
+                          .in = BUF_EMPTY(LINE_MAX_BYTES) };
+    struct msg_grant grant = { .session = SLICE_EMPTY };
+    struct msg_attempt attempt = { .session = SLICE_EMPTY };
+    struct channel monitor = CHANNEL_EMPTY;
+    struct slice id = SLICE_EMPTY;
+
+    channel_init(&monitor, c.monitor, self, MONITOR, ST_START);
+    if (channel_wait(&monitor, &first, -1) != SP_OK)
+        _exit(0);
+    if (self == BROKER && msg_grant_unpack(&first, &grant) == SP_OK)
+        id = grant.session;
+    else if (self == LOGIN && msg_attempt_unpack(&first, &attempt) == SP_OK)
+        id = attempt.session;
+    else
+        _exit(1);
+    c.client = connect_control();
+    (void)text_printf(reply, sizeof reply, "220 %.*s %s", (int)id.len,
+                      (const char *)id.at, peer_name(self));
+    say(&c, reply);
+    obey_for_ever(&c);
+}
+
+/* ---- the monitor ------------------------------------------------------------------- */
+
+static int
+drive(char **argv)
+{
+    struct captured c = { .client = STDIN_FILENO, .monitor = -1, .broker = -1, .held = -1,
+                          .in = BUF_EMPTY(LINE_MAX_BYTES) };
+    char *none[] = { NULL };
+    int theirs = -1;
+
+    if (channel_pair(&c.monitor, &theirs) != SP_OK)
+        return 1;
+    if ((c.driven = fork()) == 0) {
+        if (dup2(theirs, TEMPLATE_FD) == TEMPLATE_FD)
+            (void)execve(argv[0], argv, none);
+        _exit(127);
+    }
+    fd_close(&theirs);
+    say(&c, "220 drives");
+    obey_for_ever(&c);
+    return 0;
+}
+
+/* ---- starting ---------------------------------------------------------------------- */
+
+static void
+be_honest(char **argv)
+{
+    size_t len = strlen(beside);
+
+    (void)text_copy(beside + len, sizeof beside - len, ".honest");
+    if (access(beside, X_OK) == 0)
+        (void)execv(beside, argv);
+    beside[len] = '\0';
+}
+
+/* What a template is told is of no use to this one. */
 static enum sp_err
 await_start(struct channel *monitor)
 {
@@ -356,16 +589,34 @@ main(int argc, char **argv)
 {
     struct channel monitor = CHANNEL_EMPTY;
     uint64_t session = 0;
+    unsigned self = WORKER, spawn = MSG_SPAWN_WORKER;
     enum sp_err rc = SP_OK;
 
+    if (argc > 2 && strcmp(argv[1], "drive") == 0)
+        return drive(argv + 2);
     if (argc != 3)
         return 2;
+    find_program();
+    be_honest(argv);
+    if (strstr(argv[0], "broker") != NULL) {
+        self = BROKER;
+        spawn = MSG_SPAWN_BROKER;
+    } else if (strstr(argv[0], "login") != NULL) {
+        self = LOGIN;
+        spawn = MSG_SPAWN_LOGIN;
+    }
     channel_init(&monitor, TEMPLATE_FD, TEMPLATE, MONITOR, ST_START);
     if (await_start(&monitor) != SP_OK)
         return 1;
-    if (privilege_drop((uid_t)number(argv[1]), (gid_t)number(argv[2]), NULL, 0) != SP_OK)
+    if (self == WORKER
+        && privilege_drop((uid_t)number(argv[1]), (gid_t)number(argv[2]), NULL, 0)
+               != SP_OK)
         return 1;
-    if ((rc = template_serve(&monitor, MSG_SPAWN_WORKER, &session)) == SP_OK)
+    if ((rc = template_serve(&monitor, spawn, &session)) != SP_OK)
+        return rc == SP_CLOSED ? 0 : 1;
+    if (self == WORKER)
         serve_client();
-    return rc == SP_CLOSED ? 0 : 1;
+    else
+        serve_control(self);
+    return 1;
 }

@@ -9,18 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import puppet  # noqa: E402  (after the path is set)
-
-
-def start(world, name, **settings):
-    s = puppet.HostileServer(world, name, **settings)
-    try:
-        s.start()
-        s.serves()
-        s.remember()
-    except BaseException:
-        s.kill()
-        raise
-    return s
+from puppet import start  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,49 @@ forge_most(const struct message_row *row, struct forged *out)
     forge_good(row, true, out);
 }
 
+/* A lone continuation, an overlong NUL, a surrogate, a character that never ends. */
+static const char no_utf8[] = "\x80\xc0\x80\xed\xa0\x80\xf0\x9f";
+
+static void
+put_odd(struct forged *f, const struct field *field)
+{
+    size_t bytes = width(field->type);
+    size_t len = sizeof no_utf8 - 1;
+    bool path = field->type == FIELD_PATH;
+
+    if (bytes > 0 || len + path > field->bound) {
+        put_good(f, field, false);
+        return;
+    }
+    put(f, len + path, 2);
+    if (path)
+        put(f, '/', 1);
+    for (size_t i = 0; i < len; i++)
+        put(f, (unsigned char)no_utf8[i], 1);
+}
+
+bool
+forge_form(const struct message_row *row, const char *form, struct forged *out)
+{
+    if (strcmp(form, "odd") == 0) {
+        out->len = 0;
+        for (const struct field *field = row->fields; field->name != NULL; field++)
+            put_odd(out, field);
+        return true;
+    }
+    if (strcmp(form, "most") == 0 || strcmp(form, "half") == 0) {
+        forge_most(row, out);
+        if (form[0] == 'm')
+            return true;
+        out->len /= 2;
+        return out->len > 0;
+    }
+    forge_least(row, out);
+    if (strcmp(form, "tail") == 0)
+        put(out, 0, 1);
+    return true;
+}
+
 size_t
 forge_fields(const struct message_row *row)
 {
@@ -172,7 +215,8 @@ forge_fault(const struct message_row *row, size_t index, enum forge_fault fault,
 }
 
 bool
-forge_send(int fd, unsigned type, const void *body, size_t len, unsigned count, int flags)
+forge_send_given(int fd, unsigned type, const void *body, size_t len, int given,
+                 unsigned count, int flags)
 {
     unsigned char header[2] = { (unsigned char)(type & 0xff),
                                 (unsigned char)(type >> 8 & 0xff) };
@@ -196,7 +240,14 @@ forge_send(int fd, unsigned type, const void *body, size_t len, unsigned count, 
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-        memset(CMSG_DATA(c), 0, sizeof(int) * count);  /* descriptor 0, again and again */
+        for (unsigned i = 0; i < count; i++)
+            memcpy(CMSG_DATA(c) + i * sizeof given, &given, sizeof given);
     }
     return sendmsg(fd, &head, MSG_NOSIGNAL | flags) != -1;
+}
+
+bool
+forge_send(int fd, unsigned type, const void *body, size_t len, unsigned count, int flags)
+{
+    return forge_send_given(fd, type, body, len, STDIN_FILENO, count, flags);
 }

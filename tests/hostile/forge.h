@@ -31,15 +31,23 @@ struct forged { size_t len; unsigned char body[FORGE_MAX]; };
 void forge_least(const struct message_row *row, struct forged *out);
 /* Numbers at their bound, texts as long as they may be. */
 void forge_most(const struct message_row *row, struct forged *out);
+/*
+ * Forms of a body by name: "least", "most"; "odd", texts that are no UTF-8; "half", the
+ * most but cut in the middle; "tail", the least and a byte behind it. False: no such one.
+ */
+bool forge_form(const struct message_row *row, const char *form, struct forged *out);
 /* As forge_least, but field number index has the fault. False: no such fault there. */
 bool forge_fault(const struct message_row *row, size_t index, enum forge_fault fault,
                  struct forged *out);
 size_t forge_fields(const struct message_row *row);
 
 /*
- * Sends one record: type, body and count descriptors (each a duplicate of standard input;
- * at most FORGE_FDS). flags: of sendmsg. False: errno says why.
+ * Sends one record: type, body and count descriptors (given again and again; at most
+ * FORGE_FDS). flags: of sendmsg. False: errno says why.
  */
+bool forge_send_given(int fd, unsigned type, const void *body, size_t len, int given,
+                      unsigned count, int flags);
+/* The same; it gives standard input. */
 bool forge_send(int fd, unsigned type, const void *body, size_t len, unsigned count,
                 int flags);
 

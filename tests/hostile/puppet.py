@@ -1,8 +1,10 @@
-"""A session whose worker does what the test says (captured_worker.c)."""
+"""Processes of a session that do what the test says (captured_worker.c)."""
 
 import re
+import shutil
 import socket
 import struct
+import subprocess
 from pathlib import Path
 
 import harness
@@ -59,24 +61,23 @@ def u64(value):
     return struct.pack("<Q", value)
 
 
-class Puppet:
+class Steps:
+    """One captured process: the steps that it takes, and what it answers."""
     rows = {}                   # name -> Row, read from the program once
 
-    def __init__(self, server, timeout=10):
-        self.server = server
-        self.mark = server.mark()
-        self.sock = socket.create_connection(("127.0.0.1", server.port), timeout)
+    def __init__(self, sock, timeout=10):
+        self.sock = sock
         self.sock.settimeout(timeout)
         self.buffer = b""
+        self.id = "before its greeting"
         self.first = None           # a step that is taken together with the next one
-        greeting = self.line()
-        assert re.fullmatch(r"220 [A-Z0-9]+-\d+", greeting), greeting
-        self.id = greeting[4:]
-        if not Puppet.rows:
+        self.greeting = self.line()
+        self.id = self.greeting.split()[1]
+        if not Steps.rows:
             self.sock.sendall(b"rows\n")
-            while (line := self.line()) != "ok":
+            for line in self.more():
                 row = Row(line.split()[1:])
-                Puppet.rows[row.name] = row
+                Steps.rows[row.name] = row
 
     def __enter__(self):
         return self
@@ -91,13 +92,17 @@ class Puppet:
             except (ConnectionResetError, BrokenPipeError):
                 more = b""
             if not more:
-                raise Gone(self.id if hasattr(self, "id") else "before its greeting")
+                raise Gone(self.id)
             self.buffer += more
         line, self.buffer = self.buffer.split(b"\r\n", 1)
         return line.decode("ascii")
 
+    def more(self):
+        while (line := self.line()) != "ok":
+            yield line
+
     def do(self, command):
-        """One step; what the worker answers. Gone: the session ended meanwhile."""
+        """One step; what the process answers. Gone: it ended meanwhile."""
         first, self.first = self.first, None
         try:
             both = f"{first}\n{command}\n" if first else f"{command}\n"
@@ -137,8 +142,17 @@ class Puppet:
         assert answer is not None, f"{name} was not answered"
         return answer
 
+    def first_message(self):
+        """The body of what the monitor said when it was started."""
+        return bytes.fromhex(self.do("first").split()[1])
+
+    def things(self):
+        """The kinds of descriptors that it can hand over."""
+        self.sock.sendall(b"things\n")
+        return list(self.more())
+
     def ended(self, timeout=8):
-        """Waits for the session's end: the monitor has closed or killed everything."""
+        """Waits for its end: the monitor has closed or killed everything."""
         self.sock.settimeout(timeout)
         try:
             while self.sock.recv(65536):
@@ -149,12 +163,32 @@ class Puppet:
             return False
         return True
 
+
+class Puppet(Steps):
+    """A captured worker, and its session."""
+
+    def __init__(self, server, timeout=10, source=None):
+        self.server = server
+        self.mark = server.mark()
+        super().__init__(socket.create_connection(("127.0.0.1", server.port), timeout,
+                                                  source), timeout)
+        assert re.fullmatch(r"220 [A-Z0-9]+-\d+", self.greeting), self.greeting
+
     def lines(self, pattern=""):
         """The log's lines of this session."""
         return [line for line in self.server.log(self.mark).splitlines()
                 if f"session={self.id} " in line and re.search(pattern, line)]
 
     # ---- ways into each state ----------------------------------------------------------
+    def asked(self):
+        """Logging in, with a captured login that has asked."""
+        self.try_login()
+        login = self.server.side("login", self.id)
+        login.send("m", "QUESTION", text("your code?"))
+        name, _, _ = self.get("m")
+        assert name == "LOGIN_QUESTION", name
+        return login
+
     def secure(self):
         """A worker that says there was a handshake cannot be proved wrong."""
         assert self.send("m", "SECURED", text("TLSv1.3") + text("TLS_AES_128_GCM_SHA256")
@@ -179,7 +213,9 @@ class Puppet:
         if state == "CLEAR":
             return self
         self.secure()
-        if state == "LOGIN":
+        if state == "QUESTION":     # the server's login is captured, too
+            self.side = self.asked()
+        elif state == "LOGIN":
             self.first = self.step("m", "LOGIN", text("guest") + text(harness.PASSWORD))
         elif state in ("USER", "UPLOAD", "LEAVING"):
             self.login()
@@ -194,19 +230,50 @@ class Puppet:
 
 
 class HostileServer(harness.Server):
-    """The real server, but for its worker."""
+    """The real server, but for its worker, or for other ones of its programs."""
 
-    def __init__(self, world, name, **settings):
+    def __init__(self, world, name, captured=("worker",), **settings):
         super().__init__(world, name, **settings)
-        libexec = self.dir / "libexec"
-        libexec.mkdir()
-        for program in ("sallyport-broker", "sallyport-login", "sallyport-keyholder"):
-            (libexec / program).symlink_to(world.build / program)
-        (libexec / "sallyport-worker").symlink_to(world.build / "captured-worker")
+        self.captured = captured
+        self.libexec = self.dir / "libexec"
+        self.libexec.mkdir()
+        for side in ("worker", "broker", "login", "keyholder"):
+            program = self.libexec / f"sallyport-{side}"
+            if side in captured:
+                # no link: it looks for what lies beside it
+                shutil.copy(world.build / "captured-worker", program)
+            else:
+                program.symlink_to(world.build / program.name)
+        self.control = socket.socket(socket.AF_UNIX)
+        self.control.bind(str(self.libexec / "control"))
+        self.control.listen(1000)
+        self.control.settimeout(15)
         self.settings.update({
-            "libexec_directory": str(libexec), "violation_ban": 0,
+            "libexec_directory": str(self.libexec), "violation_ban": 0,
             "login_failure_delay": 0, "template_sessions": 1000000,
             "durable": False, **settings})
+
+    def side(self, kind, session=None):
+        """The next captured broker or login that was started, of that session."""
+        while True:
+            side = Steps(self.control.accept()[0])
+            if side.greeting.split()[2] == kind and session in (None, side.id):
+                return side
+            side.sock.close()   # left over from a session that has ended
+
+    def honest(self, side, yes):
+        """Whether the templates executed from now on are the real program."""
+        link = self.libexec / f"sallyport-{side}.honest"
+        if yes:
+            link.symlink_to(self.world.build / f"sallyport-{side}")
+        else:
+            link.unlink(missing_ok=True)
+
+    def stop(self, *args, **kw):
+        try:
+            super().stop(*args, **kw)
+        finally:
+            self.control.close()
 
     def settled(self):
         """What the monitor has while no session is there."""
@@ -236,12 +303,65 @@ class HostileServer(harness.Server):
 
     def serves(self):
         """A new session works from beginning to end."""
+        if "worker" not in self.captured:
+            c = self.client()
+            assert c.cmd("FEAT").code == 211
+            c.abandon()
+            return
         with Puppet(self) as p:
-            p.secure().login()
+            p.secure()
+            if "login" in self.captured:
+                return
+            if "broker" in self.captured:
+                p.try_login()
+                with self.side("broker", p.id) as broker:
+                    broker.send("m", "SERVING")
+                    assert p.get("m")[0] == "LOGGED_IN"
+                return
+            p.login()
             assert p.ask("b", "SPACE", text("/"))[0] in ("AVAILABLE", "FAILED")
+
+
+class Driven(Steps):
+    """The test in the monitor's place; the process that it drives is a real one."""
+
+    def __init__(self, world, program, uid, gid):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [str(world.build / "captured-worker"), "drive",
+                 str(world.build / program), str(uid), str(gid)],
+                stdin=theirs, cwd="/", env={})
+        super().__init__(ours)
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self.process.wait(10)
+
+    def said(self, timeout=5):
+        """The next message that is no line for the log; None if none comes any more."""
+        while True:
+            try:
+                answer = self.get("m", timeout)
+            except Gone:
+                return None
+            if answer is None or answer[0] != "LOG":
+                return answer
 
 
 def require_puppet(world):
     assert (Path(world.build) / "captured-worker").exists(), \
         f"{world.build}/captured-worker is not built: make check TESTS= builds it"
 
+
+def start(world, name, **settings):
+    """A server with captured workers, at rest."""
+    s = HostileServer(world, name, **settings)
+    try:
+        s.start()
+        s.serves()
+        s.remember()
+    except BaseException:
+        s.kill()
+        raise
+    return s

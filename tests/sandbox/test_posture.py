@@ -4,49 +4,89 @@ import os
 import pwd
 import re
 import stat
+import threading
+import time
+from collections import Counter
 
 import pytest
 
 import harness
+import live as live_processes
 import procfs
-from harness import GUEST, ROOT, wait_until
+from harness import GUEST, PAM_SERVICE, PAM_USER, ROOT, wait_until
 
 KINDS = ["sallyport-worker", "sallyport-broker", "sallyport-login", "sallyport-keyholder"]
+PRIVILEGED = ["monitor", "broker_template", "login_template", "login_at_work", "login_asleep"]
 
 
 class Live:
     """A server with one session, which has a transfer running."""
 
     def __init__(self, server):
-        self.server = server
+        self.server, self.at = server, {}
         self.before = {k: procfs.of_kind(server.pid, k) for k in KINDS}
-        self.client = server.client(tls=None)
-        assert wait_until(lambda: self.new("sallyport-worker"), 5)
-        self.worker = self.one("sallyport-worker")
-        self.worker_at_start = snapshot(self.worker)
+        self.note(monitor=server.pid, **{
+            f"{kind}_template": min(self.before["sallyport-" + kind])
+            for kind in ("worker", "broker", "login")})
+        self.note(keyholder=live_processes.keyholder(server))
+        self.client, self.worker = live_processes.connected(server, tls=None)
+        self.note(worker_at_start=self.worker)
         self.client.auth()
-        self.worker_with_tls = snapshot(self.worker)
-        self.client.login("guest", harness.PASSWORD)
-        self.broker = self.one("sallyport-broker")
+        self.note(worker_with_tls=self.worker)
+        self.log_in()
+        (self.broker,) = live_processes.serving(server, "broker")
+        self.note(worker_logged_in=self.worker, broker_logged_in=self.broker)
         self.folder = server.folder()
-        r, self.data = self.client.transfer(f"STOR {self.folder.ftp}/f")
+        self.transfers()
+        if ROOT and not server.world.sanitized:
+            self.log_in_by_pam()
+
+    def note(self, **processes):
+        for moment, pid in processes.items():
+            self.at[moment] = snapshot(pid)
+
+    def logins(self):
+        return procfs.of_kind(self.server.pid, "sallyport-login") - \
+            self.before["sallyport-login"]
+
+    def log_in(self):
+        """Its hash takes a while: the login process is looked at while it computes."""
+        t = threading.Thread(target=self.client.login, args=("guest", harness.PASSWORD))
+        t.start()
+        assert wait_until(self.logins, 10, step=0)
+        self.note(login_at_work=min(self.logins()))
+        t.join()
+
+    def transfers(self):
+        c, folder = self.client, self.folder
+        folder.make("big")
+        os.truncate(folder.disk / "big", 256 << 20)
+        for n in range(1500):
+            folder.make(f"{'n' * 200}{n}")
+        for moment, line in (("retrieving", "RETR big"), ("listing", "LIST")):
+            c.expect(250, "CWD " + folder.ftp)
+            _, data = c.transfer(line)
+            time.sleep(0.1)
+            self.note(**{"worker_" + moment: self.worker, "broker_" + moment: self.broker})
+            data.close()
+            c.reply()
+        _, self.data = c.transfer(f"STOR {folder.ftp}/f")
         self.data.sendall(b"x" * 100000)
-        self.client.expect(200, "NOOP")
-        self.worker_in_transfer = snapshot(self.worker)
-        self.broker_in_transfer = snapshot(self.broker)
+        c.expect(200, "NOOP")
+        self.note(worker_storing=self.worker, broker_storing=self.broker)
+
+    def log_in_by_pam(self):
+        c = self.server.login(PAM_USER, harness.PAM_PASSWORD, timeout=30)
+        self.note(login_asleep=min(self.logins()))
+        c.quit()
 
     def new(self, kind):
         return procfs.of_kind(self.server.pid, kind) - self.before[kind]
 
-    def one(self, kind):
-        found = self.new(kind)
-        assert len(found) == 1, f"{kind}: {found}"
-        return found.pop()
-
 
 def snapshot(pid):
     """Everything at one moment; what this environment hides is None."""
-    s = {"pid": pid, "status": procfs.status(pid)}
+    s = {"pid": pid, "status": procfs.status(pid), "maps": procfs.mappings(pid)}
     for what in ("root", "cwd"):
         try:
             s[what] = os.readlink(f"/proc/{pid}/{what}")
@@ -54,8 +94,11 @@ def snapshot(pid):
             s[what] = None
     try:
         s["fds"] = procfs.descriptors(pid)
+        s["kinds"] = {n: kind_of(pid, n) for n in s["fds"]}
+        s["namespaces"] = {n: os.readlink(f"/proc/{pid}/ns/{n}")
+                           for n in os.listdir(f"/proc/{pid}/ns")}
     except OSError:
-        s["fds"] = None
+        s["fds"] = s["kinds"] = s["namespaces"] = None
     s["owner"] = os.stat(f"/proc/{pid}/environ").st_uid
     with open(f"/proc/{pid}/limits") as f:
         s["limits"] = {line[:26].strip(): line[26:].split()[:2] for line in f}
@@ -67,9 +110,20 @@ def snapshot(pid):
     return s
 
 
+def kind_of(pid, fd):
+    mode = os.stat(f"/proc/{pid}/fd/{fd}").st_mode
+    for name, test in (("file", stat.S_ISREG), ("directory", stat.S_ISDIR),
+                       ("socket", stat.S_ISSOCK), ("pipe", stat.S_ISFIFO),
+                       ("device", stat.S_ISCHR)):
+        if test(mode):
+            return name
+    return "other"
+
+
 @pytest.fixture(scope="module")
 def live(world):
-    server = harness.Server(world, "posture")
+    extra = {"auth": ["users", "pam"], "pam_service": PAM_SERVICE} if ROOT else {}
+    server = harness.Server(world, "posture", argon2_memory=65536, argon2_operations=4, **extra)
     server.start()
     x = Live(server)
     yield x
@@ -79,19 +133,25 @@ def live(world):
     server.stop()
 
 
-MOMENTS = ["worker_at_start", "worker_with_tls", "worker_in_transfer", "broker_in_transfer",
-           "keyholder", "worker_template"]
+MOMENTS = ["worker_at_start", "worker_with_tls", "worker_logged_in", "worker_retrieving",
+           "worker_listing", "worker_storing", "broker_logged_in", "broker_retrieving",
+           "broker_listing", "broker_storing", "keyholder", "worker_template"]
 
 
 @pytest.fixture(params=MOMENTS)
-def process(request, live):
+def process(request, live, tried):
     """Each unprivileged process at each moment of its life."""
-    if request.param == "keyholder":
-        (pid,) = live.before["sallyport-keyholder"]
-        return "keyholder", snapshot(pid)
-    if request.param == "worker_template":
-        return "worker", snapshot(min(live.before["sallyport-worker"]))
-    return request.param.split("_")[0], getattr(live, request.param)
+    tried("properties of live processes")
+    return request.param.split("_")[0], live.at[request.param]
+
+
+@pytest.fixture(params=PRIVILEGED)
+def privileged(request, live, tried):
+    """Each process that is root, and why not all that it is."""
+    if request.param not in live.at:
+        pytest.skip("no login by PAM without root, or under AddressSanitizer")
+    tried("properties of live processes")
+    return request.param, live.at[request.param]
 
 
 def ids(user):
@@ -161,7 +221,10 @@ def test_no_core_file(process):
 
 def test_bounded_memory(world, live):
     world.not_sanitized("its shadow is larger than any limit")
-    for p in (live.worker_at_start, live.worker_with_tls, live.worker_in_transfer):
+    for moment in MOMENTS:
+        if not moment.startswith("worker") or moment == "worker_template":
+            continue
+        p = live.at[moment]
         assert p["limits"]["Max address space"] == [str(256 << 20)] * 2
 
 
@@ -197,7 +260,7 @@ def test_open_descriptors(process, live):
 
 
 def test_before_login_a_worker_has_two_sockets_alone(live):
-    for p in (live.worker_at_start, live.worker_with_tls):
+    for p in (live.at["worker_at_start"], live.at["worker_with_tls"]):
         if p["fds"] is None:
             pytest.skip("the descriptors cannot be read here")
         above = [t for n, t in p["fds"].items() if n > 2]
@@ -205,47 +268,101 @@ def test_before_login_a_worker_has_two_sockets_alone(live):
         assert not any(t.startswith("/") for t in above), above
 
 
-def test_the_monitor_and_others_have_no_key(live):
-    """The private key's file is read by the keyholder alone, and is closed again."""
+# How many of each kind, above 0, 1 and 2: (least, most), or exactly.
+HELD = {
+    "worker_at_start": {"socket": 2},                   # client, monitor
+    "worker_with_tls": {"socket": 2},
+    "worker_logged_in": {"socket": 3},                  # and the broker
+    "worker_retrieving": {"socket": 4, "file": 1},      # and the data connection
+    "worker_listing": {"socket": (3, 4), "pipe": (0, 1)},
+    "worker_storing": {"socket": 4, "file": 1},
+    "broker_logged_in": {"socket": 2, "directory": 1},  # monitor, worker, the jail
+    "broker_retrieving": {"socket": 2, "directory": 1, "file": (0, 1)},
+    "broker_listing": {"socket": 2, "directory": (1, 3), "pipe": (0, 1)},
+    "broker_storing": {"socket": 2, "directory": 2, "file": 1},
+    "keyholder": {"socket": 1},
+    "worker_template": {"socket": 1},
+    "broker_template": {"socket": 1},
+    "login_template": {"socket": 1},
+    "login_at_work": {"socket": 1, "file": (0, 2)},     # slots, the users database
+    "login_asleep": {"socket": 1},
+}
+
+
+@pytest.mark.parametrize("moment", HELD)
+def test_what_is_open_is_what_the_moment_needs(live, tried, moment):
+    if moment not in live.at:
+        pytest.skip("no login by PAM without root, or under AddressSanitizer")
+    kinds = live.at[moment]["kinds"]
+    if kinds is None:
+        pytest.skip("the descriptors cannot be read here")
+    count = Counter(k for n, k in kinds.items() if n > 2)
+    for kind in set(count) | set(HELD[moment]):
+        allowed = HELD[moment].get(kind, 0)
+        least, most = allowed if isinstance(allowed, tuple) else (allowed, allowed)
+        assert least <= count[kind] <= most, (kind, live.at[moment]["fds"])
+    tried("open descriptors looked at", len(kinds))
+
+
+LIMITS = {"worker": {"Max open files": 24, "Max processes": 0},
+          "broker": {"Max open files": 64, "Max processes": 0},
+          "keyholder": {"Max open files": 8, "Max processes": 0}}
+
+
+def test_limits(process, request):
+    kind, p = process
+    if "template" in request.node.name:
+        return                      # it forks; its children are limited
+    for limit, most in LIMITS[kind].items():
+        assert p["limits"][limit] == [str(most)] * 2, limit
+
+
+def no_code_can_be_made(p):
+    """No mapping is writable and executable; nothing executable but programs and libraries."""
+    for low, _, mode, what in p["maps"]:
+        assert not ("w" in mode and "x" in mode), f"{low:x} {mode} {what}"
+        assert "x" not in mode or what.startswith("/") or what in ("[vdso]", "[vsyscall]"), \
+            f"{low:x} {mode} {what}"
+
+
+def test_no_memory_to_put_code_into(process):
+    no_code_can_be_made(process[1])
+
+
+def test_one_thread_and_no_namespace_of_its_own(process, live):
+    """With root the walls are ids, root directory and filters; no namespace is made."""
+    _, p = process
+    assert p["status"]["Threads"] == "1"
+    if p["namespaces"] is None or not ROOT:
+        pytest.skip("the namespaces cannot be read here, or are those of a rootless start")
+    assert p["namespaces"] == live.at["monitor"]["namespaces"]
+
+
+# ---- those that are root ------------------------------------------------------------------
+
+def test_what_is_root_has_little_else(privileged, live):
+    name, p = privileged
+    assert p["status"]["Threads"] == "1"
+    assert p["limits"]["Max core file size"] == ["0", "0"]
+    assert int(p["status"]["CapAmb"], 16) == int(p["status"]["CapInh"], 16) == 0
+    no_code_can_be_made(p)
+    if name != "monitor" and p["environ"] is not None:
+        assert p["environ"].strip(b"\0") == b""
+    if ROOT:
+        assert p["status"]["Uid"].split() == ["0"] * 4
+        assert p["status"]["Gid"].split() == ["0"] * 4
+        assert p["root"] == "/" and p["cwd"] == "/"
+        assert p["namespaces"] == live.at["monitor"]["namespaces"]
+
+
+def test_nobody_else_is_root(live):
+    """Whatever is root is the monitor, a template of broker or login, or a login."""
     if not ROOT:
-        pytest.skip("needs root to read the memory of others")
-    key = open(live.server.world.certs.ec.key, "rb").read()
-    import base64
-    der = base64.b64decode(b"".join(x for x in key.splitlines() if b"-----" not in x))
-    secret = der[der.index(b"\x04\x20") + 2:][:32]
-    assert len(secret) == 32
-    for name, pid in [("worker", live.worker), ("broker", live.broker),
-                      ("worker template", min(live.before["sallyport-worker"])),
-                      ("monitor", live.server.pid)]:
-        found = in_memory(pid, [secret, secret[::-1]])
-        assert not found, f"the {name} has the private key in its memory"
-
-
-def test_passwords_are_wiped(live):
-    if not ROOT:
-        pytest.skip("needs root to read the memory of others")
-    live.server.world.not_sanitized("it keeps freed memory for a while")
-    secret = harness.PASSWORD.encode()
-    for name, pid in [("worker", live.worker), ("broker", live.broker),
-                      ("monitor", live.server.pid)]:
-        assert not in_memory(pid, [secret]), f"the {name} has kept the password"
-
-
-def in_memory(pid, secrets):
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-        for line in maps:
-            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line)
-            lo, hi = int(m.group(1), 16), int(m.group(2), 16)
-            if "r" not in m.group(3) or "[v" in line or hi - lo > 256 << 20:
-                continue
-            try:
-                mem.seek(lo)
-                content = mem.read(hi - lo)
-            except OSError:
-                continue
-            if any(s in content for s in secrets):
-                return True
-    return False
+        pytest.skip("needs root: other identities")
+    for moment, p in live.at.items():
+        assert ("0" in p["status"]["Uid"].split()) == (moment in PRIVILEGED), moment
+        assert (p["status"]["Seccomp"] == "2") == (
+            moment not in PRIVILEGED and moment != "worker_template"), moment
 
 
 def test_the_run_directory_is_for_root_alone(live):

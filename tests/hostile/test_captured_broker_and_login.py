@@ -1,0 +1,359 @@
+"""A captured broker and a captured login against the monitor, and a worker that was asked.
+
+They know one account or one password, and must not be able to harm another session. What
+has to hold is the same: that session ends, one line says why, nothing is left behind.
+"""
+
+import pwd
+import time
+
+import pytest
+
+import deform
+from harness import GUEST, PASSWORD, ROOT, wait_until
+from puppet import (BROKER, LOGIN, MONITOR, STATE, WORKER, Gone, Puppet, text, u8, u16, u32,
+                    require_puppet, start)
+
+pytestmark = [pytest.mark.expects(r"\bbreach\b|sandbox\.violation|\bcrashed\b"
+                                  r"|(broker|login)\.ended"),
+              pytest.mark.limit(300)]
+
+SENDER = {"worker": WORKER, "broker": BROKER, "login": LOGIN}
+
+
+@pytest.fixture(scope="module")
+def _captured_broker(world):
+    require_puppet(world)
+    s = start(world, "broker", captured=("worker", "broker"))
+    yield s
+    s.stop()
+
+
+@pytest.fixture(scope="module")
+def _captured_login(world):
+    require_puppet(world)
+    s = start(world, "login", captured=("worker", "login"))
+    yield s
+    s.stop()
+
+
+def rests(server):
+    assert server.pid == server.first_pid
+    server.at_rest()
+    server.serves()
+    server.at_rest()
+
+
+@pytest.fixture
+def with_broker(_captured_broker):
+    yield _captured_broker
+    rests(_captured_broker)
+
+
+@pytest.fixture
+def with_login(_captured_login):
+    yield _captured_login
+    rests(_captured_login)
+
+
+class Session(Puppet):
+    """A captured worker with a captured broker or login, in a state of the monitor's."""
+
+    def __init__(self, server, side, state):
+        super().__init__(server)
+        self.other = None
+        self.secure()
+        getattr(self, f"{side}_{state}".lower())()
+        self.culprit = self if side == "worker" else self.other
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        if self.other:
+            self.other.sock.close()
+
+    def broker_start(self):
+        self.try_login()
+        self.other = self.server.side("broker", self.id)
+
+    def broker_user(self):
+        self.broker_start()
+        assert self.other.send("m", "SERVING") == "ok"
+        assert self.get("m")[0] == "LOGGED_IN"
+
+    def login_login(self):
+        self.try_login()
+        self.other = self.server.side("login", self.id)
+
+    def login_question(self):
+        self.other = self.asked()
+
+    worker_question = login_question
+
+    def login_user(self):
+        self.login_login()
+        assert self.other.send("m", "GRANTED", granted(self.server)) == "ok"
+        assert self.get("m")[0] == "LOGGED_IN"
+
+
+def granted(server, **changes):
+    ids = pwd.getpwnam(GUEST) if ROOT else None
+    account = {"backend": text("users"), "user": text("guest"), "group": text("guest"),
+               "uid": u32(ids.pw_uid if ids else server.dir.stat().st_uid),
+               "gid": u32(ids.pw_gid if ids else server.dir.stat().st_gid),
+               "groups": text(""), "jail": text(str(server.jail("guest"))),
+               "start": text("/"), "permits": u32(0xffffffff), "flags": u32(0),
+               "umask": u32(0o22), "session_limit": u32(0)}
+    return b"".join({**account, **changes}.values())
+
+
+def broken(p, side, what, failures):
+    """The session is over, and the log says so in one line."""
+    if not p.ended():
+        failures.append(f"{what}: the session goes on")
+        return
+    wait_until(lambda: p.lines(r" breach "), 3)
+    lines = p.lines(r" breach ")
+    if len(lines) != 1 or f"side={side}" not in lines[0]:
+        failures.append(f"{what}: {p.lines()}")
+
+
+PLACES = [("broker", "START"), ("broker", "USER"), ("login", "LOGIN"),
+          ("login", "QUESTION"), ("login", "USER"), ("worker", "QUESTION")]
+
+
+def server_for(request, side):
+    return request.getfixturevalue("with_broker" if side == "broker" else "with_login")
+
+
+def rows_for(side, state):
+    return deform.legal(SENDER[side], MONITOR, STATE[state])
+
+
+def all_break(request, tried, side, state, ways):
+    server = server_for(request, side)
+    failures, count = [], 0
+    for what, command in ways(rows_for(side, state)):
+        with Session(server, side, state) as p:
+            if p.culprit.attack(command) == "impossible":
+                continue
+            broken(p, side, f"{what} from {side} in {state}", failures)
+            count += 1
+    assert not failures
+    assert count > 5
+    tried(f"deformed messages of a captured {side} to the monitor", count)
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+def test_a_message_out_of_place_ends_that_session_alone(request, tried, side, state):
+    all_break(request, tried, side, state, deform.out_of_place)
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+def test_a_malformed_message_ends_that_session_alone(request, tried, side, state):
+    all_break(request, tried, side, state, deform.malformed)
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+def test_descriptors_nobody_asked_for_end_that_session_alone(request, tried, side, state):
+    all_break(request, tried, side, state, deform.miscounted)
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+def test_every_kind_of_descriptor_is_taken_and_closed(request, tried, side, state):
+    """Each kind once; what was left open would be seen when the server is at rest."""
+    server = server_for(request, side)
+    failures, count, kinds = [], 0, None
+    while kinds is None or kinds:
+        with Session(server, side, state) as p:
+            kinds = p.culprit.things() if kinds is None else kinds
+            kind = kinds.pop()
+            if p.culprit.do(f"hold {kind}") != "ok":
+                continue
+            p.culprit.do("give held")
+            p.culprit.attack(f"forge m {p.rows['LOG'].type} 2 least")
+            broken(p, side, f"a descriptor of {kind} from {side} in {state}", failures)
+            count += 1
+    assert not failures
+    assert count > 12
+    tried("kinds of descriptors passed to the monitor", count)
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+@pytest.mark.parametrize("form", ("least", "most", "odd"))
+def test_a_message_in_its_place_harms_nobody(request, tried, side, state, form):
+    """Well-formed, but with values that make no sense, or are no UTF-8."""
+    server = server_for(request, side)
+    for row in rows_for(side, state):
+        with Session(server, side, state) as p:
+            for _ in range(3):
+                if p.culprit.attack(f"forge m {row.type} {row.fds} {form}") == "gone":
+                    break
+            tried(f"messages in their place from a captured {side}")
+        assert len(p.lines(r" breach ")) <= 1
+        assert not [line for line in p.lines() if not line.isprintable()]
+        assert not p.lines(r"login\.granted user=a+ ")
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+def test_floods_end_that_session_alone(request, tried, side, state):
+    server = server_for(request, side)
+    for row in rows_for(side, state):
+        with Session(server, side, state) as p:
+            for _ in range(20):
+                answer = p.culprit.attack(f"flood m {row.type} 1000")
+                if answer == "gone":
+                    break
+                tried(f"messages of floods from a captured {side}", int(answer.split()[1]))
+            server.serves()
+        assert len(p.lines(r" breach ")) <= 1
+        assert len(p.lines(r"sandbox\.violation")) <= 1
+        assert len(p.lines()) < 400
+
+
+@pytest.mark.parametrize("side, state", PLACES)
+def test_one_that_dies_takes_its_session_at_most(request, side, state):
+    """In the middle of a login, too: half of one is none."""
+    server = server_for(request, side)
+    for how, line in (("crash", rf"{side}\.crashed signal=11"), ("QUIT", None)):
+        with Session(server, side, state) as p:
+            assert p.culprit.attack(how) == "gone"
+            if line:
+                assert wait_until(lambda: p.lines(line), 5), p.lines()
+                assert len(p.lines(line)) == 1
+        assert not p.lines(" breach ")
+        if state in ("LOGIN", "QUESTION", "START"):
+            assert not p.lines(r"login\.granted")
+
+
+@pytest.mark.limit(60)
+def test_half_a_login_is_ended_in_time(world):
+    """Whoever of the three falls silent: nobody sits in front of it for ever."""
+    require_puppet(world)
+    servers, crowd = [], []
+    try:
+        for side, states in (("login", ("LOGIN", "QUESTION")), ("broker", ("START",))):
+            servers.append(start(world, "half", captured=("worker", side),
+                                 login_timeout=5))
+            for state in states:
+                for _ in range(3):
+                    crowd.append(Session(servers[-1], side, state))
+        for p in crowd:
+            assert p.ended(20), f"{p.greeting} sits there for ever"
+            assert not p.lines(" breach ")
+            p.other.sock.close()
+        for server in servers:
+            server.at_rest()
+    finally:
+        for server in servers:
+            server.stop()
+
+
+NEVER = {"root": {"uid": u32(0)}, "root's group": {"gid": u32(0)},
+         "a supplementary group 0": {"groups": u16(8) + u32(5) + u32(0)},
+         "half a group": {"groups": u16(3) + b"\1\2\3"},
+         "uid -1": {"uid": u32(0xffffffff)}, "gid -1": {"gid": u32(0xffffffff)},
+         "the worker's uid": {"uid": "sallyport"},
+         "the keyholder's uid": {"uid": "sallyport-keys"},
+         "a jail with ..": {"jail": text("/tmp/../etc")},
+         "a start with ..": {"start": text("/../..")},
+         "no name": {"user": text("")}, "no backend": {"backend": text("")}}
+
+
+@pytest.mark.parametrize("what", NEVER)
+def test_a_captured_login_cannot_grant_what_no_account_has(with_login, tried, what):
+    if not ROOT:
+        pytest.skip("needs root: without it there is one uid, ours")
+    changes = {k: u32(pwd.getpwnam(v).pw_uid) if isinstance(v, str) else v
+               for k, v in NEVER[what].items()}
+    with Session(with_login, "login", "LOGIN") as p:
+        assert p.other.send("m", "GRANTED", granted(with_login, **changes)) == "ok"
+        name, body, _ = p.get("m")
+        assert name == "LOGIN_REFUSED"
+        assert not p.lines(r"login\.granted")
+        assert len(p.lines(r"account\.unusable")) == 1
+    tried("accounts that nobody may be granted")
+
+
+def test_a_verdict_after_the_verdict_is_a_breach(with_login):
+    for second in ("GRANTED", "REFUSED", "QUESTION"):
+        failures = []
+        with Session(with_login, "login", "USER") as p:
+            p.other.attack(p.other.step("m", second, granted(with_login)
+                                        if second == "GRANTED" else u8(1) + text("")
+                                        if second == "REFUSED" else text("again?")))
+            broken(p, "login", second, failures)
+        assert not failures
+
+
+def test_what_a_captured_login_says_is_one_escaped_line(with_login):
+    forged = "session=AAAA-1 peer=192.0.2.1 login.granted user=root"
+    with Session(with_login, "login", "LOGIN") as p:
+        p.other.send("m", "LOG", u8(2) + text(forged))
+        p.other.send("m", "LOG", u8(0) + text(b"a\x1b[2Jb\x7f\xff\xc0\x80c"))
+        p.other.send("m", "REFUSED", u8(1) + text(b"\x1b]0;x\x07 \xff why"))
+        assert p.get("m")[0] == "LOGIN_REFUSED"
+        assert wait_until(lambda: p.lines(r"login\.refused"), 5)
+        assert wait_until(lambda: len(p.lines("side=login")) == 2, 5), p.lines()
+        lines = p.lines()
+    first = next(line for line in lines if forged in line)
+    assert first.index("side=login") < first.index(forged)
+    assert not [line for line in lines if not line.isprintable()]
+
+
+def test_a_question_is_asked_again_and_again_but_not_for_ever(with_login):
+    """A captured login cannot keep a client busy beyond login_timeout; here: no leak."""
+    with Session(with_login, "login", "QUESTION") as p:
+        for i in range(20):
+            assert p.send("m", "LOGIN_ANSWER", text(f"answer {i}")) == "ok"
+            name, body, _ = p.other.get("m")
+            assert name == "ANSWER" and body == text(f"answer {i}")
+            assert p.other.send("m", "QUESTION", text("and now?")) == "ok"
+            assert p.get("m")[0] == "LOGIN_QUESTION"
+        assert p.send("m", "LOGIN_CANCEL") == "ok"
+        assert p.get("m")[0] == "LOGIN_REFUSED"
+
+
+def test_an_answer_goes_to_its_own_login_only(with_login):
+    """Two sessions are asked at once."""
+    with Session(with_login, "login", "QUESTION") as one, \
+            Session(with_login, "login", "QUESTION") as two:
+        one.send("m", "LOGIN_ANSWER", text("of the first"))
+        two.send("m", "LOGIN_ANSWER", text("of the second"))
+        assert one.other.get("m")[1] == text("of the first")
+        assert two.other.get("m")[1] == text("of the second")
+        one.other.send("m", "REFUSED", u8(1) + text(""))
+        assert one.get("m")[0] == "LOGIN_REFUSED"
+        assert two.get("m", 0.2) is None
+        two.other.send("m", "GRANTED", granted(with_login))
+        assert two.get("m")[0] == "LOGGED_IN"
+        assert one.get("m", 0.2) is None
+
+
+def test_a_login_with_a_session_behind_it_cannot_reach_into_it(with_login):
+    """After its verdict it may say nothing, and its death ends nothing."""
+    with Session(with_login, "login", "USER") as p:
+        assert p.other.attack("crash") == "gone"
+        assert wait_until(lambda: p.lines(r"login\.crashed"), 5)
+        assert p.ask("b", "SPACE", text("/"))[0] in ("AVAILABLE", "FAILED")
+
+
+def test_a_broker_that_goes_takes_its_worker_along_in_time(with_broker):
+    with Session(with_broker, "broker", "USER") as p:
+        assert p.other.attack("QUIT") == "gone"
+        began = time.monotonic()
+        try:
+            assert p.get("m", 5)[0] == "SHUTDOWN"
+        except Gone:
+            pass
+        assert time.monotonic() - began < 4
+
+
+def test_the_password_is_not_in_what_a_broker_is_told(with_broker):
+    """It knows the account; what the account's owner typed it never sees."""
+    p = Puppet(with_broker).secure()
+    with p:
+        p.try_login()
+        with with_broker.side("broker", p.id) as broker:
+            assert b"guest" in broker.first_message()
+            assert PASSWORD.encode() not in broker.first_message()
+            assert broker.get("m", 0.2) is None         # there was GRANT, and no more

@@ -1,0 +1,148 @@
+/* tests/unit/failing_calls.c - see failing_calls.h */
+#include "failing_calls.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+static struct {
+    unsigned left;
+    int error;
+    bool armed, paused, failed;
+    const char *name;
+} state;
+
+const int failing_errors[] = { EIO, ENOSPC, ENOMEM, EACCES, EINVAL, ENOSYS, EINTR, 0 };
+
+void
+failing_begin(unsigned nth, int error)
+{
+    state.left = nth;
+    state.error = error;
+    state.armed = nth > 0;
+    state.failed = state.paused = false;
+    state.name = "";
+}
+
+void
+failing_pause(bool pause)
+{
+    state.paused = pause;
+}
+
+bool
+failing_end(void)
+{
+    state.armed = false;
+    return state.failed;
+}
+
+const char *
+failing_name(void)
+{
+    return state.name;
+}
+
+int
+failing_error(void)
+{
+    return state.error;
+}
+
+/* Is it this call's turn? */
+static bool
+fails(const char *name)
+{
+    if (!state.armed || state.paused || --state.left > 0)
+        return false;
+    state.armed = false;
+    state.failed = true;
+    state.name = name;
+    errno = state.error;
+    return true;
+}
+
+/* The linker sends each call of NAME to __wrap_NAME, and __real_NAME to the library. */
+#define WRAP(result, name, parameters, arguments, failure) \
+    result __real_##name parameters; \
+    result __wrap_##name parameters; \
+    result __wrap_##name parameters \
+    { return fails(#name) ? (failure) : __real_##name arguments; }
+
+WRAP(void *, malloc, (size_t size), (size), NULL)
+WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL)
+WRAP(void *, realloc, (void *at, size_t size), (at, size), NULL)
+WRAP(ssize_t, read, (int fd, void *at, size_t len), (fd, at, len), -1)
+WRAP(ssize_t, write, (int fd, const void *at, size_t len), (fd, at, len), -1)
+WRAP(off_t, lseek, (int fd, off_t to, int how), (fd, to, how), -1)
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), -1)
+WRAP(int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid), -1)
+WRAP(int, ftruncate, (int fd, off_t len), (fd, len), -1)
+WRAP(int, flock, (int fd, int how), (fd, how), -1)
+WRAP(int, unlinkat, (int dir, const char *name, int how), (dir, name, how), -1)
+WRAP(int, mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode), -1)
+WRAP(int, linkat, (int dir, const char *name, int to, const char *new, int how),
+     (dir, name, to, new, how), -1)
+WRAP(int, fstatfs, (int fd, struct statfs *st), (fd, st), -1)
+WRAP(int, statx, (int dir, const char *name, int how, unsigned mask, struct statx *st),
+     (dir, name, how, mask, st), -1)
+WRAP(int, futimens, (int fd, const struct timespec times[2]), (fd, times), -1)
+WRAP(int, utimensat, (int dir, const char *name, const struct timespec t[2], int how),
+     (dir, name, t, how), -1)
+WRAP(ssize_t, readlinkat, (int dir, const char *name, char *out, size_t room),
+     (dir, name, out, room), -1)
+WRAP(ssize_t, copy_file_range,
+     (int from, off_t *at, int to, off_t *into, size_t len, unsigned how),
+     (from, at, to, into, len, how), -1)
+WRAP(DIR *, fdopendir, (int fd), (fd), NULL)
+WRAP(struct dirent *, readdir, (DIR *d), (d), NULL)
+WRAP(int, poll, (struct pollfd *of, nfds_t count, int ms), (of, count, ms), -1)
+
+/* Not made at all: no machine crashes here, and thousands of them take minutes. */
+int __wrap_fsync(int fd);
+
+int
+__wrap_fsync(int fd)
+{
+    (void)fd;
+    return fails("fsync") ? -1 : 0;
+}
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* Six words, as the kernel takes them, whatever the call has. */
+long
+__wrap_syscall(long number, ...)
+{
+    long a[6];
+    va_list list;
+
+    va_start(list, number);
+    for (size_t i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    return fails("syscall") ? -1
+        : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int __real_fcntl(int fd, int what, ...);
+int __wrap_fcntl(int fd, int what, ...);
+
+int
+__wrap_fcntl(int fd, int what, ...)
+{
+    long value = 0;
+    va_list list;
+
+    va_start(list, what);
+    value = va_arg(list, long);
+    va_end(list);
+    return fails("fcntl") ? -1 : __real_fcntl(fd, what, value);
+}

@@ -1,0 +1,452 @@
+/*
+ * tests/unit/test_broker_faults.c - each call that each request of the broker makes fails
+ * once, with each error: the request says so or has done the whole, the file that was there
+ * before is there or its successor is, and nothing stays open
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "broker/files.h"
+#include "broker/upload.h"
+#include "failing_calls.h"
+#include "ftp/listing.h"
+#include "jail_fixture.h"
+#include "unit.h"
+#include "wire/pack.h"
+
+#define S(text) slice_of(text)
+#define CALLS_MOST 400          /* a request that makes more of them is a fault, too */
+#define OLD "what was there before"
+#define NEW "what is there now"
+#define HALF "what is "
+
+static char whole[65536], text[65536];      /* listings */
+static const char *list_path;
+static unsigned list_kind, list_options;
+
+/* ---- requests ---------------------------------------------------------------------- */
+
+static void
+plant(struct jail_fixture *f)
+{
+    fixture_open(f);
+    f->b.settings.durable = true;
+    fixture_file(f, "a", OLD);
+    fixture_file(f, "b", OLD);
+    fixture_file(f, ".sp-part.half", HALF);
+    fixture_dir(f, "d");
+    fixture_dir(f, "d/e");
+    fixture_file(f, "d/c.txt", NEW);
+    fixture_file(f, "d/e/d.txt", NEW);
+    fixture_dir(f, "empty");
+    CU_ASSERT(fchmodat(f->jail, "a", 0640, 0) == 0);
+}
+
+static enum sp_err
+upload(struct jail_fixture *f, const char *path, unsigned how, uint64_t offset,
+       const char *more)
+{
+    const struct msg_open_write ask = { .path = S(path), .how = (uint8_t)how,
+                                        .restart = offset > 0, .offset = offset };
+    char final[PATH_MAX];
+    int fd = -1;
+    enum sp_err rc = upload_begin(&f->b, &ask, final, &fd);
+
+    failing_pause(true);
+    if (rc == SP_OK)
+        CU_ASSERT_EQUAL(fd_write_all(fd, more, strlen(more)), SP_OK);
+    fd_close(&fd);
+    failing_pause(false);
+    return rc == SP_OK ? upload_commit(&f->b, strlen(more)) : rc;
+}
+
+static enum sp_err
+overwrite(struct jail_fixture *f)
+{
+    return upload(f, "/a", UPLOAD_STOR, 0, NEW);
+}
+
+static enum sp_err
+create(struct jail_fixture *f)
+{
+    return upload(f, "/new", UPLOAD_STOR, 0, NEW);
+}
+
+static enum sp_err
+resume(struct jail_fixture *f)
+{
+    return upload(f, "/half", UPLOAD_STOR, sizeof HALF - 1, &NEW[sizeof HALF - 1]);
+}
+
+static enum sp_err
+append(struct jail_fixture *f)
+{
+    return upload(f, "/a", UPLOAD_APPE, 0, NEW);
+}
+
+static enum sp_err
+over_a_rest(struct jail_fixture *f)
+{
+    return upload(f, "/half", UPLOAD_STOR, 0, NEW);
+}
+
+static enum sp_err
+rename_over(struct jail_fixture *f)
+{
+    return files_rename(&f->b, S("/d/c.txt"), S("/b"));
+}
+
+static enum sp_err
+rename_unfinished(struct jail_fixture *f)
+{
+    return files_rename(&f->b, S("/half"), S("/whole"));
+}
+
+static enum sp_err
+delete(struct jail_fixture *f)
+{
+    return files_delete(&f->b, S("/a"));
+}
+
+static enum sp_err
+delete_unfinished(struct jail_fixture *f)
+{
+    return files_delete(&f->b, S("/half"));
+}
+
+static enum sp_err
+make_directory(struct jail_fixture *f)
+{
+    return files_mkdir(&f->b, S("/made"));
+}
+
+static enum sp_err
+remove_directory(struct jail_fixture *f)
+{
+    return files_rmdir(&f->b, S("/empty"));
+}
+
+static enum sp_err
+mode(struct jail_fixture *f)
+{
+    return files_chmod(&f->b, S("/a"), 0600);
+}
+
+static enum sp_err
+modified(struct jail_fixture *f)
+{
+    return files_utime(&f->b, S("/a"), 981173106, 0);
+}
+
+static enum sp_err
+read_file(struct jail_fixture *f)
+{
+    struct statx st;
+    int fd = -1;
+    enum sp_err rc = files_open_read(&f->b, S("/half"), &fd, &st);
+
+    CU_ASSERT((rc == SP_OK) == (fd != -1));
+    fd_close(&fd);
+    return rc;
+}
+
+static enum sp_err
+change_directory(struct jail_fixture *f)
+{
+    return files_chdir(&f->b, S("/d/e"));
+}
+
+static enum sp_err
+space(struct jail_fixture *f)
+{
+    uint64_t bytes = 0;
+
+    return files_space(&f->b, S("/d"), &bytes);
+}
+
+static enum sp_err
+facts(struct jail_fixture *f)
+{
+    struct buf line = BUF_EMPTY(4096);
+    enum sp_err rc = files_facts(&f->b, S("/a"), FACT_TYPE | FACT_SIZE, &line);
+
+    buf_free(&line);
+    return rc;
+}
+
+static enum sp_err
+status(struct jail_fixture *f)
+{
+    struct msg_status out;
+
+    return files_status(&f->b, S("/half"), &out);
+}
+
+static enum sp_err
+list(struct jail_fixture *f)
+{
+    return fixture_list(f, list_path, "", list_kind, list_options, text, sizeof text);
+}
+
+/* ---- what must hold ---------------------------------------------------------------- */
+
+static bool
+old_or_new(const struct jail_fixture *f, const char *name, enum sp_err rc)
+{
+    return fixture_has(f, name, NEW) || (rc != SP_OK && fixture_has(f, name, OLD));
+}
+
+/* Not open to more than before, but where the file system has no modes. */
+static bool
+overwritten(struct jail_fixture *f, enum sp_err rc)
+{
+    bool modeless = strcmp(failing_name(), "fchmod") == 0 && failing_error() == ENOSYS;
+
+    return old_or_new(f, "a", rc) && (modeless || (fixture_mode(f, "a") & 07) == 0);
+}
+
+static bool
+created(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_has(f, "new", NEW) || (rc != SP_OK && !fixture_exists(f, "new"));
+}
+
+/* What had arrived before may be continued again; it is never called whole. */
+static bool
+resumed(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_has(f, "half", NEW)
+        || (rc != SP_OK && !fixture_exists(f, "half"));
+}
+
+static bool
+appended(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_has(f, "a", OLD NEW) || (rc != SP_OK && fixture_has(f, "a", OLD));
+}
+
+/* One of the two names has it, and the other has what it had or nothing of its own. */
+static bool
+renamed(struct jail_fixture *f, enum sp_err rc)
+{
+    bool moved = fixture_has(f, "b", NEW) && !fixture_exists(f, "d/c.txt");
+    bool stayed = fixture_has(f, "b", OLD) && fixture_has(f, "d/c.txt", NEW);
+
+    return rc == SP_OK ? moved : moved || stayed;
+}
+
+static bool
+renamed_unfinished(struct jail_fixture *f, enum sp_err rc)
+{
+    bool stayed = fixture_has(f, ".sp-part.half", HALF);
+    bool moved = fixture_has(f, ".sp-part.whole", HALF) || fixture_has(f, "whole", HALF);
+
+    return rc == SP_OK ? moved && !stayed : moved || stayed;
+}
+
+static bool
+deleted(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_exists(f, "a") ? rc != SP_OK && fixture_has(f, "a", OLD) : rc == SP_OK;
+}
+
+static bool
+deleted_unfinished(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_exists(f, ".sp-part.half") != (rc == SP_OK);
+}
+
+static bool
+made(struct jail_fixture *f, enum sp_err rc)
+{
+    return rc != SP_OK || fixture_exists(f, "made");
+}
+
+static bool
+removed(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_exists(f, "empty") == (rc != SP_OK);
+}
+
+static bool
+mode_set(struct jail_fixture *f, enum sp_err rc)
+{
+    return fixture_mode(f, "a") == 0600 || (rc != SP_OK && fixture_mode(f, "a") == 0640);
+}
+
+static bool
+modified_set(struct jail_fixture *f, enum sp_err rc)
+{
+    struct stat st = { .st_mtime = 0 };
+
+    return fstatat(f->jail, "a", &st, 0) == 0
+        && (st.st_mtime == 981173106) >= (rc == SP_OK);
+}
+
+/* Nothing that was there is different. */
+static bool
+untouched(struct jail_fixture *f, enum sp_err rc)
+{
+    (void)rc;
+    return fixture_has(f, "a", OLD) && fixture_has(f, ".sp-part.half", HALF)
+        && fixture_has(f, "d/c.txt", NEW);
+}
+
+/*
+ * A listing that lacks something is not called complete. But what this user may not look at
+ * has no line.
+ */
+static bool
+listed(struct jail_fixture *f, enum sp_err rc)
+{
+    return untouched(f, rc)
+        && (rc != SP_OK || strcmp(text, whole) == 0 || failing_error() == EACCES);
+}
+
+/* ---- the walk ---------------------------------------------------------------------- */
+
+struct request {
+    const char *name;
+    enum sp_err (*run)(struct jail_fixture *f);
+    bool (*holds)(struct jail_fixture *f, enum sp_err rc);
+};
+
+/* The nth call fails, if there are so many; whether there were. */
+static bool
+one(const struct request *r, unsigned nth, int error)
+{
+    struct jail_fixture f;
+    enum sp_err rc = SP_OK;
+    bool failed = false;
+
+    plant(&f);
+    failing_begin(nth, error);
+    rc = r->run(&f);
+    failed = failing_end();
+    upload_settle(&f.b);
+    if (!r->holds(&f, rc)) {
+        printf("%s: %s, the %uth call, fails with %s: %s\n", r->name, failing_name(), nth,
+               strerrorname_np(error), sp_err_text(rc));
+        CU_FAIL("what must hold does not");
+    }
+    if (!failed)
+        CU_ASSERT_EQUAL(rc, SP_OK);
+    fixture_close(&f);
+    return failed;
+}
+
+static void
+walk(const struct request *r)
+{
+    unsigned tried = 0;
+
+    for (const int *error = failing_errors; *error != 0; error++) {
+        unsigned nth = 1;
+
+        while (nth < CALLS_MOST && one(r, nth, *error))
+            nth++;
+        CU_ASSERT(nth > 1 && nth < CALLS_MOST);
+        tried += nth - 1;
+    }
+    printf("tried: %u faults in %s\n", tried, r->name);
+}
+
+static void
+uploads(void)
+{
+    static const struct request rows[] = {
+        { "STOR over a file", overwrite, overwritten },
+        { "STOR of a new file", create, created },
+        { "STOR after REST", resume, resumed },
+        { "STOR over an unfinished file", over_a_rest, resumed },
+        { "APPE", append, appended },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        walk(&rows[i]);
+}
+
+static void
+changes(void)
+{
+    static const struct request rows[] = {
+        { "RNTO over a file", rename_over, renamed },
+        { "RNTO of an unfinished file", rename_unfinished, renamed_unfinished },
+        { "DELE", delete, deleted },
+        { "DELE of an unfinished file", delete_unfinished, deleted_unfinished },
+        { "MKD", make_directory, made },
+        { "RMD", remove_directory, removed },
+        { "SITE CHMOD", mode, mode_set },
+        { "MFMT", modified, modified_set },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        walk(&rows[i]);
+}
+
+static void
+questions(void)
+{
+    static const struct request rows[] = {
+        { "RETR", read_file, untouched },
+        { "CWD", change_directory, untouched },
+        { "AVBL", space, untouched },
+        { "MLST", facts, untouched },
+        { "SIZE", status, untouched },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        walk(&rows[i]);
+}
+
+static void
+listings(void)
+{
+    static const struct { const char *name, *path; unsigned kind, options; } rows[] = {
+        { "NLST", "/", LISTING_NLST, 0 },
+        { "NLST -R", "/", LISTING_NLST, LISTING_RECURSIVE },
+        { "LIST -aR", "/", LISTING_LIST, LISTING_ALL | LISTING_RECURSIVE },
+        { "MLSD", "/", LISTING_MLSD, 0 },
+    };
+    static const struct request r = { "a listing", list, listed };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        list_path = rows[i].path;
+        list_kind = rows[i].kind;
+        list_options = rows[i].options;
+        printf("%s: ", rows[i].name);
+        /* the first one without a fault says how it is to look */
+        (void)memset(whole, 0, sizeof whole);
+        struct jail_fixture f;
+
+        plant(&f);
+        CU_ASSERT_EQUAL(list(&f), SP_OK);
+        CU_ASSERT(text[0] != '\0' && text_copy(whole, sizeof whole, text));
+        fixture_close(&f);
+        walk(&r);
+    }
+}
+
+static const struct unit_test tests[] = {
+    { "an upload with a fault leaves the old file or the whole new one", uploads },
+    { "a change with a fault is made or is not", changes },
+    { "a question with a fault changes nothing", questions },
+    { "a listing with a fault is complete or not called so", listings },
+    { NULL, NULL }
+};
+
+const struct unit_suite suite_broker_faults = { "broker with faults", tests };
+
+int
+main(void)
+{
+    static const struct unit_suite *const suites[] = { &suite_broker_faults, NULL };
+
+    return unit_main(suites);
+}

@@ -42,11 +42,11 @@ SP_CHECK enum sp_err timeval_parse_utime(struct slice text, struct timeval_utc *
                                          struct slice *name);
 
 /*
- * With digits (0 to 9) of the fraction; a fraction that is zero to these digits is left
+ * With count digits (0 to 9) of the fraction; a fraction that is zero to these digits is left
  * away. A year that four digits cannot hold is shown as the nearest that they can.
  * Returns the length.
  */
-size_t timeval_text(const struct timeval_utc *when, unsigned digits,
+size_t timeval_text(const struct timeval_utc *when, unsigned count,
                     char out[TIMEVAL_TEXT_MAX]);
 /* Years outside 0000 to 9999 become the first or last moment within. */
 void timeval_split(int64_t seconds, struct timeval_parts *out);

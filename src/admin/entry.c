@@ -97,7 +97,7 @@ apply_uid(struct accounts_entry *e, const struct user_options *o, char why[ENTRY
 
     if (parse_number(o->uid, 10, UINT32_MAX - 1, &number))
         known = sysuser_by_uid((uint32_t)number, &u) == SP_OK;
-    else if (!(known = sysuser_by_name(o->uid, &u) == SP_OK))
+    else if (!(known = (sysuser_by_name(o->uid, &u) == SP_OK)))
         return wrong(why, "--uid: there is no system user %s", o->uid);
     else
         number = u.uid;

@@ -94,7 +94,7 @@ static enum sp_err
 take_account(void *context, const struct accounts_entry *e)
 {
     struct table *t = context;
-    struct row r;
+    struct row r = { 0 };
 
     fill(&r, e, t->guest_user);
     take(t, &r);

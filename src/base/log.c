@@ -154,6 +154,7 @@ utf8_character(struct slice s, uint32_t *number)
         len = 4;
         n = s.at[0] & 0x07u;
     }
+    /* cppcheck-suppress knownConditionTrueFalse ; it loses len in the branches above */
     if (len == 0 || len > s.len)
         return 0;
     for (size_t i = 1; i < len; i++) {

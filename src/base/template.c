@@ -19,7 +19,7 @@
  * as fork does.
  */
 static pid_t
-fork_for_parent(int *pidfd)
+fork_for_parent(int *pidfd)     /* NOLINT(readability-non-const-parameter): clone3 fills it */
 {
     struct clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD,
                                .pidfd = (uint64_t)(uintptr_t)pidfd };

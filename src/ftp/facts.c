@@ -107,7 +107,9 @@ put_time(unsigned char *at, int64_t seconds, uint32_t nanos)
     struct timeval_utc when = { seconds, nanos < 1000000000 ? nanos : 0 };
 
     /* three digits of a fraction: what every client reads as milliseconds */
-    return put(at, text, timeval_text(&when, 3, text));
+    size_t len = timeval_text(&when, 3, text);
+
+    return put(at, text, len);
 }
 
 static unsigned char *

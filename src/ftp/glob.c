@@ -246,6 +246,7 @@ glob_has_magic(struct slice text)
     for (size_t i = 0; i < text.len; i++) {
         if (text.at[i] == '\\')
             i++;
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): four bytes, not the NUL */
         else if (memchr("*?[{", text.at[i], 4) != NULL)
             return true;
     }

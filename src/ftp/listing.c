@@ -82,7 +82,7 @@ put_date(unsigned char *at, int64_t seconds, int64_t now)
     struct timeval_parts p = { 0 };
 
     timeval_split(seconds, &p);
-    at = put(at, months + (p.month - 1) * 3, 3);
+    at = put(at, months + (size_t)(p.month - 1) * 3, 3);
     *at++ = ' ';
     *at++ = (unsigned char)(p.day < 10 ? ' ' : '0' + p.day / 10);
     *at++ = (unsigned char)('0' + p.day % 10);

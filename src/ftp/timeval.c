@@ -102,8 +102,8 @@ parse_date(const unsigned char *at, size_t len, int64_t *seconds)
     if (year == 0 || month == 0 || month > 12 || day == 0
         || day > days_of_month(year, month) || hour > 23 || minute > 59 || second > 60)
         return SP_INPUT;
-    *seconds = days_since_epoch(year, month, day) * DAY + hour * 3600 + minute * 60
-        + second;
+    *seconds = days_since_epoch(year, month, day) * DAY
+        + ((int64_t)hour * 60 + minute) * 60 + second;
     return SP_OK;
 }
 

@@ -20,6 +20,7 @@ enum sp_err
 admission_init(struct admission *a, uint64_t seed)
 {
     *a = (struct admission){ .seed = seed };
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers is meant */
     if ((a->table = calloc(BUCKETS, sizeof *a->table)) == NULL)
         return SP_NOMEM;
     return SP_OK;

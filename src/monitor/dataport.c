@@ -51,7 +51,7 @@ hear_only(int fd, const struct net_addr *peer)
 
         code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
         code[n++] = (struct sock_filter)BPF_JUMP(
-            BPF_JMP | BPF_JEQ | BPF_K, word_at(peer->bytes + 4 * i), 0, to_drop);
+            BPF_JMP | BPF_JEQ | BPF_K, word_at(peer->bytes + (size_t)4 * i), 0, to_drop);
     }
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, PASS);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, DROP);

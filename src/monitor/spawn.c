@@ -86,6 +86,7 @@ template_for_request(struct pool *p)
     }
     if (p->active == NULL)
         prepare_next(p);
+    /* cppcheck-suppress CastIntegerToAddressAtReturn ; it is a pointer */
     return p->active;
 }
 

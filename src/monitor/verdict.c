@@ -200,7 +200,7 @@ hear_granted(struct part *login, const struct message *m)
     s->broker->account = account;
     account = NULL;
 out:
-    free(account);
+    free(account);      /* fanalyzer(malloc-leak): unless the broker has it */
     if (rc == SP_OK)
         return SP_OK;
     free(s->logged_in);
@@ -220,7 +220,7 @@ remember_user(struct session *s, struct slice user)
 
     free(s->user);
     s->user = strdup(log_text(user, &text));
-}
+}       /* fanalyzer(malloc-leak): the session owns it */
 
 static enum sp_err
 hear_serving(struct part *broker, const struct message *m)

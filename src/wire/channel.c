@@ -200,6 +200,7 @@ send_flags(struct channel *c, struct message *m, int flags)
         h.msg_control = control.room;
         h.msg_controllen = CMSG_SPACE(sizeof(int) * m->nfds);
         head = CMSG_FIRSTHDR(&h);
+        SP_ASSERT(head != NULL);        /* there is room: h says so */
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
         head->cmsg_len = CMSG_LEN(sizeof(int) * m->nfds);

@@ -21,7 +21,7 @@
  */
 #define WINDOW (1u << 20)
 #define MAP_LEAST (256u << 10)
-#define READ_PIECE (64u << 10)
+#define READ_PIECE ((size_t)64 << 10)
 #define SENDFILE_MOST (4u << 20)
 #define SMALL_FILE (16u << 10)  /* cheaper in memory: its FIN goes in the same segment */
 

@@ -55,7 +55,7 @@ complain(char fault[KEY_FAULT_MAX], struct slice file, const char *what)
 }
 
 /* Nobody is there to type a passphrase: note that one was asked for. */
-static int
+static int      /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 no_passphrase(char *at, int room, int writing, void *asked)
 {
     bool *was_asked = asked;

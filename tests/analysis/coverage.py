@@ -29,7 +29,8 @@ OTHERS = {"base": "src/base", "wire": "src/wire", "config": "src/config", "ftp":
 SHORT = ["hostile", "faults", "sandbox/test_posture.py", "e2e/test_lifecycle.py",
          "e2e/test_load.py", "e2e/test_logins.py", "e2e/test_logins_pam.py",
          "e2e/test_protocol_data.py", "e2e/test_protocol_files.py",
-         "e2e/test_protocol_listing.py", "e2e/test_tls.py"]
+         "e2e/test_protocol_listing.py", "e2e/test_tls.py", "e2e/test_startup.py",
+         "sandbox/test_reporting.py"]
 LONG = ["hostile", "faults", "sandbox", "e2e"]
 
 

@@ -2,10 +2,15 @@
 #include "monitor/logsink.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -173,6 +178,90 @@ a_stopped_terminal_does_not_block(void)
     fd_close(&master);
 }
 
+/* The daemon's end of /dev/log, in a /dev that only this process sees; -1: not allowed. */
+static int
+listen_as_syslog(void)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    (void)unlink("/dev/log");
+    if (fd != -1 && bind(fd, (struct sockaddr *)&at, sizeof at) == -1)
+        fd_close(&fd);
+    return fd;
+}
+
+/* "<29>Nov 21 12:00:00 sallyportd[12]: text", in one datagram. */
+static bool
+syslog_got(int daemon, const char *priority, const char *text)
+{
+    char got[2048] = "";
+    ssize_t len = recv(daemon, got, sizeof got - 1, 0);
+    char end[1024];
+
+    (void)snprintf(end, sizeof end, " sallyportd[%ld]: %s", (long)getpid(), text);
+    return len > 0 && strncmp(got, priority, strlen(priority)) == 0
+        && (size_t)len >= strlen(end) && strcmp(got + len - strlen(end), end) == 0;
+}
+
+/* The child's exit code: the number of the step that failed, or 0. */
+static int
+speak_to_syslog(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    int daemon = -1;
+
+    if (logsink_open(&s, "syslog") != SP_OK)
+        return 1;
+    logsink_write(&s, LOG_LEVEL_ERROR, "nobody there");
+    if (s.dropped != 1)
+        return 2;
+    daemon = listen_as_syslog();
+    logsink_write(&s, LOG_LEVEL_ERROR, "first");
+    if (s.dropped != 0 || !syslog_got(daemon, "<28>", "log.dropped lines=1")
+        || !syslog_got(daemon, "<27>", "first"))
+        return 3;
+    logsink_write(&s, LOG_LEVEL_NOTICE, "second");
+    logsink_write(&s, LOG_LEVEL_DEBUG, "third");
+    if (!syslog_got(daemon, "<29>", "second") || !syslog_got(daemon, "<31>", "third"))
+        return 4;
+    fd_close(&daemon);          /* restarted: the next line finds the new one */
+    daemon = listen_as_syslog();
+    logsink_write(&s, LOG_LEVEL_NOTICE, "fourth");
+    if (!syslog_got(daemon, "<29>", "fourth"))
+        return 5;
+    (void)alarm(20);            /* one that does not read does not stop us */
+    for (unsigned i = 0; i < 5000; i++)
+        logsink_write(&s, LOG_LEVEL_NOTICE, "a line of some length, again and again");
+    if (s.dropped == 0)
+        return 6;
+    logsink_close(&s);
+    fd_close(&daemon);
+    return 0;
+}
+
+static void
+syslog_comes_and_goes(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    CU_ASSERT_TRUE_FATAL(pid != -1);
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) == -1
+            || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+            || mount("none", "/dev", "tmpfs", 0, NULL) == -1)
+            _exit(77);
+        _exit(speak_to_syslog());
+    }
+    CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_TRUE_FATAL(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        puts("skipped aloud: a /dev of our own needs root");
+    else
+        CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+}
+
 static void
 foreign_lines(void)
 {
@@ -220,6 +309,7 @@ static const struct unit_test tests[] = {
     { "lines that a full disk does not take are counted", a_full_disk_is_counted },
     { "a full pipe does not block", a_full_pipe_does_not_block },
     { "a stopped terminal does not block", a_stopped_terminal_does_not_block },
+    { "syslog may come, go and not read", syslog_comes_and_goes },
     { "a line of another process cannot become two", foreign_lines },
     { "a long line of another process is cut", long_foreign_lines },
     { NULL, NULL }

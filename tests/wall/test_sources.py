@@ -202,3 +202,12 @@ def test_nothing_is_closed_on_exec_by_chance():
     # These are meant to be inherited, or lie below the numbers that are closed anyway.
     allowed = ("src/base/fd.c",)
     assert not [w for w in wrong if not w.startswith(allowed)]
+
+
+def test_no_two_modules_of_the_tests_have_one_name():
+    """They are all imported by their last name, and one run would see one of them alone."""
+    names = [p.name for p in (SOURCE / "tests").rglob("*.py") if p.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
+    wrong = [str(p.relative_to(SOURCE)) for p in (SOURCE / "tests").rglob("*.py")
+             if re.search(r"^(from|import) conftest\b", p.read_text(encoding="utf-8"), re.M)]
+    assert not wrong

@@ -18,6 +18,7 @@
 #include "wire/pack.h"
 
 #define FILES_MOST 64           /* descriptors: a request needs five */
+#define MEMORY_MOST ((size_t)1 << 30)   /* mapped; the names of a huge directory need most */
 
 /* The account as the grant has it, into *b. */
 static enum sp_err
@@ -112,7 +113,8 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
     else if (rc != SP_OK)
         return rc;
     (void)umask(b->umask);
-    if ((rc = privilege_limit_processes()) != SP_OK)
+    if ((rc = privilege_limit_processes()) != SP_OK
+        || (rc = privilege_limit_memory(MEMORY_MOST)) != SP_OK)
         return rc;
     return privilege_limit_files(FILES_MOST);
 }

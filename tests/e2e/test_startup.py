@@ -59,7 +59,7 @@ def test_a_run_directory_that_cannot_be_trusted(config, make, says):
     assert r.returncode == 1
     line = [x for x in r.stderr.splitlines() if "run_directory" in x]
     assert len(line) == 1, r.stderr
-    assert str(directory) in line[0] and re.search(says, line[0]), line
+    assert str(config.dir / "run") in line[0] and re.search(says, line[0]), line
 
 
 def test_a_run_directory_with_another_mode_is_put_right(config):

@@ -82,6 +82,20 @@ is_heap(const char *line, uintptr_t *low, uintptr_t *high)
         && !((uintptr_t)line >= *low && (uintptr_t)line < *high);
 }
 
+/* Every copy in one mapping but the text itself, which is still looked for in the next. */
+static void
+wipe_copies(char *at, size_t size, const char *text, size_t len)
+{
+    const char *end = at + size;
+    char *found = NULL;
+
+    while ((found = memmem(at, (size_t)(end - at), text, len)) != NULL) {
+        if (found != text)
+            wipe(found, len);
+        at = found + len;
+    }
+}
+
 static void
 wipe_everywhere(const char *text, size_t len)
 {
@@ -94,9 +108,7 @@ wipe_everywhere(const char *text, size_t len)
     while (fgets(line, sizeof line, maps) != NULL)
         if (is_heap(line, &low, &high))
             /* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel printed it */
-            for (char *at = memmem((char *)low, high - low, text, len); at != NULL;
-                 at = memmem(at, high - (uintptr_t)at, text, len))
-                wipe(at, len);
+            wipe_copies((char *)low, high - low, text, len);
     (void)fclose(maps);
 }
 

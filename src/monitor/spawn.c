@@ -177,7 +177,7 @@ on_dispatch_event(evutil_socket_t fd, short what, void *context)
         TAILQ_INSERT_HEAD(&p->waiting, r, entry);
         if (r->cancelled)
             p->cancelled++;
-        template_break(t, "cannot-send");
+        template_break(t, rc == SP_CLOSED ? NULL : "cannot-send");
         return;
     }
     if (p->active != NULL && !p->lazy

@@ -252,7 +252,8 @@ template_break(struct template *t, const char *fault)
     if (t->broken)
         return;
     t->broken = true;
-    log_error("breach side=template kind=%s fault=%s", kinds[t->pool->kind].name, fault);
+    if (fault != NULL)
+        log_error("breach side=template kind=%s fault=%s", kinds[t->pool->kind].name, fault);
     process_kill(&t->process);
 }
 

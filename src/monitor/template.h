@@ -34,7 +34,8 @@ SP_CHECK enum sp_err template_send(struct template *t, struct spawn_request *r, 
 void template_forget(struct template *t, struct spawn_request *r);
 /* Serves what it was asked, then ends. */
 void template_retire(struct template *t);
-/* Something is wrong with it: ends at once. */
+/* Something is wrong with it: ends at once. fault NULL: it is dead, or nearly, and its end
+ * is told when it is seen. */
 void template_break(struct template *t, const char *fault);
 /* The pool goes away: the process is killed, t is freed here and now. */
 void template_abandon(struct template *t);

@@ -133,7 +133,8 @@ prepare(struct rig *r, const char *lines)
     *r = (struct rig){ .dir = "/tmp/sallyport-unit-XXXXXX" };
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(r->dir));
     r->port = free_port();
-    r->implicit = free_port();
+    while ((r->implicit = free_port()) == r->port)
+        continue;
     link_programs(r);
     write_file(r, "cert", "a certificate\n", 0644);
     write_file(r, "key", "a key\n", 0600);

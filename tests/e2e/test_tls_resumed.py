@@ -74,7 +74,8 @@ def test_many_resumed_transfers_in_one_session(server, folder, version, ticket, 
         if n == MANY // 4:              # every lazily made page is there by now
             before = rss(worker)
     after = rss(worker)
-    assert after - before < 400, f"the worker grew from {before} to {after} KiB"
+    if not server.world.sanitized:      # that keeps freed memory for a while
+        assert after - before < 400, f"the worker grew from {before} to {after} KiB"
     assert "data.refused" not in server.log(mark)
     if ticket == "each once" and version == "1.3":
         assert len(spent) == MANY

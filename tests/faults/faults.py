@@ -103,6 +103,10 @@ def tried_all(side, choice, hit):
 
 
 # ---- the tracer ---------------------------------------------------------------------------
+class Gone(Exception):
+    """The process to be traced has ended."""
+
+
 class Tracer:
     """One fault in one process. at 0: the calls are only counted."""
 
@@ -117,6 +121,8 @@ class Tracer:
             error = self.process.communicate()[1].decode()
             if self.process.returncode == 77:
                 pytest.skip("ptrace is not to be had here: " + error.strip())
+            if "No such process" in error:
+                raise Gone(pid)
             raise AssertionError(f"the tracer of {pid} says: {error}")
 
     def end(self):

@@ -3,13 +3,14 @@ attempt ends in time, nobody gets in with less walls or without the password, no
 left behind, and the next login is served."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 import procfs
-from faults import (ALL_CALLS, BOUND, WHOLE, FaultServer, Tracer, choices, rules, say, told,
-                    transfer, tried_all)
+from faults import (ALL_CALLS, BOUND, WHOLE, FaultServer, Gone, Tracer, choices, rules,
+                    say, told, transfer, tried_all)
 from harness import LONG, PAM_PASSWORD, PAM_SERVICE, PAM_USER, needs_root
 
 pytestmark = [
@@ -112,13 +113,23 @@ class Visitor:
                 assert s["Seccomp"].strip() == "2" and s["NoNewPrivs"].strip() == "1", kind
 
 
+def trace(server, target, *how):
+    """A tracer at the target. What the last fault has ended may take its time to be gone."""
+    for _ in range(100):
+        try:
+            return Tracer(server.world,
+                          server.pid if target == "monitor" else server.template(target), *how)
+        except Gone:
+            time.sleep(0.05)
+    raise AssertionError(f"no {target} lives on")
+
+
 def strike(server, target, birth, visitor, action, at, choice, what):
     """One visit with one fault. The tracer of it."""
     server.templates = {server.template(k) for k in ("worker", "broker", "login")}
-    pid = server.pid if target == "monitor" else server.template(target)
     stored = server.home / "f"
     stored.unlink(missing_ok=True)
-    t = Tracer(server.world, pid, birth, action, at, choice, what)
+    t = trace(server, target, birth, action, at, choice, what)
     try:
         visitor.visit()
     finally:

@@ -182,7 +182,7 @@ def test_50000_names_are_listed_whole_and_soon(jailer, inmate, cell, tried):
         worst = max(worst, time.monotonic() - begin)
         tried("entries listed of a directory of 50,000", n)
     assert worst < times(10, 30), f"{worst:.1f} s for one listing"
-    for pid in procfs.of_kind(jailer.pid, "sallyport-broker"):
+    for pid in () if jailer.world.sanitized else procfs.of_kind(jailer.pid, "sallyport-broker"):
         assert peak(pid) < 64 << 20, f"{peak(pid) >> 20} MiB"
     shutil.rmtree(d)
 

@@ -139,7 +139,7 @@ def test_a_pattern_that_explodes_is_bounded(ward, tried, name):
             took = time.monotonic() - begin
             said = f"{line}{name}: {spent:.2f} s of CPU, {took:.2f} s, {memory >> 20} MiB, {r}"
             assert spent < times(CPU_MOST, 10 * CPU_MOST), said
-            assert memory < MEMORY_MOST, said
+            assert server.world.sanitized or memory < MEMORY_MOST, said
             tried("patterns that explode")
     finally:
         neighbour.over = True
@@ -182,7 +182,7 @@ def test_long_paths_of_many_matches_do_not_fill_the_memory(ward, tried):
         r = c.cmd(line + folder.ftp + "/n*" * 15 + "/f*")
         assert r.code == code, r
         memory = max(int(procfs.status(p)["VmHWM"].split()[0]) * 1024 for p in mine)
-        assert memory < 96 << 20, f"{memory >> 20} MiB"
+        assert server.world.sanitized or memory < 96 << 20, f"{memory >> 20} MiB"
         tried("patterns that explode")
     c.expect(200, "NOOP")
     # fewer of them are listed

@@ -463,6 +463,8 @@ static void
 worker_gone(struct session *s, const struct process_end *how)
 {
     s->worker = NULL;
+    if (s->reason != NULL && how != NULL && how->status != 0 && !how->by_us)
+        report_session(s, LOG_LEVEL_WARNING, "worker.ended status=%d", how->status);
     if (s->reason == NULL && how == NULL)
         s->reason = "failed";
     if (s->reason == NULL && how->signal != 0)

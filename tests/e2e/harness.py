@@ -33,7 +33,7 @@ LONG = bool(os.environ.get("SALLYPORT_LONG"))
 
 # What no test may leave in a log without saying so (marker `expects`).
 ALARMS = re.compile(
-    r"sandbox\.(violation|report)|crashed|breach|assert|Sanitizer|runtime error"
+    r"sandbox\.(violation|report)|crashed|worker-error|breach|assert|Sanitizer|runtime error"
     r"|\b(worker|broker|login|keyholder|template)\.ended\b.*status=[1-9]")
 
 

@@ -196,7 +196,7 @@ def test_nothing_planted_is_executed(planted, tried):
     for line in ("SITE EXEC bin/sh", "SITE INDEX x", "SITE GROUP x", "SITE ALIAS", "SITE CDPATH"):
         assert c.cmd(line).code >= 500
     assert not mark.exists() and not os.path.exists("/executed")
-    assert "sandbox" not in s.log()
+    assert "sandbox." not in s.log()
     c.quit()
 
 

@@ -9,6 +9,7 @@
 #define SP_TESTS_FUZZ_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,15 @@ fuzz_broken(const char *what, const char *file, int line)
 {
     (void)fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
     abort();
+}
+
+/* As every program of ours begins (start_adopt): who is gone is told by EPIPE. */
+static inline void
+fuzz_ignore_sigpipe(void)
+{
+    const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+    FUZZ_HOLDS(sigaction(SIGPIPE, &ignore, NULL) == 0);
 }
 
 /* The input, taken from its front. An input that is used up gives zeros. */

@@ -349,6 +349,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned before = fuzz_open_descriptors();
     int monitor = -1;
 
+    fuzz_ignore_sigpipe();
     become(NOBODY);
     log_set_sink(fuzz_log_line, NULL);
     play = (struct play){ .listing = -1, .upload = -1 };

@@ -291,6 +291,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct side *first = NULL;
     unsigned before = fuzz_open_descriptors();
 
+    fuzz_ignore_sigpipe();
     log_set_sink(fuzz_log_line, NULL);
     sides_init(&sides);
     start();

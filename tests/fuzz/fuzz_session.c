@@ -319,6 +319,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int client[2] = { -1, -1 }, channel = -1;
     unsigned before = fuzz_open_descriptors();
 
+    fuzz_ignore_sigpipe();
     log_set_sink(fuzz_log_line, NULL);
     play = (struct play){ .in = { data, size }, .client = -1, .data = -1 };
     FUZZ_HOLDS(fuzz_pair(SOCK_STREAM, client));

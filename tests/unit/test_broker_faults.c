@@ -32,6 +32,19 @@ static unsigned list_kind, list_options;
 
 /* ---- requests ---------------------------------------------------------------------- */
 
+/* Whenever it was planted: else a listing changes with the minute. */
+static void
+date(const struct jail_fixture *f)
+{
+    static const char *const names[] = {
+        "a", "b", ".sp-part.half", "d/c.txt", "d/e/d.txt", "d/e", "d", "empty", "."
+    };
+    static const struct timespec long_ago[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        CU_ASSERT(utimensat(f->jail, names[i], long_ago, 0) == 0);
+}
+
 static void
 plant(struct jail_fixture *f)
 {
@@ -46,6 +59,7 @@ plant(struct jail_fixture *f)
     fixture_file(f, "d/e/d.txt", NEW);
     fixture_dir(f, "empty");
     CU_ASSERT(fchmodat(f->jail, "a", 0640, 0) == 0);
+    date(f);
 }
 
 static enum sp_err

@@ -204,7 +204,7 @@ def test_a_worker_cannot_fill_the_log_with_transfers(captured, tried):
     lines = len(p.lines(r" transfer "))
     assert 4000 <= lines <= 4000 + 1500 * seconds + 1, (lines, seconds)
     if sent > lines:
-        assert p.lines(r"log\.suppressed lines=\d+")
+        assert wait_until(lambda: p.lines(r"log\.suppressed lines=\d+"), 5)
         assert f" transfers={sent} " in p.lines(r"session\.closed")[0]
     tried("lines of transfers that were made up", sent)
 

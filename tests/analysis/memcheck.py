@@ -67,7 +67,7 @@ def run(root, build, long):
         start = time.monotonic()
         r = subprocess.run([*VALGRIND, f"./{program}"], cwd=build, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           errors="replace", env=env, timeout=600)
+                           errors="replace", env=env, timeout=1500)
         return program, r.returncode, r.stdout, time.monotonic() - start
 
     tests = skipped = 0

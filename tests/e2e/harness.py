@@ -91,6 +91,7 @@ class World:
         self.certs = None
         worker = self.build / "sallyport-worker"
         self.sanitized = worker.exists() and b"__asan_init" in worker.read_bytes()
+        self.slower = 5 if self.sanitized else 1    # bounds of time are for what is installed
 
     def not_sanitized(self, why):
         if self.sanitized:

@@ -308,7 +308,7 @@ class HostileServer(harness.Server):
             assert c.cmd("FEAT").code == 211
             c.abandon()
             return
-        with Puppet(self) as p:
+        with Puppet(self, 10 * self.world.slower) as p:
             p.secure()
             if "login" in self.captured:
                 return

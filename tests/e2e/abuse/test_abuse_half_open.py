@@ -28,7 +28,7 @@ def customer(server, folder, source=None):
 
 
 def bound(server, quiet):
-    return max(10 * quiet, MOST * (4 if server.world.sanitized else 1))
+    return max(10 * quiet, MOST * server.world.slower)
 
 
 def half_open(server, n):

@@ -288,8 +288,10 @@ privilege_drop(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
 enum sp_err
 privilege_limit_files(unsigned most)
 {
-    const struct rlimit limit = { most, most };
+    struct rlimit limit = { most, most }, now;
 
+    if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < most)
+        limit.rlim_cur = limit.rlim_max = now.rlim_max;     /* it can only be lowered */
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? SP_OK : SP_OS;
 }
 

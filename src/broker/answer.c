@@ -18,6 +18,8 @@
 #define LINE_MOST 5120          /* of FACT_LINE */
 #define PIPE_LEAST 65536        /* what a pipe holds anyway */
 #define PIPE_MOST (1 << 20)
+#define TURN_MS 10              /* where descriptors on their way are too many: */
+#define TURNS_MOST 500          /* 5 s, then the session ends                   */
 
 /*
  * Decodes in, asks the module, fills reply. SP_INPUT and SP_CLOSED end the session; any
@@ -121,16 +123,30 @@ answer_abandon(struct broker *b, const struct message *in, struct message *reply
     return pack_done(b, reply, SP_OK);
 }
 
-/* A worker that asks and does not read holds up nobody but itself. */
+/*
+ * A worker that asks and does not read holds up nobody but itself: not the other sessions
+ * of this uid either, with which the kernel counts together what descriptors are on their
+ * way. One waits until those before it were read (the channel's small buffer says so:
+ * broker_bound_unread); and where all are too many, each waits its turn.
+ */
 static enum sp_err
 send_reply(struct broker *b, struct message *reply)
 {
     enum sp_err rc = SP_OK;
 
-    while ((rc = channel_send(&b->worker, reply)) == SP_AGAIN)
-        if ((rc = broker_await(b, b->worker.fd, POLLOUT)) != SP_OK)
-            break;
-    return rc;
+    if (reply->nfds > 0 && (rc = broker_await(b, b->worker.fd, POLLOUT)) != SP_OK)
+        return rc;
+    for (unsigned turns = 0;;) {
+        rc = channel_send(&b->worker, reply);
+        if (rc == SP_AGAIN)
+            rc = broker_await(b, b->worker.fd, POLLOUT);
+        else if (rc == SP_OS && errno == ETOOMANYREFS && turns++ < TURNS_MOST)
+            rc = broker_pause(b, TURN_MS);
+        else
+            return rc;
+        if (rc != SP_OK)
+            return rc;
+    }
 }
 
 /* The reading end goes to the worker before the first line is written. */

@@ -3,8 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
+
+/*
+ * Bytes, which the kernel doubles: the longest answer (FACT_LINE) fits, and poll(2) calls
+ * the channel writable as long as not more than two short answers lie unread.
+ */
+#define UNREAD_ROOM 4096
 
 void
 broker_init(struct broker *b)
@@ -34,6 +41,23 @@ broker_await(const struct broker *b, int fd, short events)
         if (errno != EINTR)
             return SP_OS;
     return p[1].revents == 0 ? SP_OK : SP_CLOSED;
+}
+
+enum sp_err
+broker_pause(const struct broker *b, int ms)
+{
+    struct pollfd p = { .fd = b->monitor.fd, .events = POLLIN };
+
+    return poll(&p, 1, ms) == 0 ? SP_OK : SP_CLOSED;
+}
+
+enum sp_err
+broker_bound_unread(const struct broker *b)
+{
+    const int room = UNREAD_ROOM;
+
+    return setsockopt(b->worker.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0
+        ? SP_OK : SP_OS;
 }
 
 enum sp_err

@@ -49,6 +49,13 @@ void broker_clear(struct broker *b);
  * like; it says nothing else after GRANT. SP_OS.
  */
 SP_CHECK enum sp_err broker_await(const struct broker *b, int fd, short events);
+/* So many milliseconds. SP_CLOSED: as broker_await. */
+SP_CHECK enum sp_err broker_pause(const struct broker *b, int ms);
+/*
+ * From now on few answers fit into the worker's channel unread, and broker_await(POLLOUT)
+ * waits until at most two do. Before the sandbox, which has not this call. SP_OS.
+ */
+SP_CHECK enum sp_err broker_bound_unread(const struct broker *b);
 /* Notes the reason; returns SP_REFUSED, for `return broker_refuse(b, FAIL_BUSY);`. */
 SP_CHECK enum sp_err broker_refuse(struct broker *b, enum fail_code why);
 /* SP_OS with this errno, for `return broker_errno(EEXIST);`. */

@@ -17,7 +17,12 @@
 #include "broker/permit.h"
 #include "wire/pack.h"
 
-#define FILES_MOST 64           /* descriptors: a request needs five */
+/*
+ * Descriptors. A request needs five; but against this limit the kernel counts also those
+ * that all brokers of this uid have sent and no worker has read yet (unix(7)): of each
+ * session a few at most. See send_reply in answer.c.
+ */
+#define FILES_MOST 1024
 #define MEMORY_MOST ((size_t)1 << 30)   /* mapped; the names of a huge directory need most */
 
 /* The account as the grant has it, into *b. */

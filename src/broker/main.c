@@ -42,7 +42,8 @@ become_broker(struct broker *b, const struct seccomp_filter *filter)
                   rc == SP_OS ? errno : 0);
         goto out;
     }
-    if ((rc = seccomp_enter(filter, b->monitor.fd)) != SP_OK)
+    if ((rc = broker_bound_unread(b)) != SP_OK
+        || (rc = seccomp_enter(filter, b->monitor.fd)) != SP_OK)
         goto out;
     channel_enter(&b->monitor, ST_USER);
     msg_serving_pack(&m, &(struct msg_serving){ 0 });

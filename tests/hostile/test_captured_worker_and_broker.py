@@ -6,6 +6,7 @@ It may do what the account may do over FTP, and nothing else.
 import os
 import stat
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -360,6 +361,24 @@ def test_a_broker_whose_answers_nobody_reads_ends_at_logout(captured):
         began = time.monotonic()
         assert p.ask("m", "LOGOUT")[0] == "LOGGED_OUT"
         assert time.monotonic() - began < 1.5
+
+
+def test_descriptors_that_nobody_reads_are_no_other_sessions_loss(make_captured, tried):
+    """Those on their way count for all sessions of an account together (ETOOMANYREFS)."""
+    captured = make_captured("unread", max_sessions_per_address=100)
+    (captured.jail("guest") / "f").write_bytes(b"f")
+    with ExitStack() as stack:
+        for _ in range(24):
+            p = stack.enter_context(Puppet(captured))
+            p.enter("USER")
+            for _ in range(80):
+                p.attack(p.step("b", "OPEN_READ", text("/f")))
+                tried("descriptors that nobody reads")
+        with Puppet(captured) as honest:
+            honest.enter("USER")
+            for _ in range(20):
+                assert honest.ask("b", "OPEN_READ", text("/f"))[0] == "OPENED"
+    assert "broker.ended" not in captured.log()
 
 
 def test_the_broker_ends_with_its_worker(captured):

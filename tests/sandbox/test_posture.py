@@ -307,7 +307,7 @@ def test_what_is_open_is_what_the_moment_needs(live, tried, moment):
 
 
 LIMITS = {"worker": {"Max open files": 24, "Max processes": 0},
-          "broker": {"Max open files": 64, "Max processes": 0},
+          "broker": {"Max open files": 1024, "Max processes": 0},
           "keyholder": {"Max open files": 8, "Max processes": 0}}
 
 

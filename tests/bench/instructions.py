@@ -119,6 +119,7 @@ def main():
     arg.add_argument("--update", action="store_true", help="what is counted is expected now")
     arg.add_argument("--only", default="", help="operations whose name contains this")
     a = arg.parse_args()
+    a.build = a.build.resolve()
     works = {n: w for n, w in WORKS.items() if a.only in n}
     if shutil.which("valgrind") is None:
         print("SKIP: valgrind is not installed")

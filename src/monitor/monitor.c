@@ -289,11 +289,25 @@ init(struct monitor *m)
     return add_events(m);
 }
 
+/* It is ending: who asks for that once more need not end it in the middle of the work. */
+static void
+hold_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static void
 clear(struct monitor *m)
 {
     struct session *s = NULL;
 
+    hold_signals();
     listeners_clear(&m->listeners);
     while ((s = TAILQ_FIRST(&m->ended)) != NULL)
         session_free(s);

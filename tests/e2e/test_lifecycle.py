@@ -41,6 +41,21 @@ def test_sigterm_tells_every_client_and_settles_uploads(make_server):
     assert "process.killed" not in s.log(), s.log()[-2000:]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_until_the_end_do_not_cut_the_end_short(make_server, number):
+    """A second one ends it at once, the hundredth must not end it in the middle of that."""
+    for _ in range(5):
+        s = make_server()
+        s.login()
+        s.process.send_signal(signal.SIGTERM)
+        for n in range(2_000_000):
+            os.kill(s.pid, number)          # it is not waited for, so nobody else has the pid
+            if n % 100 == 0 and not procfs.alive(s.pid):
+                break
+        assert s.process.wait(10) == 0, s.log()[-2000:]
+        s.stop()
+
+
 def test_sigterm_while_handshakes_and_logins_hang(make_server):
     """A client that does not go on cannot hold the server back, and nobody has to be killed."""
     s = make_server()

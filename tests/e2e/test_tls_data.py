@@ -15,9 +15,10 @@ VERSIONS = ["1.2", "1.3"]
 
 
 @pytest.fixture
-def quick(make_server):
+def quick(world, make_server):
     """Short waits, where a test has to see a refusal."""
-    s = make_server(data_connect_timeout=3, handshake_timeout=3)
+    wait = 3 * world.slower
+    s = make_server(data_connect_timeout=wait, handshake_timeout=wait)
     s.folder_ = s.folder()
     s.folder_.make("f", b"content of the file")
     return s

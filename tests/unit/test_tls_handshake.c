@@ -141,6 +141,43 @@ every_curve_and_suite_is_signed(void)
     server_close(&s);
 }
 
+/* The server's order; but a phone's ChaCha20, unless the order was given. */
+static void
+a_client_that_begins_with_chacha_gets_it(void)
+{
+    static const char given[] = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+    static const struct { bool ours; const char *offered, *used; } rows[] = {
+        { true, "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+          "TLS_CHACHA20_POLY1305_SHA256" },
+        { true, "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256" },
+        { false, "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384",
+          "TLS_AES_256_GCM_SHA384" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct server s;
+        struct client c;
+        struct link l;
+
+        server_open(&s, "1.2");
+        if (!rows[i].ours) {
+            tls_context_free(s.context);
+            free(s.settings.tls_ciphersuites);
+            s.settings.tls_ciphersuites = strdup(given);
+            CU_ASSERT_EQUAL_FATAL(tls_context_new(&s.context, &s.settings), SP_OK);
+            CU_ASSERT_EQUAL(tls_context_begin(s.context, server_sign, &s), SP_OK);
+        }
+        server_add(&s, PAIR_EC, "DNS:localhost");
+        client_open(&c, TLS1_3_VERSION);
+        CU_ASSERT_EQUAL(SSL_CTX_set_ciphersuites(c.ssl, rows[i].offered), 1);
+        CU_ASSERT_TRUE(link_connect(&l, &s, TLS_CONTROL, &c, NULL));
+        CU_ASSERT_STRING_EQUAL(tls_stream_cipher(l.server), rows[i].used);
+        link_close(&l);
+        client_close(&c);
+        server_close(&s);
+    }
+}
+
 static void
 what_is_not_negotiated(void)
 {
@@ -404,6 +441,8 @@ static const struct unit_test tests[] = {
       both_kinds_of_certificate_side_by_side },
     { "the keyholder signs what every curve and suite gives it",
       every_curve_and_suite_is_signed },
+    { "a client that begins with ChaCha20 gets it, unless the order was given",
+      a_client_that_begins_with_chacha_gets_it },
     { "old versions and suites without AEAD or forward secrecy fail",
       what_is_not_negotiated },
     { "the server's order of cipher suites counts", the_servers_order_of_ciphers_counts },

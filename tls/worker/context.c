@@ -95,6 +95,9 @@ set_ciphers(SSL_CTX *ssl, const struct settings *s)
         ? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
         : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
 
+    /* who puts ChaCha20 first has no AES in hardware, and pays more for it than we do */
+    if (!is_given(s->tls_ciphers) && !is_given(s->tls_ciphersuites))
+        (void)SSL_CTX_set_options(ssl, SSL_OP_PRIORITIZE_CHACHA);
     if (is_given(s->tls_ciphers))
         first = s->tls_ciphers;
     if (is_given(s->tls_ciphersuites))

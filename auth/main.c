@@ -113,8 +113,8 @@ main(int argc, char **argv)
     if ((rc = start_receive(&l.monitor, LOGIN, &l.settings, NULL, NULL)) == SP_OK
             && (rc = login_warm(&l)) == SP_OK
             && (rc = template_serve(&l.monitor, MSG_SPAWN_LOGIN, &session)) == SP_OK)
-        rc = login_attempt(&l);
-    else if (rc != SP_CLOSED)
+        template_end_child(login_attempt(&l) == SP_OK ? 0 : 1);
+    if (rc != SP_CLOSED)
         log_error("login.template_failed fault=%s", sp_err_text(rc));
     settings_clear(&l.settings);
     channel_clear(&l.monitor);

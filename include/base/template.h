@@ -30,5 +30,11 @@ struct channel;
  */
 SP_CHECK enum sp_err template_serve(struct channel *monitor, unsigned spawn_type,
                                     uint64_t *number);
+/*
+ * The end of a child, without what libraries do at exit(3): that writes to, and so copies,
+ * a page or more of every one of them, right before all is gone. Nothing of ours waits in
+ * a buffer of stdio.
+ */
+_Noreturn void template_end_child(int status);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +13,10 @@
 #include "base/log.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
 
 /*
  * fork(2) by hand, because the child has to be the monitor's child and the pidfd has to be
@@ -114,4 +119,14 @@ template_serve(struct channel *monitor, unsigned spawn_type, uint64_t *number)
         if (rc != SP_OK)
             return rc;
     }
+}
+
+void
+template_end_child(int status)
+{
+#ifdef SP_SANITIZERS
+    exit(status);               /* LeakSanitizer looks at the end */
+#else
+    _exit(status);
+#endif
 }

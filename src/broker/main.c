@@ -73,10 +73,12 @@ main(int argc, char **argv)
         log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);
         goto out;
     }
-    if ((rc = template_serve(&monitor, MSG_SPAWN_BROKER, &session)) == SP_OK
-        && (rc = become_broker(&b, &filter)) == SP_OK) {
-        rc = answer_serve(&b);
-        status = rc == SP_INPUT ? EXIT_BREACH : 1;
+    if ((rc = template_serve(&monitor, MSG_SPAWN_BROKER, &session)) == SP_OK) {
+        if ((rc = become_broker(&b, &filter)) == SP_OK) {
+            rc = answer_serve(&b);
+            status = rc == SP_INPUT ? EXIT_BREACH : 1;
+        }
+        template_end_child(rc == SP_CLOSED ? 0 : status);
     }
 out:
     seccomp_filter_free(&filter);

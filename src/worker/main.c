@@ -125,7 +125,7 @@ main(int argc, char **argv)
     if ((rc = worker_begin(&w, &r)) != SP_OK) {
         if (rc != SP_CLOSED)
             log_error("worker.failed reason=%s", sp_err_text(rc));
-        return 1;
+        template_end_child(1);
     }
-    return worker_serve(&w);
+    template_end_child(worker_serve(&w));
 }

@@ -14,6 +14,7 @@
 #include "auth/chain.h"
 #include "auth/pam.h"
 #include "auth/posture.h"
+#include "auth/services.h"
 #include "auth/slots.h"
 #include "auth/users.h"
 #include "auth/verdict.h"
@@ -44,6 +45,8 @@ login_warm(struct login *l)
         log_error("login.libsodium_failed");
         return SP_OS;
     }
+    if (text_list_has(&l->settings.auth, slice_of("pam")))
+        services_warm();
     pam_warm(&l->settings);
     /* the descriptor does not survive the fork: this finds a bad run directory early */
     if (slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)

@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import stat
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -355,6 +356,26 @@ def test_what_is_root_has_little_else(privileged, live):
         assert p["status"]["Gid"].split() == ["0"] * 4
         assert p["root"] == "/" and p["cwd"] == "/"
         assert p["namespaces"] == live.at["monitor"]["namespaces"]
+
+
+def test_modules_of_the_name_service_are_loaded_before_the_fork(live):
+    """Those that /etc/nsswitch.conf names for users and groups, and that are installed."""
+    if "login_asleep" not in live.at:
+        pytest.skip("no login by PAM without root, or under AddressSanitizer")
+    wanted = set()
+    with open("/etc/nsswitch.conf", encoding="utf-8") as f:
+        for line in f:
+            words = line.partition("#")[0].split()
+            if words and words[0] in ("passwd:", "group:", "shadow:", "initgroups:"):
+                wanted |= {f"libnss_{w}.so.2" for w in words[1:] if w.isalnum()}
+    wanted -= {"libnss_files.so.2"}
+    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True,
+                           check=False).stdout
+    wanted = {w for w in wanted if w in known}
+    if not wanted:
+        pytest.skip("only files serve users and groups here")
+    mapped = {os.path.basename(what) for _, _, _, what in live.at["login_template"]["maps"]}
+    assert wanted <= mapped
 
 
 def test_nobody_else_is_root(live):

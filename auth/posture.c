@@ -2,13 +2,11 @@
 #include "auth/posture.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <shadow.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,6 +26,9 @@
 #else
 #define HEAP_CAN_BE_SEARCHED true
 #endif
+#define PAGES_AT_ONCE 256
+#define PAGE_WRITTEN (UINT64_C(3) << 62)    /* of /proc/PID/pagemap: present, or swapped */
+#define MAPS_ROOM 8192          /* a line with a path of PATH_MAX bytes, and more   */
 #define SHADOW_LINE 4096        /* a line of /etc/shadow, on the stack              */
 #define SHADOW_LEAST 13         /* the shortest hash; "!", "*" and "x" are shorter  */
 
@@ -64,52 +65,117 @@ null_input_and_output(void)
     return rc;
 }
 
+/* The hexadecimal number at *at, which moves behind it. */
+static uintptr_t
+take_number(const char **at)
+{
+    uintptr_t number = 0;
+
+    for (;; (*at)++) {
+        char c = **at;
+
+        if (c >= '0' && c <= '9')
+            number = number << 4 | (uintptr_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            number = number << 4 | (uintptr_t)(c - 'a' + 10);
+        else
+            return number;
+    }
+}
+
 /*
  * Of the rw-p mappings those that malloc and its kind use: [heap], and what has no name.
  * Not the stack, which has none in a process made by clone3(2): the text lies on it that
- * is looked for. False: the line is about another one.
+ * is looked for, and so does the line. False: the line is about another one. By hand:
+ * sscanf(3) of all lines was a twentieth of a login.
  */
 static bool
 is_heap(const char *line, uintptr_t *low, uintptr_t *high)
 {
-    char mode[5] = "", name[8] = "";
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own line; fields are counted */
-    int fields = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %7s", low, high,
-                        mode, name);
+    const char *at = line;
 
-    return fields >= 3 && strcmp(mode, "rw-p") == 0
-        && (fields == 3 || strcmp(name, "[heap]") == 0)
+    *low = take_number(&at);
+    if (*at++ != '-')
+        return false;
+    *high = take_number(&at);
+    if (strncmp(at, " rw-p ", 6) != 0)
+        return false;
+    at += 6;
+    for (unsigned field = 0; field < 3; field++) {      /* offset, device, inode */
+        at += strcspn(at, " ");
+        at += strspn(at, " ");
+    }
+    return (*at == '\0' || strcmp(at, "[heap]") == 0)
         && !((uintptr_t)line >= *low && (uintptr_t)line < *high);
 }
 
-/* Every copy in one mapping but the text itself, which is still looked for in the next. */
+/* Every copy in one range but the text itself, which is still looked for in the next. */
 static void
-wipe_copies(char *at, size_t size, const char *text, size_t len)
+wipe_copies(uintptr_t from, uintptr_t to, const char *text, size_t len)
 {
-    const char *end = at + size;
-    char *found = NULL;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel printed it */
+    char *at = (char *)from, *found = NULL;
 
-    while ((found = memmem(at, (size_t)(end - at), text, len)) != NULL) {
+    while ((found = memmem(at, to - (uintptr_t)at, text, len)) != NULL) {
         if (found != text)
             wipe(found, len);
         at = found + len;
     }
 }
 
+/*
+ * Only pages that were ever written: to read the others, most of the .bss of libraries,
+ * would give each of them a page. What the kernel does not tell is searched.
+ */
+static void
+wipe_written(int pagemap, uintptr_t from, uintptr_t to, const char *text, size_t len)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uint64_t pages[PAGES_AT_ONCE];
+
+    for (uintptr_t at = from; at < to;) {
+        size_t want = (to - at) / page < PAGES_AT_ONCE ? (to - at) / page : PAGES_AT_ONCE;
+        ssize_t got = pread(pagemap, pages, want * sizeof *pages,
+                            (off_t)(at / page * sizeof *pages));
+
+        if (got <= 0)
+            break;
+        for (size_t i = 0; i < (size_t)got / sizeof *pages; i++, at += page) {
+            if ((pages[i] & PAGE_WRITTEN) != 0)
+                continue;
+            wipe_copies(from, at, text, len);
+            from = at + page;
+        }
+    }
+    wipe_copies(from, to, text, len);
+}
+
 static void
 wipe_everywhere(const char *text, size_t len)
 {
-    FILE *maps = fopen("/proc/self/maps", "re");
-    char line[512];
-    uintptr_t low = 0, high = 0;
+    char lines[MAPS_ROOM + 1];
+    size_t have = 0;
+    ssize_t got = 0;
+    int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-    if (maps == NULL)
-        return;
-    while (fgets(line, sizeof line, maps) != NULL)
-        if (is_heap(line, &low, &high))
-            /* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel printed it */
-            wipe_copies((char *)low, high - low, text, len);
-    (void)fclose(maps);
+    while (maps != -1 && have < MAPS_ROOM
+           && (got = read(maps, lines + have, MAPS_ROOM - have)) > 0) {
+        char *line = lines, *end = NULL;
+        uintptr_t low = 0, high = 0;
+
+        have += (size_t)got;
+        for (; (end = memchr(line, '\n', have - (size_t)(line - lines))) != NULL;
+             line = end + 1) {
+            *end = '\0';
+            if (is_heap(line, &low, &high))
+                wipe_written(pagemap, low, high, text, len);
+        }
+        have -= (size_t)(line - lines);
+        memmove(lines, line, have);
+    }
+    fd_close(&maps);
+    fd_close(&pagemap);
 }
 
 void

@@ -85,8 +85,9 @@ login_attempt(struct login *l)
     attempt_init(&a, &l->settings, &l->monitor, &l->slots);
     if ((rc = attempt_receive(&a, ATTEMPT_TIMEOUT_MS)) != SP_OK)
         goto out;
-    if (slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)
-        == SP_OK) {
+    if (!text_list_has(&l->settings.auth, slice_of("users"))     /* nobody else hashes */
+        || slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)
+               == SP_OK) {
         chain_run(backends, &a, &v);
     } else {
         log_error("login.slots_failed directory=%s fault=%m", l->settings.run_directory);

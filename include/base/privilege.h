@@ -31,6 +31,12 @@ SP_CHECK enum sp_err privilege_chroot_fd(int dir);
 SP_CHECK enum sp_err privilege_chroot(const char *path);
 
 /*
+ * Empty the bounding set of capabilities: no program that this process or a child of it
+ * could still execute would have one. Part of privilege_drop; a template whose children
+ * drop calls it ahead, once for all of them, and keeps what it has itself. SP_OS.
+ */
+SP_CHECK enum sp_err privilege_drop_bounding(void);
+/*
  * Give up every id for good: supplementary groups (count may be 0), real, effective and
  * saved gid and uid, all capability sets (bounding and ambient too); set no_new_privs; not
  * dumpable; RLIMIT_CORE 0. Then try to take root back: success of that is SP_REFUSED.

@@ -125,9 +125,12 @@ capabilities_set(const struct capabilities *caps)
     return syscall(SYS_capset, &head, caps->half) == 0 ? SP_OK : SP_OS;
 }
 
-/* Needs CAP_SETPCAP, so it comes before the ids go. */
-static enum sp_err
-drop_bounding(void)
+/*
+ * Needs CAP_SETPCAP, so it comes before the ids go. Asks before it drops: each drop makes
+ * the kernel copy the credentials, and a template may have done all of them.
+ */
+enum sp_err
+privilege_drop_bounding(void)
 {
     struct capabilities caps = {0};
     enum sp_err rc = SP_OS;
@@ -137,7 +140,9 @@ drop_bounding(void)
     if ((caps.half[0].effective & 1u << CAP_SETPCAP) == 0)
         return SP_OK;           /* rootless: not ours to change; no_new_privs closes it */
     for (unsigned long cap = 0; cap <= CAPABILITY_MOST; cap++) {
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+        int in = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+
+        if (in == 0 || (in == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0))
             continue;
         if (errno == EINVAL)
             break;              /* past the last capability that this kernel knows */
@@ -268,7 +273,7 @@ privilege_drop(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
             if (groups[i] == 0)
                 return SP_REFUSED;
     }
-    if ((rc = drop_bounding()) != SP_OK)
+    if ((rc = privilege_drop_bounding()) != SP_OK)
         return rc;
     if (root && (rc = drop_ids(uid, gid, groups, group_count)) != SP_OK)
         return rc;

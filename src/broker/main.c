@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/privilege.h"
 #include "base/seccomp.h"
 #include "base/template.h"
 #include "broker/answer.h"
@@ -68,6 +69,7 @@ main(int argc, char **argv)
                           NULL)) != SP_OK)
         goto out;
     if ((rc = start_receive(&monitor, BROKER, &b.settings, NULL, NULL)) != SP_OK
+        || (rc = privilege_drop_bounding()) != SP_OK
         || (rc = sandbox_compile(&filter)) != SP_OK
         || (settings_reporting(&b.settings) && (rc = seccomp_report(&filter)) != SP_OK)) {
         log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);

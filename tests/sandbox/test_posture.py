@@ -358,6 +358,12 @@ def test_what_is_root_has_little_else(privileged, live):
         assert p["namespaces"] == live.at["monitor"]["namespaces"]
 
 
+def test_no_program_that_a_broker_template_starts_would_have_a_capability(live):
+    if not ROOT:
+        pytest.skip("needs root: there is no capability to be without")
+    assert int(live.at["broker_template"]["status"]["CapBnd"], 16) == 0
+
+
 def test_modules_of_the_name_service_are_loaded_before_the_fork(live):
     """Those that /etc/nsswitch.conf names for users and groups, and that are installed."""
     if "login_asleep" not in live.at:

@@ -49,7 +49,7 @@ SP_CHECK enum sp_err tls_context_add(struct tls_context *c, unsigned index, int 
  */
 SP_CHECK enum sp_err tls_context_warm(struct tls_context *c);
 /*
- * In the forked worker, before anything else: fresh ticket keys and session cache (so
+ * In the forked worker, before its first stream: fresh ticket keys and session cache (so
  * that a ticket can be redeemed only here), fresh random state, and who signs. SP_OS.
  */
 SP_CHECK enum sp_err tls_context_begin(struct tls_context *c, tls_sign *sign,

@@ -177,10 +177,11 @@ control_secure(struct worker *w)
     struct control *c = &w->control;
     struct tls_stream *tls = NULL;
     int64_t deadline = clock_ms() + w->settings.handshake_timeout * 1000;
-    enum sp_err rc = tls_stream_new(&tls, w->tls, c->fd, TLS_CONTROL);
     struct log_escaped why;
+    enum sp_err rc = SP_OK;
 
-    if (rc != SP_OK)
+    if (tls_context_begin(w->tls, ask_sign, w) != SP_OK
+        || tls_stream_new(&tls, w->tls, c->fd, TLS_CONTROL) != SP_OK)
         return SP_CLOSED;
     while ((rc = tls_stream_handshake(tls)) == SP_AGAIN) {
         short events = tls_stream_wants_write(tls) ? POLLOUT : POLLIN;

@@ -100,8 +100,6 @@ worker_begin(struct worker *w, struct ready *r)
         || (rc = fd_set_nonblocking(WORKER_CLIENT_FD, true)) != SP_OK
         || (rc = sandbox_enter(&r->filter, WORKER_CHANNEL_FD)) != SP_OK)
         return rc;
-    if (w->tls != NULL && (rc = tls_context_begin(w->tls, ask_sign, w)) != SP_OK)
-        return rc;
     return ask_session(w);
 }
 

@@ -375,6 +375,7 @@ tls_context_begin(struct tls_context *c, tls_sign *sign, void *context)
 {
     c->signer.sign = sign;
     c->signer.context = context;
+    c->begun = true;
     /* OpenSSL's generators see another pid, and take new seed of themselves. */
     return tickets_renew(&c->tickets, c->library);
 }

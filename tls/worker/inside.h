@@ -29,6 +29,7 @@ struct tls_context {
     struct certificates certificates;
     const struct text_list *server_names;       /* of the settings; borrowed */
     struct tickets tickets;
+    bool begun;                 /* this process has ticket keys of its own   */
 };
 
 /* What a callback of OpenSSL's knows of the connection it is called for. */

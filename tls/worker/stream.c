@@ -62,10 +62,11 @@ attach(struct tls_stream *s, const struct tls_context *c)
 enum sp_err
 tls_stream_new(struct tls_stream **out, struct tls_context *c, int fd, enum tls_kind kind)
 {
-    struct tls_stream *s = calloc(1, sizeof *s);
+    struct tls_stream *s = NULL;
     enum sp_err rc = SP_NOMEM;
 
-    if (s == NULL)
+    SP_ASSERT(c->begun);        /* else the ticket keys would be those of other sessions */
+    if ((s = calloc(1, sizeof *s)) == NULL)
         goto out;
     s->kind = kind;
     s->fd = fd;

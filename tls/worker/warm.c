@@ -196,8 +196,10 @@ tls_context_warm(struct tls_context *c)
     static const unsigned char protocol[] = "\003ftp";
     struct warm w = {0};
     const char *why = NULL;
+    bool begun = c->begun;
     enum sp_err rc = SP_OK;
 
+    c->begun = true;            /* with keys that nobody uses behind the fork */
     ERR_clear_error();
     if ((rc = make_certificate(&w, c->library)) != SP_OK
         || (rc = tickets_renew(&c->tickets, c->library)) != SP_OK)
@@ -218,6 +220,7 @@ out:
                   sp_err_text(rc));
     }
     ERR_clear_error();
+    c->begun = begun;
     SSL_CTX_free(w.client);
     certificate_clear(&w.shown);
     EVP_PKEY_free(w.key);

@@ -18,6 +18,7 @@
 #include "auth/slots.h"
 #include "auth/users.h"
 #include "auth/verdict.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/template.h"
 #include "config/settings.h"
@@ -67,6 +68,8 @@ login_sleep(struct login *l, struct verdict *v)
 
     if (v->kind != VERDICT_GRANTED || v->release == NULL)
         return SP_OK;
+    heap_give_back();           /* most sessions are long, compared to this */
+    stack_give_back();
     channel_enter(&l->monitor, ST_USER);
     rc = channel_wait(&l->monitor, &m, -1);
     message_clear(&m);

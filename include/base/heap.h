@@ -1,5 +1,5 @@
 /*
- * base/heap.h - memory that a template shares with its children
+ * base/heap.h - memory that a template shares with its children, and what they give back
  *
  * Runs in: templates and their children. Blocks: never.
  */
@@ -15,5 +15,10 @@ void heap_close_holes(void);
 
 /* Before a long sleep: pages on which nothing is allocated go back to the kernel. */
 void heap_give_back(void);
+
+/*
+ * The same for the stack: what lies below the caller's frame, where deeper calls were.
+ */
+void stack_give_back(void);
 
 #endif

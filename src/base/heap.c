@@ -5,7 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+/* Calls of ours go no deeper; below the stack's own pages the kernel keeps 1 MiB free. */
+#define DEEPEST ((uintptr_t)256 << 10)
 
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 
@@ -52,3 +56,15 @@ heap_give_back(void)
 }
 
 #endif
+
+void
+stack_give_back(void)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t end = frame / page * page - page;     /* this function's own page stays */
+
+    /* ENOMEM: the stack has never been that deep; what it has is given back all the same */
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): it was one */
+    (void)madvise((void *)(end - DEEPEST), DEEPEST, MADV_DONTNEED);
+}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/files.h"
@@ -401,10 +402,11 @@ answer_one(struct broker *b)
 enum sp_err
 answer_serve(struct broker *b)
 {
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = answer_one(b);     /* the first belongs to the login */
 
-    while ((rc = answer_one(b)) == SP_OK)
-        continue;
+    stack_give_back();
+    while (rc == SP_OK)
+        rc = answer_one(b);
     upload_settle(b);
     return rc;
 }

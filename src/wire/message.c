@@ -1,9 +1,13 @@
 /* wire/message.c - see include/wire/message.h: the rows, made from messages.def */
 #include "wire/message.h"
 
+#include <string.h>
+
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/secret.h"
+
+#define WIPE_PIECE 1024         /* bytes of a body that are looked at in one go */
 
 #define ROW_FIELD(type, name, bound) { FIELD_##type, #name, (uint64_t)(bound) },
 
@@ -89,11 +93,21 @@ message_clear(struct message *m)
     message_init(m);
 }
 
+static bool
+is_zero(const unsigned char *at, size_t len)
+{
+    return at[0] == 0 && memcmp(at, at + 1, len - 1) == 0;
+}
+
+/* Looks before it writes: to write zeros on pages that were never used would make pages. */
 void
 message_wipe(struct message *m)
 {
+    _Static_assert(sizeof m->body % WIPE_PIECE == 0, "whole pieces");
     message_clear(m);
-    wipe(m->body, sizeof m->body);
+    for (size_t at = 0; at < sizeof m->body; at += WIPE_PIECE)
+        if (!is_zero(m->body + at, WIPE_PIECE))
+            wipe(m->body + at, WIPE_PIECE);
 }
 
 int

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/heap.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "ftp/listing.h"
@@ -94,7 +93,7 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
         log_warning("login.start path=%s reason=not-there",
                     log_text(slice_of(result->start), &shown));
     w->start = w->cwd;
-    heap_give_back();                   /* of the handshake; many sessions idle from here on */
+    w->memory_due = true;
     return reply_line(out, 230, "Welcome.");
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "ftp/listing.h"
 #include "ftp/reply.h"
@@ -241,6 +242,16 @@ is_deserted(const struct worker *w, bool more)
     return w->client_gone && !more && !quit_waits(w);
 }
 
+/* Once, behind the login: many sessions idle from there on. */
+static void
+give_memory_back(struct worker *w)
+{
+    w->memory_due = false;
+    if (w->control.tls != NULL)
+        heap_give_back();
+    stack_give_back();
+}
+
 /* Until the session is to end. SP_OK: in order; SP_CLOSED: a peer left. */
 static enum sp_err
 serve(struct worker *w)
@@ -275,6 +286,8 @@ serve(struct worker *w)
             return SP_CLOSED;
         if (more && w->control.out.len < CONTROL_OUT_FULL)
             continue;                   /* there is room again */
+        if (w->memory_due)
+            give_memory_back(w);
         if ((rc = wait_and_hear(w, &moves)) != SP_OK || (rc = check_clocks(w)) != SP_OK)
             return rc;
         moves = moves || !transfer_runs(&w->transfer);

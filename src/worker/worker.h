@@ -74,6 +74,7 @@ struct worker {
     int64_t begun, active;      /* clock_ms: session, last command or byte */
     struct buf held;            /* a line that waits for the end of the transfer    */
     bool line_held;
+    bool memory_due;            /* what handshake and login took goes back before the next wait */
     bool client_gone;           /* no more lines come; nobody may read replies      */
     bool quitting;              /* QUIT was seen, or the session is to end once all is sent */
     bool shutdown;              /* the monitor said so; the text is in shutdown_text */

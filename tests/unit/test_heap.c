@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -82,10 +83,54 @@ what_is_in_use_survives_giving_back(void)
     free(kept);
 }
 
+/* Leaves something far below the caller's frame; where, as a number. */
+__attribute__((noinline)) static uintptr_t
+go_deep(void)
+{
+    volatile unsigned char deep[64 << 10];
+
+    for (size_t i = 0; i < sizeof deep; i += 64)
+        deep[i] = 1;
+    return (uintptr_t)deep + 4096;
+}
+
+/* Has this process a page there? */
+static bool
+has_page(uintptr_t at)
+{
+    uint64_t entry = 0;
+    FILE *pagemap = fopen("/proc/self/pagemap", "re");
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pagemap);
+    CU_ASSERT_EQUAL(fseek(pagemap, (long)(at / (uintptr_t)sysconf(_SC_PAGESIZE) * 8),
+                          SEEK_SET), 0);
+    CU_ASSERT_EQUAL(fread(&entry, sizeof entry, 1, pagemap), 1);
+    (void)fclose(pagemap);
+    return entry >> 63 == 1;
+}
+
+static void
+what_deep_calls_left_on_the_stack_goes(void)
+{
+    unsigned char kept[8192];
+    uintptr_t at = 0;
+
+    for (size_t i = 0; i < sizeof kept; i++)
+        kept[i] = (unsigned char)(i * 7);
+    at = go_deep();
+    CU_ASSERT_TRUE(has_page(at));
+    stack_give_back();
+    CU_ASSERT_FALSE(has_page(at));
+    for (size_t i = 0; i < sizeof kept; i++)
+        if (kept[i] != (unsigned char)(i * 7))
+            CU_FAIL("a byte has changed");
+}
+
 static const struct unit_test tests[] = {
     { "after closing nothing lies below what was kept",
       after_closing_nothing_lies_below_what_was_kept },
     { "what is in use survives giving back", what_is_in_use_survives_giving_back },
+    { "what deep calls left on the stack goes", what_deep_calls_left_on_the_stack_goes },
     { NULL, NULL }
 };
 const struct unit_suite suite_heap = { "heap", tests };

@@ -18,6 +18,7 @@
 #include "wire/pack.h"
 
 #define LINE_GUESS 72
+#define SORTED_FOR_PROGRAMS 500 /* most names that are sorted unasked */
 
 bool
 listing_has(const struct listing *l, enum listing_option option)
@@ -74,7 +75,19 @@ listing_next(struct listing *l, const char **name, bool *unfinished)
     return rc;
 }
 
-/* Into names, until there are too many to sort. Closes the reader when it has ended. */
+/*
+ * Programs that ask for names or facts sort for themselves: of many they need not wait for
+ * the last. -R is told in the order of ls -R, whatever it is asked of.
+ */
+static bool
+is_for_people(const struct listing *l)
+{
+    return l->long_lines || (l->kind != LISTING_MLSD && l->kind != LISTING_NLST)
+        || listing_has(l, LISTING_BY_TIME) || listing_has(l, LISTING_BY_SIZE)
+        || listing_has(l, LISTING_REVERSE) || listing_has(l, LISTING_RECURSIVE);
+}
+
+/* Into names, until there are too many to sort. The rest is written while it is read. */
 static enum sp_err
 collect(struct listing *l)
 {
@@ -83,6 +96,8 @@ collect(struct listing *l)
     bool unfinished = false;
     enum sp_err rc = SP_OK;
 
+    if (most > SORTED_FOR_PROGRAMS && !is_for_people(l))
+        most = SORTED_FOR_PROGRAMS;
     names_reset(&l->names);
     l->more = false;
     if (listing_has(l, LISTING_ALL) && l->kind != LISTING_MLSD

@@ -9,7 +9,8 @@
  * What a path means: what is there by that very name; else, but for MLSD, a pattern. Of a
  * directory the entries are shown, of anything else (and with -d, and of every match of a
  * pattern) the object itself. So `LIST *` never goes into directories, as `ls -d *`.
- * A directory is sorted, unless it has more than settings.sorted_entries names.
+ * A directory is sorted, unless it has more than settings.sorted_entries names. Of more than
+ * some hundred, names and facts are not, unless an option says how: programs ask for them.
  *
  * A symbolic link is a link with its target in ls lines. In facts it is the file or
  * directory that it leads to inside the jail, which is what a client can do with it; one
@@ -52,7 +53,7 @@ struct listing {
     char prefix[PATH_MAX];      /* before each name that is shown */
     char single[PATH_MAX];      /* shown instead of the one name; empty: the name is */
     struct reader reader;
-    bool more;                  /* past sorted_entries: the rest is still in the reader */
+    bool more;                  /* not all is in names: the rest is still in the reader */
     struct names names, below;  /* below: directories that -R has yet to visit */
     int64_t now;
     uint64_t entries;           /* lines written */

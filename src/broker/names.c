@@ -89,10 +89,33 @@ compare_back(const void *a, const void *b, void *text)
     return compare(b, a, text);
 }
 
+/* As the file system had them, in order or in its opposite: tmpfs does that, for one. */
+static bool
+put_in_order(struct names *n, bool reverse)
+{
+    bool rises = true, falls = true;
+
+    for (size_t i = 1; i < n->count && (rises || falls); i++) {
+        int way = compare(&n->items[i - 1], &n->items[i], n->text);
+
+        rises = rises && way <= 0;
+        falls = falls && way > 0;
+    }
+    if (rises == falls)
+        return rises;           /* neither; both are true of one name only */
+    for (size_t i = 0; rises == reverse && i < n->count / 2; i++) {
+        struct name_item kept = n->items[i];
+
+        n->items[i] = n->items[n->count - 1 - i];
+        n->items[n->count - 1 - i] = kept;
+    }
+    return true;
+}
+
 void
 names_sort(struct names *n, bool reverse)
 {
-    if (n->count > 1)
+    if (!put_in_order(n, reverse))
         qsort_r(n->items, n->count, sizeof *n->items, reverse ? compare_back : compare,
                 n->text);
 }

@@ -8,13 +8,16 @@
 
 /* all of a line but owner, group, name and target */
 #define FACTS_FIXED 512
+#define DATE_LENGTH 14          /* YYYYMMDDHHMMSS, without a fraction */
 
-static const struct { unsigned fact; const char *name; } facts_known[] = {
-    { FACT_TYPE, "type" }, { FACT_SIZE, "size" }, { FACT_MODIFY, "modify" },
-    { FACT_CREATE, "create" }, { FACT_PERM, "perm" }, { FACT_UNIQUE, "unique" },
-    { FACT_UNIX_MODE, "UNIX.mode" }, { FACT_UNIX_OWNER, "UNIX.owner" },
-    { FACT_UNIX_GROUP, "UNIX.group" }, { FACT_UNIX_UID, "UNIX.uid" },
-    { FACT_UNIX_GID, "UNIX.gid" },
+#define KNOWN(fact, name) { fact, name, sizeof name - 1 }
+
+static const struct { unsigned fact; const char *name; size_t len; } facts_known[] = {
+    KNOWN(FACT_TYPE, "type"), KNOWN(FACT_SIZE, "size"), KNOWN(FACT_MODIFY, "modify"),
+    KNOWN(FACT_CREATE, "create"), KNOWN(FACT_PERM, "perm"), KNOWN(FACT_UNIQUE, "unique"),
+    KNOWN(FACT_UNIX_MODE, "UNIX.mode"), KNOWN(FACT_UNIX_OWNER, "UNIX.owner"),
+    KNOWN(FACT_UNIX_GROUP, "UNIX.group"), KNOWN(FACT_UNIX_UID, "UNIX.uid"),
+    KNOWN(FACT_UNIX_GID, "UNIX.gid"),
 };
 
 #define FACTS_KNOWN (sizeof facts_known / sizeof *facts_known)
@@ -158,7 +161,7 @@ put_fact(unsigned char *at, const struct entry *e, unsigned fact)
 enum sp_err
 listing_facts(struct buf *out, const struct entry *e, unsigned facts)
 {
-    unsigned char *at = NULL, *value = NULL;
+    unsigned char *at = NULL, *value = NULL, *modified = NULL;
     enum sp_err rc = buf_reserve(out, FACTS_FIXED + owner_room(e->owner)
                                  + owner_room(e->group) + e->name.len + e->target.len);
 
@@ -168,9 +171,15 @@ listing_facts(struct buf *out, const struct entry *e, unsigned facts)
     for (size_t i = 0; i < FACTS_KNOWN; i++) {
         if ((facts & facts_known[i].fact) == 0)
             continue;
-        value = put(at, facts_known[i].name, strlen(facts_known[i].name));
+        value = put(at, facts_known[i].name, facts_known[i].len);
         *value++ = '=';
-        if ((value = put_fact(value, e, facts_known[i].fact)) == NULL)
+        if (facts_known[i].fact == FACT_MODIFY)
+            modified = value;
+        /* most files were made and last written in one second: its text is there already */
+        if (facts_known[i].fact == FACT_CREATE && modified != NULL && e->created != 0
+            && e->created == e->modified)
+            value = put(value, modified, DATE_LENGTH);
+        else if ((value = put_fact(value, e, facts_known[i].fact)) == NULL)
             continue;
         *value++ = ';';
         at = value;

@@ -1,5 +1,6 @@
 /* tests/unit/test_listing_walk.c - src/broker/listing.c, reader.c, names.c and
  * glob_walk.c */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "broker/lines.h"
+#include "broker/names.h"
 #include "ftp/listing.h"
 #include "jail_fixture.h"
 #include "unit.h"
@@ -270,6 +272,69 @@ unsorted(void)
     fixture_close(&f);
 }
 
+/* Names alone and facts come as the file system has them; an option about the order helps. */
+static void
+unsorted_where_none_was_asked(void)
+{
+    struct jail_fixture f;
+    struct buf native = BUF_EMPTY(ROOM);
+    DIR *d = NULL;
+    const struct dirent *e = NULL;
+    int fd = -1;
+
+    fixture_open(&f);
+    for (int i = 0; i < 1000; i++) {
+        char name[8];
+
+        CU_ASSERT(text_printf(name, sizeof name, "%03d", i * 7 % 1000));
+        fixture_file(&f, name, "");
+    }
+    fd = openat(f.jail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CU_ASSERT_FATAL((d = fdopendir(fd)) != NULL);
+    while ((e = readdir(d)) != NULL)
+        if (e->d_name[0] != '.')
+            CU_ASSERT(buf_add_text(&native, e->d_name) == SP_OK
+                      && buf_add_text(&native, "\n") == SP_OK);
+    (void)closedir(d);
+    CU_ASSERT(buf_add(&native, "", 1) == SP_OK);
+    CU_ASSERT(fixture_list(&f, "/", "", LISTING_NLST, 0, text, ROOM) == SP_OK);
+    CU_ASSERT_STRING_EQUAL(text, (char *)native.at);
+    CU_ASSERT(fixture_list(&f, "/", "", LISTING_NLST, LISTING_REVERSE, text, ROOM)
+              == SP_OK);
+    CU_ASSERT_NSTRING_EQUAL(text, "999\n998\n", 8);
+    CU_ASSERT(fixture_list(&f, "/", "", LISTING_LIST, LISTING_ONE, text, ROOM) == SP_OK);
+    CU_ASSERT_NSTRING_EQUAL(text, "000\n001\n", 8);
+    buf_free(&native);
+    fixture_close(&f);
+}
+
+/* Whatever order they come in: rising, falling, neither. */
+static void
+names_are_put_in_order(void)
+{
+    static const unsigned steps[] = { 1, 99, 37 };
+
+    for (size_t i = 0; i < 2 * sizeof steps / sizeof *steps; i++) {
+        struct names n = NAMES_EMPTY(10000);
+        bool reverse = i % 2 == 1;
+
+        for (unsigned k = 0; k < 100; k++) {
+            char name[8];
+
+            CU_ASSERT(text_printf(name, sizeof name, "%02u", k * steps[i / 2] % 100));
+            CU_ASSERT(names_add(&n, name, false, 0) == SP_OK);
+        }
+        names_sort(&n, reverse);
+        for (unsigned k = 0; k < 100; k++) {
+            char name[8];
+
+            CU_ASSERT(text_printf(name, sizeof name, "%02u", reverse ? 99 - k : k));
+            CU_ASSERT_STRING_EQUAL(names_text(&n, k), name);
+        }
+        names_free(&n);
+    }
+}
+
 static void
 odd_names(void)
 {
@@ -300,6 +365,9 @@ static const struct unit_test tests[] = {
     { "a pattern that would never end is given up", glob_bounds },
     { "-R is given up below 64 directories", deep },
     { "a very large directory is listed unsorted and whole", unsorted },
+    { "names and facts come in the file system's order",
+      unsorted_where_none_was_asked },
+    { "names in any order are sorted", names_are_put_in_order },
     { "a name forges no line", odd_names },
     { NULL, NULL }
 };

@@ -5,18 +5,27 @@ P-256 certificate, one PAM stack with a SHA-512 password, a user locked into the
 directory, passive mode, no limits, no DNS, no syncing, no log of transfers.
 """
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 PAM = """auth required pam_unix.so
 account required pam_unix.so
 session required pam_permit.so
 """
+SERVICES = ("sallyport-bench", "pure-ftpd")
 # OpenSSL's own defaults would have some servers parse the system's CA bundle per session
 QUIET = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SSL_CERT_FILE": "/dev/null",
          "SSL_CERT_DIR": "/nonexistent"}
+# as systemd starts a service: who needs more open files raises the limit by itself
+OPEN_FILES = 1024
+# in a mount namespace, so that no file of the system is touched
+IN_NAMESPACE = ["unshare", "--mount", "--", "/bin/sh", "-c",
+                'mount --bind "$0" /etc/pam.d && exec "$@"']
 
 
 def write(path, text, mode=0o644):
@@ -70,38 +79,73 @@ class Group:
                 time.sleep(0.1)     # its last processes are not gone yet
 
 
+def free_port():
+    """Below the ephemeral range, so that no client's end of a connection has it."""
+    for port in range(20000 + os.getpid() * 7 % 10000, 32700):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise SystemExit("no free port")
+
+
 class Server:
     """One server's configuration and processes. stop() is safe at any time."""
 
-    name = binary = ""
-    pam = []                    # files of /etc/pam.d that it needs
+    name = ""
+    version_of = ()             # arguments that make it say its version
 
-    def __init__(self, where, port, build):
-        self.where, self.port, self.build = where, port, build
-        self.group = self.process = None
-        self.made = []
+    def __init__(self, where, program):
+        """program: a Peer, or for sallyport its build directory."""
+        self.where, self.program = where, program
+        self.port, self.group, self.process = 0, None, None
+
+    def binary(self):
+        return self.program.binary
+
+    def environment(self):
+        return dict(QUIET, **self.program.environment())
 
     def arguments(self):
         raise NotImplementedError
 
+    def version(self):
+        with tempfile.TemporaryFile("w+") as said:      # vsftpd says it to its input
+            subprocess.run([self.binary(), *self.version_of], stdin=said, stdout=said,
+                           stderr=said, check=False, timeout=10, env=self.environment())
+            said.seek(0)
+            found = re.search(r"\d+\.\d+(\.\d+)?\w*", said.read())
+        return found.group() if found else "unknown"
+
+    def limits(self):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, most))
+        self.group.enter()
+
     def start(self):
-        for name in self.pam:
-            path = "/etc/pam.d/" + name
-            if not os.path.exists(path):
-                self.made.append(write(path, PAM))
-        argv = self.arguments()
+        pam = self.where + "/pam.d"
+        os.makedirs(pam, exist_ok=True)
+        for service in SERVICES:
+            write(f"{pam}/{service}", PAM)
+        self.port = free_port()
         self.group = Group(self.name)
         with open(f"{self.where}/{self.name}.out", "w") as log:
             self.process = subprocess.Popen(
-                argv, preexec_fn=self.group.enter, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=QUIET)
+                [*IN_NAMESPACE, pam, *self.arguments()], preexec_fn=self.limits,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment())
         for _ in range(100):
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1) as s:
-                    s.recv(1)
-                return self
+                    if s.recv(1):
+                        return
             except OSError:
-                time.sleep(0.1)
+                pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
         with open(log.name) as f:
             raise SystemExit(f"{self.name} did not start: {f.read()[-2000:]}")
 
@@ -125,6 +169,7 @@ class Server:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.process.kill()
+                self.process.wait()
         if self.group is not None:
             for pid in self.group.pids():
                 try:
@@ -132,44 +177,58 @@ class Server:
                 except ProcessLookupError:
                     pass
             self.group.remove()
-        for path in self.made:
-            os.unlink(path)
+        self.process = self.group = None
 
 
 class Sallyport(Server):
     name = "sallyport"
-    pam = ["sallyport-bench"]
+    durable = "false"
+    version_of = ("--version",)
+
+    def binary(self):
+        return self.program + "/sallyportd"
+
+    def environment(self):
+        return QUIET
 
     def arguments(self):
         for user in ("sallyport", "sallyport-keys"):
             subprocess.run(["useradd", "--system", "--no-create-home", user],
                            capture_output=True, check=False)
-        return [self.build + "/sallyportd", "-F", "-c",
-                write(self.where + "/sallyport.conf", f"""
+        return [self.binary(), "-F", "-c",
+                write(f"{self.where}/{self.name}.conf", f"""
 listen = {{"127.0.0.1:{self.port}"}}
 certificate = {{"{self.where}/cert.pem"}}
 certificate_key = {{"{self.where}/key.pem"}}
-run_directory = "{self.where}/run"
-libexec_directory = "{self.build}"
+run_directory = "{self.where}/run-{self.name}"
+libexec_directory = "{self.program}"
 users_database = "{self.where}/users.db"
 auth = {{"pam"}}
 pam_service = "sallyport-bench"
 tls_required = false
 data_protection_required = false
-durable = false
-max_sessions = 5000
-max_sessions_per_address = 5000
-log = "{self.where}/sallyport.log"
+durable = {self.durable}
+max_sessions = 6000
+max_sessions_per_address = 6000
+log = "{self.where}/{self.name}.log"
 log_level = "warning"
 """)]
 
 
+class SallyportDurable(Sallyport):
+    """226 means stored: each upload is synced, as it is by default."""
+    name = "sallyport-durable"
+    durable = "true"
+
+
 class Vsftpd(Server):
-    name, binary, pam = "vsftpd", "/usr/sbin/vsftpd", ["sallyport-bench"]
+    name = "vsftpd"
+    version_of = ("-v",)
 
     def arguments(self):
-        os.makedirs("/var/run/vsftpd/empty", exist_ok=True)
-        return [self.binary, write(self.where + "/vsftpd.conf", f"""
+        empty = self.where + "/empty"
+        os.makedirs(empty, exist_ok=True)
+        return [self.binary(), write(self.where + "/vsftpd.conf", f"""
 listen=YES
 listen_address=127.0.0.1
 listen_port={self.port}
@@ -179,6 +238,7 @@ write_enable=YES
 anonymous_enable=NO
 chroot_local_user=YES
 allow_writeable_chroot=YES
+secure_chroot_dir={empty}
 pam_service_name=sallyport-bench
 ssl_enable=YES
 ssl_tlsv1=NO
@@ -195,10 +255,12 @@ xferlog_enable=NO
 
 
 class Proftpd(Server):
-    name, binary, pam = "proftpd", "/usr/sbin/proftpd", ["sallyport-bench"]
+    name = "proftpd"
+    version_of = ("-v",)
 
     def arguments(self):
-        return [self.binary, "-n", "-c", write(self.where + "/proftpd.conf", f"""
+        return [self.binary(), "-n", "-c", write(self.where + "/proftpd.conf", f"""
+ModulePath {self.program.root}/usr/lib/proftpd
 LoadModule mod_tls.c
 ServerName bench
 ServerType standalone
@@ -229,12 +291,13 @@ TLSRequired off
 
 
 class Pureftpd(Server):
-    name, binary, pam = "pure-ftpd", "/usr/sbin/pure-ftpd", ["pure-ftpd"]
+    name = "pure-ftpd"
+    version_of = ("--help",)
 
     def arguments(self):
-        return [self.binary, "-S", f"127.0.0.1,{self.port}", "-A", "-H", "-E", "-l", "pam",
-                "-Y", "1", "-2", self.where + "/both.pem", "-c", "5000", "-C", "5000",
-                "-u", "1", "-f", "none", "-L", "1000000:10",
+        return [self.binary(), "-S", f"127.0.0.1,{self.port}", "-A", "-H", "-E", "-l", "pam",
+                "-Y", "1", "-2", self.where + "/both.pem", "-c", "6000", "-C", "6000",
+                "-u", "1", "-f", "none", "-L", "2000000:10",
                 "-g", self.where + "/pure-ftpd.pid"]
 
 

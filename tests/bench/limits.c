@@ -1,0 +1,433 @@
+/*
+ * tests/bench/limits.c - what the machine itself costs: bare loops, to stand beside the servers
+ *
+ *     limits WHAT DIR [COUNT]
+ *
+ * Prints one figure, CPU seconds of this side alone (user and system; the other end of a
+ * socket is a process of its own) unless it says otherwise:
+ *
+ *     sendfile, splice, receive, seal, seal-send, open   for COUNT MiB: a file sent; a socket
+ *              spliced into a file; recv and write of 512 KiB; AES-128-GCM of 16 KiB records
+ *              alone; the same of a mapped file, sent 1 MiB at a time; SSL_read alone
+ *     get, put, get-tls, put-tls       COUNT files of 4 KiB, each over a connection of its
+ *              own from a fresh listener, TLS sessions resumed
+ *     login, login-tls                 COUNT times crypt(3) of SHA-512 in a forked process;
+ *              and a full TLS handshake (ECDSA P-256) in it
+ *     list                             readdir and lstat of everything in DIR
+ *     sync-big, sync-small             seconds, not CPU: COUNT MiB written and synced; COUNT
+ *              files of 4 KiB made, written, synced, with their directory
+ *
+ * DIR is where the files are: key.pem, cert.pem, and for sendfile and seal-send "big".
+ */
+#include "limits.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *dir;
+size_t count;
+unsigned char *piece;
+
+_Noreturn void
+fail(const char *what)
+{
+    fprintf(stderr, "limits: %s: %s\n", what, strerror(errno));
+    _exit(1);
+}
+
+double
+cpu(void)
+{
+    struct rusage u;
+    double sum = 0;
+    const int whose[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+
+    for (size_t i = 0; i < 2; i++) {
+        getrusage(whose[i], &u);
+        sum += (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec)
+            + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+    }
+    return sum;
+}
+
+static double
+now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+const char *
+in_dir(const char *name)
+{
+    static char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return path;
+}
+
+int
+open_in_dir(const char *name, int flags)
+{
+    int fd = open(in_dir(name), flags | O_CLOEXEC, 0600);
+
+    NEED(fd != -1);
+    return fd;
+}
+
+/* ---- sockets ------------------------------------------------------------------------- */
+
+int
+listen_here(struct sockaddr_in *address)
+{
+    socklen_t len = sizeof(*address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    *address = (struct sockaddr_in){.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    NEED(fd != -1 && bind(fd, (struct sockaddr *)address, len) == 0 && listen(fd, 1) == 0);
+    NEED(getsockname(fd, (struct sockaddr *)address, &len) == 0);
+    return fd;
+}
+
+int
+dial(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    NEED(fd != -1 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0);
+    return fd;
+}
+
+void
+send_all(int fd, const unsigned char *at, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+        NEED(n > 0);
+        at += n;
+        len -= (size_t)n;
+    }
+}
+
+void
+drop_all(int fd)
+{
+    while (recv(fd, NULL, MIB, MSG_TRUNC) > 0)
+        ;
+}
+
+int
+pair_with(void (*other)(int, void *), void *argument, pid_t *child)
+{
+    struct sockaddr_in address;
+    int listener = listen_here(&address), fd;
+
+    if ((*child = fork()) == 0) {
+        other(dial(&address), argument);
+        _exit(0);
+    }
+    fd = accept(listener, NULL, NULL);
+    NEED(fd != -1);
+    close(listener);
+    return fd;
+}
+
+void
+end_child(pid_t child)
+{
+    int how;
+
+    NEED(waitpid(child, &how, 0) == child);
+    if (how != 0)
+        _exit(1);                   /* it said why */
+}
+
+static void
+other_drops(int fd, void *unused)
+{
+    (void)unused;
+    drop_all(fd);
+}
+
+static void
+other_sends(int fd, void *unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < count; i++)
+        send_all(fd, piece, MIB);
+}
+
+/* ---- bulk ---------------------------------------------------------------------------- */
+
+static double
+do_sendfile(void)
+{
+    pid_t child;
+    int file = open_in_dir("big", O_RDONLY), fd = pair_with(other_drops, NULL, &child);
+    double used = cpu();
+
+    for (size_t left = count * MIB; left > 0;) {
+        ssize_t n = sendfile(fd, file, NULL, left);
+        NEED(n > 0);
+        left -= (size_t)n;
+    }
+    used = cpu() - used;
+    close(fd);
+    end_child(child);
+    return used;
+}
+
+static double
+do_receive(void)
+{
+    pid_t child;
+    int file = open_in_dir("limit", O_RDWR | O_CREAT | O_TRUNC);
+    int fd = pair_with(other_sends, NULL, &child);
+    size_t total = 0;
+    ssize_t n;
+    double used = cpu();
+
+    while ((n = recv(fd, piece, MIB / 2, 0)) > 0) {
+        NEED(write(file, piece, (size_t)n) == n);
+        total += (size_t)n;
+    }
+    used = cpu() - used;
+    NEED(total == count * MIB);
+    end_child(child);
+    unlink(in_dir("limit"));
+    return used;
+}
+
+static double
+do_splice(void)
+{
+    pid_t child;
+    int file = open_in_dir("limit", O_RDWR | O_CREAT | O_TRUNC), ends[2];
+    int fd = pair_with(other_sends, NULL, &child);
+    size_t total = 0;
+    ssize_t n, out;
+    double used = cpu();
+
+    NEED(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, MIB) > 0);
+    while ((n = splice(fd, NULL, ends[1], NULL, MIB, SPLICE_F_MOVE)) > 0) {
+        for (ssize_t left = n; left > 0; left -= out)
+            NEED((out = splice(ends[0], NULL, file, NULL, (size_t)left, SPLICE_F_MOVE)) > 0);
+        total += (size_t)n;
+    }
+    used = cpu() - used;
+    NEED(total == count * MIB);
+    end_child(child);
+    unlink(in_dir("limit"));
+    return used;
+}
+
+/* ---- ciphers ------------------------------------------------------------------------- */
+
+static size_t
+seal(EVP_CIPHER_CTX *c, const unsigned char *from, unsigned char *to)
+{
+    static unsigned char nonce[12];
+    int n;
+
+    nonce[11]++;
+    NEED(EVP_EncryptInit_ex(c, NULL, NULL, NULL, nonce));
+    NEED(EVP_EncryptUpdate(c, NULL, &n, nonce, 5));
+    NEED(EVP_EncryptUpdate(c, to + 5, &n, from, RECORD));
+    NEED(EVP_EncryptFinal_ex(c, to + 5 + n, &n));
+    NEED(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, 16, to + 5 + RECORD));
+    return RECORD + 5 + 16;
+}
+
+static EVP_CIPHER_CTX *
+new_cipher(void)
+{
+    static const unsigned char key[16] = {1};
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+
+    NEED(c != NULL && EVP_EncryptInit_ex(c, EVP_aes_128_gcm(), NULL, key, NULL));
+    return c;
+}
+
+static double
+do_seal(void)
+{
+    EVP_CIPHER_CTX *c = new_cipher();
+    unsigned char out[RECORD + 64];
+    double used = cpu();
+
+    for (size_t i = 0; i < count * (MIB / RECORD); i++)
+        seal(c, piece + i % (MIB / RECORD) * RECORD, out);
+    used = cpu() - used;
+    EVP_CIPHER_CTX_free(c);
+    return used;
+}
+
+static double
+do_seal_send(void)
+{
+    EVP_CIPHER_CTX *c = new_cipher();
+    pid_t child;
+    int file = open_in_dir("big", O_RDONLY), fd = pair_with(other_drops, NULL, &child);
+    double used = cpu();
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned char *map = mmap(NULL, MIB, PROT_READ, MAP_SHARED | MAP_POPULATE, file,
+                                  (off_t)(i * MIB));
+        size_t len = 0;
+        NEED(map != MAP_FAILED);
+        for (size_t k = 0; k < MIB / RECORD; k++)
+            len += seal(c, map + k * RECORD, piece + len);
+        send_all(fd, piece, len);
+        munmap(map, MIB);
+    }
+    used = cpu() - used;
+    close(fd);
+    end_child(child);
+    EVP_CIPHER_CTX_free(c);
+    return used;
+}
+
+/* ---- directories and disks ----------------------------------------------------------- */
+
+static double
+do_list(void)
+{
+    double used = cpu();
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    struct stat st;
+    size_t entries = 0;
+
+    NEED(d != NULL);
+    while ((e = readdir(d)) != NULL) {
+        NEED(fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+        entries++;
+    }
+    closedir(d);
+    NEED(entries > 2);
+    return cpu() - used;
+}
+
+static double
+do_sync_big(void)
+{
+    double since = now();
+    int file = open_in_dir("limit", O_WRONLY | O_CREAT | O_TRUNC);
+
+    for (size_t i = 0; i < count; i++)
+        NEED(write(file, piece, MIB) == MIB);
+    NEED(fsync(file) == 0);
+    since = now() - since;
+    close(file);
+    unlink(in_dir("limit"));
+    return since;
+}
+
+static double
+do_sync_small(void)
+{
+    double since = now();
+    int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char name[32];
+
+    NEED(d != -1);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "limit%zu", i);
+        int file = open_in_dir(name, O_WRONLY | O_CREAT | O_EXCL);
+        NEED(write(file, piece, SMALL) == SMALL && fsync(file) == 0 && fsync(d) == 0);
+        close(file);
+    }
+    since = now() - since;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "limit%zu", i);
+        unlink(in_dir(name));
+    }
+    close(d);
+    return since;
+}
+
+static double
+get(void)
+{
+    return limit_small(false, false);
+}
+
+static double
+get_tls(void)
+{
+    return limit_small(true, false);
+}
+
+static double
+put(void)
+{
+    return limit_small(false, true);
+}
+
+static double
+put_tls(void)
+{
+    return limit_small(true, true);
+}
+
+static double
+login(void)
+{
+    return limit_login(false);
+}
+
+static double
+login_tls(void)
+{
+    return limit_login(true);
+}
+
+static const struct limit {
+    const char *name;
+    double (*measure)(void);
+} limits[] = {
+    {"sendfile", do_sendfile}, {"splice", do_splice}, {"receive", do_receive},
+    {"seal", do_seal}, {"seal-send", do_seal_send}, {"open", limit_open},
+    {"get", get}, {"get-tls", get_tls}, {"put", put}, {"put-tls", put_tls},
+    {"login", login}, {"login-tls", login_tls}, {"list", do_list},
+    {"sync-big", do_sync_big}, {"sync-small", do_sync_small},
+};
+
+int
+main(int argc, char **argv)
+{
+    if (argc < 3 || argc > 4)
+        fail("usage: limits WHAT DIR [COUNT]");
+    dir = argv[2];
+    count = argc > 3 ? strtoul(argv[3], NULL, 10) : 1;
+    NEED(count > 0 && (piece = malloc(2 * MIB)) != NULL);
+    memset(piece, 'x', 2 * MIB);
+    signal(SIGPIPE, SIG_IGN);
+    alarm(120);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (strcmp(argv[1], limits[i].name) == 0) {
+            printf("%.6f\n", limits[i].measure());
+            return 0;
+        }
+    }
+    fail("no such limit");
+}

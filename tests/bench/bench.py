@@ -50,7 +50,7 @@ class Bench:
         self.where = tempfile.mkdtemp(prefix="sallyport-bench-", dir="/dev/shm")
         self.disk = tempfile.mkdtemp(prefix="sallyport-bench-", dir=disk)
         self.home, self.disk_home = self.where + "/home", self.disk + "/home"
-        self.servers, self.durable = [], None
+        self.servers, self.durable, self.limits = [], None, {}
 
     def prepare(self, whole):
         for folder in (self.where, self.disk):
@@ -102,13 +102,20 @@ class Bench:
     def all(self):
         return self.servers + [self.durable] * (self.durable is not None)
 
-    def limit(self, limit):
+    def limit(self, limit, n):
+        """Its figure of round n: rows may share it."""
+        key = (limit.what, limit.folder, limit.count, n)
+        if key not in self.limits:
+            self.limits[key] = self.run_limit(limit)
+        return self.limits[key] * limit.scale
+
+    def run_limit(self, limit):
         r = subprocess.run([self.build + "/bench-limits", limit.what, limit.folder,
                             str(limit.count)], capture_output=True, text=True, check=False,
                            timeout=150)
         if r.returncode != 0:
             raise ValueError(r.stderr.strip() or "limits failed")
-        return float(r.stdout) * limit.scale
+        return float(r.stdout)
 
     def sync(self):
         """What was written to the disk before is not part of the next measurement."""
@@ -154,7 +161,7 @@ def measure(bench, work, rounds, failures):
         for x in lines:
             if x.row.limit is not None:
                 try:
-                    x.limit.append(bench.limit(x.row.limit))
+                    x.limit.append(bench.limit(x.row.limit, n))
                 except (ValueError, subprocess.SubprocessError) as e:
                     say(f"limit {x.row.limit.what}: {e}")
     return lines
@@ -198,15 +205,17 @@ def run(a, bench):
           "(below 1: sallyport is ahead)")
     names, lines, failures = [s.name for s in bench.servers], [], []
     print(report.head(names), flush=True)
-    for work in works:
-        for x in measure(bench, work, a.rounds, failures):
-            lines.append(x)
-            print(x.text(names), flush=True)
-    about["failures"] = failures
-    if a.json:
-        report.write_json(a.json, about, lines)
-    if a.plot:
-        report.plot(a.plot, about, lines, say)
+    try:
+        for work in works:
+            for x in measure(bench, work, a.rounds, failures):
+                lines.append(x)
+                print(x.text(names), flush=True)
+    finally:                    # stopped half way: what there is
+        about["failures"] = failures
+        if a.json:
+            report.write_json(a.json, about, lines)
+        if a.plot:
+            report.plot(a.plot, about, lines, say)
     return 1 if any(f.startswith(report.NAME) for f in failures) else 0
 
 
@@ -225,12 +234,14 @@ def main():
             raise SystemExit(f"{program} is not in {a.build}: make bench builds it")
     if shutil.disk_usage("/dev/shm").free < 5 * sizes.big:
         raise SystemExit(f"/dev/shm has less than {5 * sizes.big / GIB:.2g} GiB free")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))     # by way of finally
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("stopped"))         # by way of finally
     bench = Bench(a.build, a.disk, sizes)
     try:
         return run(a, bench)
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)       # users and servers go in any case
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)           # users and servers go in any case
         bench.clean()
 
 

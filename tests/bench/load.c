@@ -139,7 +139,8 @@ finish(void)
 {
     result.seconds = now() - result.begun;
     result.cpu = own_cpu() - result.cpu;
-    qsort(result.latency, result.latencies, sizeof(double), by_size);
+    if (result.latencies > 0)
+        qsort(result.latency, result.latencies, sizeof(double), by_size);
     printf("{\"mode\": \"%s\", \"bytes\": %llu, \"files\": %llu, \"lines\": %llu, "
            "\"seconds\": %.6f, \"cpu\": %.6f, \"lost\": %llu, \"beside\": %llu, "
            "\"works\": %zu, \"p50\": %.3f, \"p95\": %.3f, \"p99\": %.3f, \"most\": %.3f, "
@@ -205,10 +206,29 @@ read_option(int c)
     }
 }
 
+/* A control and a data connection for each session that may be open at once. */
+static void
+allow_files(void)
+{
+    static const char *const held[] = {"many", "idle", "burst", "fair"};
+    struct rlimit files;
+    size_t need = want.sessions;
+
+    for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
+        if (strcmp(want.mode, held[i]) == 0)
+            need = want.count;
+    need = need * 2 + 64;
+    if (getrlimit(RLIMIT_NOFILE, &files) == -1 || files.rlim_cur >= need)
+        return;
+    files.rlim_cur = need;
+    files.rlim_max = files.rlim_max > need ? files.rlim_max : need;
+    if (setrlimit(RLIMIT_NOFILE, &files) == -1)
+        die("%zu open files are too many here (ulimit -n)", need);
+}
+
 int
 main(int argc, char **argv)
 {
-    struct rlimit files;
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -216,12 +236,7 @@ main(int argc, char **argv)
     want.mode = optind < argc ? argv[optind] : "";
     if (want.to.port == 0 || want.count == 0 || want.sessions == 0)
         die("--port, --count and --sessions are above 0");
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < want.count * 2 + 64) {
-        files.rlim_cur = want.count * 2 + 64;
-        files.rlim_max = files.rlim_max > files.rlim_cur ? files.rlim_max : files.rlim_cur;
-        if (setrlimit(RLIMIT_NOFILE, &files) == -1)
-            die("%zu open files are too many here (ulimit -n)", want.count * 2 + 64);
-    }
+    allow_files();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, out_of_time);
     alarm(want.limit);

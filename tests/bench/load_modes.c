@@ -201,8 +201,13 @@ run_idle(void)
     result.files = want.count;
     want.hold = true;
     finish();
-    if (want.to.user != NULL)
+    if (want.to.user != NULL) {
         quit_all(f, want.count);
+        return;
+    }
+    for (size_t i = 0; i < want.count; i++)
+        ftp_abandon(&f[i]);
+    free(f);
 }
 
 static void

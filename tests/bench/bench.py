@@ -18,7 +18,7 @@ import time
 
 import report
 from peers import find
-from servers import PEERS, Sallyport, SallyportDurable, write
+from servers import PEERS, NotStarted, Sallyport, SallyportDurable, write
 from works import GIB, TINY, Sizes, make_works
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -93,11 +93,18 @@ class Bench:
 
     def start(self, peers, durable):
         self.servers = [Sallyport(self.where, self.build)]
-        self.servers += [PEERS[p](self.where, found) for p, found in peers.items()]
+        self.servers[0].start()
         if durable:
             self.durable = SallyportDurable(self.where, self.build)
-        for s in self.all():
-            s.start()
+            self.durable.start()
+        for p, found in peers.items():
+            peer = PEERS[p](self.where, found)
+            try:
+                peer.start()
+                self.servers.append(peer)
+            except NotStarted as e:
+                peer.stop()
+                say(f"{e}: the table is without it")
 
     def all(self):
         return self.servers + [self.durable] * (self.durable is not None)
@@ -187,6 +194,8 @@ def arguments():
 def run(a, bench):
     works = [w for w in make_works(bench) if (a.whole or not w.whole) and any(
         text in r.title for text in a.only or [""] for r in w.rows)]
+    if not works:
+        raise SystemExit("no row has such a title: --list shows them, some need --whole")
     peers = {p: find(p, a.cache, say) for p in filter(None, a.peers.split(","))}
     peers = {p: found for p, found in peers.items() if found is not None}
     bench.prepare(any("whole" == (w.rows[0].limit.folder.rsplit("/", 1)[-1]
@@ -239,6 +248,8 @@ def main():
     bench = Bench(a.build, a.disk, sizes)
     try:
         return run(a, bench)
+    except NotStarted as e:
+        raise SystemExit(str(e)) from None
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)           # users and servers go in any case

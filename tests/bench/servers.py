@@ -35,6 +35,10 @@ def write(path, text, mode=0o644):
     return path
 
 
+class NotStarted(RuntimeError):
+    pass
+
+
 class Group:
     """A cgroup (v1 cpuacct or v2): the CPU of all its processes, living and dead."""
 
@@ -147,7 +151,7 @@ class Server:
                 break
             time.sleep(0.1)
         with open(log.name) as f:
-            raise SystemExit(f"{self.name} did not start: {f.read()[-2000:]}")
+            raise NotStarted(f"{self.name} did not start: {f.read()[-2000:].strip()}")
 
     def cpu(self):
         return self.group.seconds()

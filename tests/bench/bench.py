@@ -213,6 +213,7 @@ def run(a, bench):
           + f"; median of {a.rounds}, ± half of the range in %; ratio to the best peer "
           "(below 1: sallyport is ahead)")
     names, lines, failures = [s.name for s in bench.servers], [], []
+    begun = time.monotonic()
     print(report.head(names), flush=True)
     try:
         for work in works:
@@ -220,7 +221,7 @@ def run(a, bench):
                 lines.append(x)
                 print(x.text(names), flush=True)
     finally:                    # stopped half way: what there is
-        about["failures"] = failures
+        about["failures"], about["seconds"] = failures, round(time.monotonic() - begun)
         if a.json:
             report.write_json(a.json, about, lines)
         if a.plot:

@@ -123,7 +123,7 @@ def plot(path, about, lines, say):
     clean = {ord(c): " " for c in "\"\\{}_^@&~"}
     data = "\n".join(f'{r:.4f} {i} {0 if r <= 1 else 1} "{t.translate(clean)}" "{r:.2f} {p}"'
                      for i, (r, t, p) in enumerate(rows))
-    low, high = min(rows[0][0] * 0.8, 0.5), max(rows[-1][0] * 1.6, 2)
+    low, high = min(rows[0][0] * 0.8, 0.5), max(rows[-1][0] * 2.5, 2)
     when, m = about["date"], about["machine"]
     script = f"""
 set terminal pngcairo size 1250,{170 + 24 * len(rows)} font "sans,11" noenhanced

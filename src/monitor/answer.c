@@ -10,10 +10,13 @@
 #include "monitor/dataport.h"
 #include "monitor/generation.h"
 #include "monitor/logins.h"
+#include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
+
+#define PORTS_TO_SPARE 16       /* for each session, so that one of them may be held ahead */
 
 /* ---- TLS --------------------------------------------------------------------------- */
 
@@ -234,17 +237,15 @@ may_have_socket(struct session *s)
     return false;
 }
 
+/* LISTENING or DATA_FAILED. */
 static enum sp_err
-answer_listen(struct session *s, const struct message *m, const char **fault)
+give_listener(struct session *s, const char **fault)
 {
     const struct settings *set = &s->generation->settings;
-    struct msg_listen in = { 0 };
     struct message out;
     uint16_t port = 0;
     int fd = -1;
 
-    if (msg_listen_unpack(m, &in) != SP_OK)
-        return SP_INPUT;
     if (!may_have_socket(s))
         return SP_OK;
     if (check_reads(s, fault) != SP_OK)
@@ -265,6 +266,16 @@ answer_listen(struct session *s, const struct message *m, const char **fault)
     out.nfds = 1;
     session_tell(s, &out);
     return SP_OK;
+}
+
+static enum sp_err
+answer_listen(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_listen in = { 0 };
+
+    if (msg_listen_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    return give_listener(s, fault);
 }
 
 static enum sp_err
@@ -292,11 +303,28 @@ answer_connect(struct session *s, const struct message *m, const char **fault)
     return SP_OK;
 }
 
+/* A port that nobody has asked for yet is only held where there are many for each session. */
+static bool
+has_ports_to_spare(const struct session *s)
+{
+    const struct settings *set = &s->generation->settings;
+    int64_t ports = set->passive_port_most - set->passive_port_least + 1;
+
+    return ports / PORTS_TO_SPARE >= (int64_t)s->monitor->admission.sessions;
+}
+
 static enum sp_err
 answer_transfer(struct session *s, const struct message *m, const char **fault)
 {
-    (void)fault;
-    return report_transfer(s, m);
+    bool next = false;
+    enum sp_err rc = report_transfer(s, m, &next);
+
+    if (rc != SP_OK || !next)
+        return rc;
+    if (has_ports_to_spare(s))
+        return give_listener(s, fault);
+    tell_data_failed(s, EAGAIN);
+    return SP_OK;
 }
 
 /* ---- the table --------------------------------------------------------------------- */

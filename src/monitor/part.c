@@ -208,7 +208,10 @@ part_send(struct part *part, struct message *m)
 
     if (!part->finished && part->channel.fd != -1)
         rc = channel_send(&part->channel, m);
-    message_wipe(m);
+    if (part->kind == LOGIN)
+        message_wipe(m);        /* a password, or the answer to a question */
+    else
+        message_clear(m);
     return rc;
 }
 

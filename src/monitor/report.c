@@ -129,7 +129,7 @@ report_crash(const struct part *part, const struct process_end *how)
 }
 
 enum sp_err
-report_transfer(struct session *s, const struct message *m)
+report_transfer(struct session *s, const struct message *m, bool *next)
 {
     struct msg_transfer in = { 0 };
     struct log_escaped verb, path, tls;
@@ -137,10 +137,13 @@ report_transfer(struct session *s, const struct message *m)
 
     if (msg_transfer_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    seconds = (double)in.micros / 1e6;
-    rate = in.micros == 0 ? 0 : (double)in.bytes / seconds;
+    *next = in.next == 1;
     s->transfers++;
     s->bytes += in.bytes;
+    if (!log_wants(LOG_LEVEL_NOTICE))
+        return SP_OK;
+    seconds = (double)in.micros / 1e6;
+    rate = in.micros == 0 ? 0 : (double)in.bytes / seconds;
     if (!bucket_take(&s->transfer_lines, clock_us())) {
         s->suppressed++;
         return SP_OK;

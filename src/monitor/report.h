@@ -37,7 +37,8 @@ SP_CHECK enum sp_err report_sandbox(struct part *part, const struct message *m);
 void report_breach(const struct part *part, unsigned type, const char *fault);
 /* It died by a signal that was not ours. */
 void report_crash(const struct part *part, const struct process_end *how);
-SP_CHECK enum sp_err report_transfer(struct session *s, const struct message *m);
+/* *next: a listener for the next one is asked for. */
+SP_CHECK enum sp_err report_transfer(struct session *s, const struct message *m, bool *next);
 
 /* The same for processes that belong to no session. kind may be NULL. */
 SP_CHECK enum sp_err report_helper_log(const char *side, const char *kind,

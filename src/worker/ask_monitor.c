@@ -22,7 +22,18 @@ take_shutdown(struct worker *w, const struct message *m)
     return slice_to_text(in.text, w->shutdown_text, sizeof w->shutdown_text);
 }
 
-/* The next message that is not SHUTDOWN, which may come at any time. */
+/* What may come before the answer to a question. SP_REFUSED: it is the answer. */
+static enum sp_err
+take_other(struct worker *w)
+{
+    if (w->m.type == MSG_SHUTDOWN)
+        return take_shutdown(w, &w->m);
+    if (w->ahead.asked && (w->m.type == MSG_LISTENING || w->m.type == MSG_DATA_FAILED))
+        return ahead_hear(w);
+    return SP_REFUSED;
+}
+
+/* The next message that is neither SHUTDOWN, which may come at any time, nor asked ahead. */
 static enum sp_err
 answer(struct worker *w)
 {
@@ -31,10 +42,12 @@ answer(struct worker *w)
     for (;;) {
         if ((rc = channel_wait(&w->monitor, &w->m, -1)) != SP_OK)
             return rc == SP_INPUT || rc == SP_OS ? SP_CLOSED : rc;
-        if (w->m.type != MSG_SHUTDOWN)
+        if ((rc = take_other(w)) == SP_REFUSED)
             return SP_OK;
-        if ((rc = take_shutdown(w, &w->m)) != SP_OK)
+        if (rc != SP_OK) {
+            message_clear(&w->m);
             return SP_CLOSED;
+        }
     }
 }
 
@@ -61,10 +74,21 @@ hear_monitor(struct worker *w)
 
     if (rc == SP_AGAIN)
         return SP_OK;
-    if (rc != SP_OK || w->m.type != MSG_SHUTDOWN || take_shutdown(w, &w->m) != SP_OK) {
+    if (rc != SP_OK || take_other(w) != SP_OK) {
         message_clear(&w->m);
         return SP_CLOSED;
     }
+    return SP_OK;
+}
+
+enum sp_err
+ask_ahead(struct worker *w)
+{
+    while (w->ahead.asked)
+        if (channel_wait(&w->monitor, &w->m, -1) != SP_OK || take_other(w) != SP_OK) {
+            message_clear(&w->m);
+            return SP_CLOSED;
+        }
     return SP_OK;
 }
 
@@ -188,8 +212,11 @@ ask_login_cancel(struct worker *w)
 enum sp_err
 ask_logout(struct worker *w)
 {
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = ahead_settle(w);
 
+    if (rc != SP_OK)
+        return rc;
+    ahead_drop(&w->ahead);
     msg_logout_pack(&w->m, &(struct msg_logout){ 0 });
     channel_enter(&w->monitor, ST_LEAVING);
     channel_clear(&w->broker);
@@ -253,8 +280,10 @@ ask_listen(struct worker *w, bool extended, int *fd, uint16_t *port)
 enum sp_err
 ask_connect(struct worker *w, uint16_t port, int *fd, int *error)
 {
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = ahead_settle(w);
 
+    if (rc != SP_OK)
+        return rc;
     msg_connect_pack(&w->m, &(struct msg_connect){ .port = port });
     if ((rc = ask(w)) != SP_OK)
         return rc;
@@ -293,6 +322,6 @@ tell_transfer(struct worker *w, const struct transfer_report *r)
     msg_transfer_pack(&w->m, &(struct msg_transfer){
         .verb = slice_of(r->verb), .path = slice_of(r->path), .bytes = r->bytes,
         .micros = r->micros, .reply = (uint16_t)r->reply, .tls = slice_of(r->tls),
-        .resumed = r->resumed });
+        .resumed = r->resumed, .next = r->next });
     return tell(w);
 }

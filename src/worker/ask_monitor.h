@@ -54,10 +54,13 @@ struct transfer_report {
     unsigned reply;
     const char *tls;
     bool resumed;
+    bool next;                  /* the answer to come is the next listener (ahead.h) */
 };
 SP_CHECK enum sp_err tell_transfer(struct worker *w, const struct transfer_report *report);
 
-/* The monitor's channel is readable with nothing asked: SHUTDOWN, or the end. */
+/* Until the answer that a report asked for has come. SP_CLOSED. */
+SP_CHECK enum sp_err ask_ahead(struct worker *w);
+/* The monitor's channel is readable: SHUTDOWN, the end, or what was asked for ahead. */
 SP_CHECK enum sp_err hear_monitor(struct worker *w);
 
 #endif

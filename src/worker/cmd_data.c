@@ -204,8 +204,10 @@ static enum sp_err
 listen_for(struct worker *w, bool extended, uint16_t *port, struct buf *out)
 {
     int fd = -1;
-    enum sp_err rc = ask_listen(w, extended, &fd, port);
+    enum sp_err rc = ahead_take(w, &fd, port);
 
+    if (rc == SP_OK && fd == -1)
+        rc = ask_listen(w, extended, &fd, port);
     if (rc == SP_REFUSED)
         return reply_line(out, 425, "No port is free for a data connection; try again.") == SP_OK
             ? SP_REFUSED : SP_CLOSED;

@@ -15,6 +15,7 @@
 #include "worker/worker.h"
 
 #define LINGER_MS 5000
+#define LINGER_LOOK_MS 200      /* the next transfer, or its PASV, comes before, or none does */
 /* After a connection failed its bond: how long the rightful one may still take to come. */
 #define SECOND_CHANCE_MS 5000
 
@@ -78,6 +79,7 @@ data_set_passive(struct worker *w, int listener)
 
     data_reset(d);
     d->listener = listener;
+    d->knocked = false;
     d->mode = DATA_PASSIVE;
     d->private = w->protection == PROTECTION_PRIVATE;
     d->exempt = is_exempt(w);
@@ -91,7 +93,10 @@ data_begin(struct worker *w)
     enum sp_err rc = SP_OK;
     int fd = -1, error = 0;
 
+    data_tend_linger(d, 0, true);
     end_linger(d);
+    if (d->count == 0 && d->fd == -1)
+        d->knocked = true;      /* most clients connect before they ask for the transfer */
     /* PROT between PASV and here: what was agreed upon before is not what is asked now */
     if (d->private != (w->protection == PROTECTION_PRIVATE)) {
         if (d->count > 0 || d->fd != -1)
@@ -121,22 +126,16 @@ handshake_until(const struct worker *w)
     return clock_ms() + w->settings.handshake_timeout * 1000;
 }
 
-/* accept4(2) makes a socket before it finds that nobody is there: asking costs a tenth. */
-static bool
-is_knocked_at(int listener)
-{
-    struct pollfd p = { .fd = listener, .events = POLLIN };
-
-    return listener != -1 && poll(&p, 1, 0) != 0;
-}
-
-/* Takes one waiting connection of the peer; poll(2) tells of the next. */
+/*
+ * Takes one waiting connection of the peer; poll(2) tells of the next. Not asked without
+ * need: accept4(2) makes a socket before it finds that nobody is there.
+ */
 static enum sp_err
 accept_candidate(struct worker *w)
 {
     struct data *d = &w->data;
 
-    while (d->count < DATA_CANDIDATES && is_knocked_at(d->listener)) {
+    while (d->count < DATA_CANDIDATES && d->knocked && d->listener != -1) {
         struct sockaddr_storage from = { 0 };
         socklen_t len = sizeof from;
         struct net_addr who = NET_ADDR_EMPTY;
@@ -146,6 +145,7 @@ accept_candidate(struct worker *w)
         if (fd == -1) {
             if (errno == EINTR || errno == ECONNABORTED)
                 continue;
+            d->knocked = false;
             return errno == EAGAIN ? SP_OK : SP_OS;
         }
         if (net_from_sockaddr(&who, (struct sockaddr *)&from, len) != SP_OK
@@ -155,6 +155,7 @@ accept_candidate(struct worker *w)
             continue;
         }
         d->candidates[d->count++] = (struct candidate){ .fd = fd, .until = handshake_until(w) };
+        d->knocked = false;
         break;
     }
     return SP_OK;
@@ -334,18 +335,31 @@ data_poll(const struct data *d, struct pollfd *out)
 }
 
 void
-data_finish(struct data *d)
+data_heard(struct data *d, const struct pollfd *p, size_t n)
 {
+    for (size_t i = 0; i < n; i++)
+        if (p[i].fd == d->listener && p[i].revents != 0)
+            d->knocked = true;
+}
+
+void
+data_finish(struct data *d, bool received)
+{
+    int64_t now = clock_ms();
+
     d->mode = DATA_NONE;
     if (d->fd == -1)
         return;
     tls_stream_free(d->tls);
     d->tls = NULL;
-    (void)shutdown(d->fd, SHUT_WR);
     end_linger(d);
     d->linger = fd_move(&d->fd);
-    d->linger_until = clock_ms() + LINGER_MS;
-    data_tend_linger(d, 0, true);
+    d->linger_until = now + LINGER_MS;
+    d->linger_look = now + LINGER_LOOK_MS;
+    if (received)               /* read to its end already: closed without further ado */
+        data_tend_linger(d, now, true);
+    if (d->linger != -1)
+        (void)shutdown(d->linger, SHUT_WR);
 }
 
 void
@@ -354,6 +368,20 @@ data_cut(struct data *d)
     tls_stream_free(d->tls);
     d->tls = NULL;
     fd_close(&d->fd);
+}
+
+bool
+data_is_looked_at(const struct data *d, int64_t now)
+{
+    return d->linger != -1 && now >= d->linger_look;
+}
+
+int64_t
+data_linger_deadline(const struct data *d)
+{
+    if (d->linger == -1)
+        return INT64_MAX;
+    return d->linger_look != 0 ? d->linger_look : d->linger_until;
 }
 
 void
@@ -366,6 +394,10 @@ data_tend_linger(struct data *d, int64_t now, bool readable)
     if (now >= d->linger_until) {
         end_linger(d);
         return;
+    }
+    if (now >= d->linger_look && d->linger_look != 0) {
+        d->linger_look = 0;     /* from now on poll(2) tells */
+        readable = true;
     }
     /* a bounded look: who sends without end is cut when the time is up */
     for (int i = 0; readable && i < 16; i++) {

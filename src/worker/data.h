@@ -55,7 +55,9 @@ struct data {
     bool resumed;
     int64_t deadline;           /* clock_ms */
     enum data_failure failure;
+    bool knocked;               /* somebody may wait at the listener                          */
     int linger;                 /* the last one, closed for writing, until the client is done */
+    int64_t linger_look;        /* clock_ms: not looked at before                             */
     int64_t linger_until;
 };
 
@@ -92,14 +94,22 @@ bool data_is_cut(const struct data *d);
 int64_t data_deadline(const struct data *d);
 /* What to wait for until then. Returns how many of out[DATA_POLL] were filled. */
 size_t data_poll(const struct data *d, struct pollfd *out);
+/* What poll(2) said of what data_poll put into p. */
+void data_heard(struct data *d, const struct pollfd *p, size_t n);
 /*
  * The end of a transfer in order: FIN after what was sent; the socket stays for a while so
- * that bytes of the client still under way meet no reset.
+ * that bytes of the client still under way meet no reset. received: of an upload, whose
+ * client has most likely said that it is done; else that is looked for later, as it would
+ * only wake us up.
  */
-void data_finish(struct data *d);
+void data_finish(struct data *d, bool received);
 /* The chosen connection is cut at once. */
 void data_cut(struct data *d);
 /* Drains and closes the lingering socket once the client is done with it, or time is up. */
 void data_tend_linger(struct data *d, int64_t now, bool readable);
+/* Is poll(2) to look at the lingering socket now? */
+bool data_is_looked_at(const struct data *d, int64_t now);
+/* clock_ms when that changes; INT64_MAX: never. */
+int64_t data_linger_deadline(const struct data *d);
 
 #endif

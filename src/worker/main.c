@@ -91,6 +91,7 @@ worker_begin(struct worker *w, struct ready *r)
     log_set_sink(channel_log, &w->monitor);
     control_init(&w->control, WORKER_CLIENT_FD);
     data_init(&w->data);
+    ahead_init(&w->ahead);
     transfer_init(&w->transfer);
     w->held = (struct buf)BUF_EMPTY(LINE_MOST);
     if ((rc = privilege_limit_files(WORKER_FILES)) != SP_OK

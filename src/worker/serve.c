@@ -112,9 +112,8 @@ next_deadline(const struct worker *w)
         at = w->begun + w->settings.login_timeout * 1000;
     else
         at = w->active + w->idle_seconds * 1000;
-    if (w->data.linger != -1)
-        at = earlier(at, w->data.linger_until);
-    return at;
+    at = earlier(at, data_linger_deadline(&w->data));
+    return earlier(at, ahead_deadline(&w->ahead));
 }
 
 /* Idle or never logged in: 421 and the end. No idle clock runs during a transfer. */
@@ -179,7 +178,7 @@ wait_and_hear(struct worker *w, bool *moves)
     bool reading = !w->client_gone && !is_ending(w) && line_room(&c->in) > 0
         && c->out.len < CONTROL_OUT_FULL;
     size_t n = 0;
-    int64_t wait = next_deadline(w) - clock_ms();
+    int64_t now = clock_ms(), wait = next_deadline(w) - now;
     enum sp_err rc = SP_OK;
 
     if (wait < 0 || has_hidden_work(w, reading))
@@ -188,14 +187,20 @@ wait_and_hear(struct worker *w, bool *moves)
     p[POLL_CONTROL] = (struct pollfd){
         .fd = (w->client_gone || is_ending(w)) && !c->stuck ? -1 : c->fd,
         .events = (short)((reading ? POLLIN : 0) | (c->stuck ? POLLOUT : 0)) };
-    p[POLL_MONITOR] = (struct pollfd){ .fd = w->monitor.fd, .events = POLLIN };
+    p[POLL_MONITOR] = (struct pollfd){ .fd = ahead_is_deaf(w, now) ? -1 : w->monitor.fd,
+                                       .events = POLLIN };
     p[POLL_BROKER] = (struct pollfd){ .fd = w->broker.fd, .events = 0 };
-    p[POLL_LINGER] = (struct pollfd){ .fd = w->data.linger, .events = POLLIN };
+    p[POLL_LINGER] = (struct pollfd){ .fd = data_is_looked_at(&w->data, now) ? w->data.linger
+                                                                             : -1,
+                                      .events = POLLIN };
     n = transfer_poll(w, p + POLL_FIXED);
     if (poll(p, POLL_FIXED + n, (int)(wait > 3600000 ? 3600000 : wait)) == -1
         && errno != EINTR)
         return SP_OS;
-    *moves = has_hidden_work(w, reading) || clock_ms() >= next_deadline(w);
+    now = clock_ms();
+    *moves = has_hidden_work(w, reading) || now >= next_deadline(w);
+    ahead_tend(&w->ahead, now);
+    data_heard(&w->data, p + POLL_FIXED, n);
     for (size_t i = 0; i < n; i++)
         *moves = *moves || p[POLL_FIXED + i].revents != 0;
     if (p[POLL_MONITOR].revents != 0 && (rc = hear_monitor(w)) != SP_OK)
@@ -203,7 +208,7 @@ wait_and_hear(struct worker *w, bool *moves)
     if ((p[POLL_BROKER].revents & (POLLHUP | POLLERR)) != 0)
         return SP_CLOSED;
     if (w->data.linger != -1)
-        data_tend_linger(&w->data, clock_ms(), p[POLL_LINGER].revents != 0);
+        data_tend_linger(&w->data, now, p[POLL_LINGER].revents != 0);
     if (reading && (p[POLL_CONTROL].revents != 0 || control_has_input(c)))
         return read_control(w);
     /* a reset takes with it what was not read yet, and ends the wait for a transfer */
@@ -314,6 +319,7 @@ worker_serve(struct worker *w)
         SP_IGNORE(reply_line(&w->control.out, 421, "The session cannot go on; goodbye."));
 out:
     data_reset(&w->data);
+    data_tend_linger(&w->data, 0, true);        /* unread bytes would make it a reset */
     control_end(&w->control);
     return 0;
 }

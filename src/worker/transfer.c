@@ -136,16 +136,19 @@ transfer_is_brief(const struct worker *w)
         && t->size - t->offset <= BRIEF && (!w->data.private || w->data.fd != -1);
 }
 
-/* One line in the log, and in the totals of STAT. */
+/*
+ * One line in the log, and in the totals of STAT. next: the listener for the transfer that
+ * will follow is asked for, too.
+ */
 static enum sp_err
-report(struct worker *w, unsigned code)
+report(struct worker *w, unsigned code, bool next)
 {
     struct transfer *t = &w->transfer;
     struct transfer_report r = {
         .verb = t->verb, .path = t->path, .bytes = t->bytes,
         .micros = (uint64_t)(clock_us() - t->begun_us), .reply = code,
         .tls = w->data.tls != NULL ? tls_stream_version(w->data.tls) : "",
-        .resumed = w->data.resumed };
+        .resumed = w->data.resumed, .next = next };
 
     if (code < 400) {
         w->files++;
@@ -179,7 +182,7 @@ failed(struct worker *w, unsigned code)
 {
     enum sp_err rc = give_up(w), told = SP_OK;
 
-    told = report(w, code);
+    told = report(w, code, false);
     data_reset(&w->data);
     release(&w->transfer);
     w->active = clock_ms();
@@ -278,7 +281,7 @@ complete(struct worker *w, struct buf *out)
     }
     if (rc == SP_CLOSED) {
         /* it may be stored or not, and there is nobody left to ask, or to tell */
-        SP_IGNORE(report(w, 421));
+        SP_IGNORE(report(w, 421, false));
         data_reset(&w->data);
         release(t);
         return SP_CLOSED;
@@ -287,8 +290,8 @@ complete(struct worker *w, struct buf *out)
         rc = reply_complete(w, out);
     else
         rc = fail_reply(out, &fail, TRIED_COMMIT, slice_of(t->path), &code);
-    told = report(w, code);
-    data_finish(&w->data);
+    told = report(w, code, code < 400 && ahead_ask(w));
+    data_finish(&w->data, t->kind == TRANSFER_RECEIVE_FILE);
     release(t);
     w->active = clock_ms();
     return rc == SP_OK ? told : SP_CLOSED;

@@ -15,6 +15,7 @@
 #include "config/settings.h"
 #include "ftp/path.h"
 #include "wire/channel.h"
+#include "worker/ahead.h"
 #include "worker/control.h"
 #include "worker/data.h"
 #include "worker/transfer.h"
@@ -57,6 +58,7 @@ struct worker {
     struct channel monitor, broker;
     struct control control;
     struct data data;
+    struct ahead ahead;
     struct transfer transfer;
     struct account account;
     struct pending pending;

@@ -294,6 +294,7 @@ start(struct worker *w, int client, int channel)
     channel_init(&w->monitor, channel, WORKER, MONITOR, ST_START);
     control_init(&w->control, client);
     data_init(&w->data);
+    ahead_init(&w->ahead);
     transfer_init(&w->transfer);
     w->held = (struct buf)BUF_EMPTY(LINE_MOST);
 }

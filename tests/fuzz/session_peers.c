@@ -186,7 +186,8 @@ say_connecting(struct peers *p)
     tell(&p->monitor, &m);
 }
 
-static void
+/* True: it wants a listener for the next one. */
+static bool
 take_transfer(struct peers *p, const struct message *m)
 {
     struct msg_transfer in = { 0 };
@@ -198,6 +199,7 @@ take_transfer(struct peers *p, const struct message *m)
         p->uploads_told++;
         FUZZ_HOLDS(!p->fair || p->uploads_told <= p->commits);
     }
+    return in.next == 1;
 }
 
 static void
@@ -266,14 +268,17 @@ static bool
 answer_monitor(struct peers *p)
 {
     struct message m;
+    bool next = false;
 
     if (!hear_worker(p, &p->monitor, &m))
         return false;
     if (m.type == MSG_TRANSFER)
-        take_transfer(p, &m);
-    if (p->monitor_plan.set && is_question(m.type)) {
+        next = take_transfer(p, &m);
+    if (p->monitor_plan.set && (next || is_question(m.type))) {
         send_planned(&p->monitor, &p->monitor_plan);
         channel_enter(&p->monitor, ST_ANY);
+    } else if (next) {
+        say_listening(p);
     } else {
         answer_as_monitor(p, &m);
     }

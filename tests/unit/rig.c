@@ -73,6 +73,7 @@ run_worker(const struct rig_plan *plan, int client, int channel)
     channel_init(&w.monitor, channel, WORKER, MONITOR, ST_START);
     control_init(&w.control, client);
     data_init(&w.data);
+    ahead_init(&w.ahead);
     transfer_init(&w.transfer);
     w.held = (struct buf)BUF_EMPTY(LINE_MOST);
     if (ask_session(&w) != SP_OK)
@@ -183,11 +184,26 @@ answer_listen(struct rig *r)
     if (fd == -1 || bind(fd, (struct sockaddr *)&a, len) != 0 || listen(fd, 4) != 0
         || getsockname(fd, (struct sockaddr *)&a, &len) != 0)
         return;
-    msg_listening_pack(&m, &(struct msg_listening){ .port = ntohs(a.sin_port) });
+    r->port = ntohs(a.sin_port);
+    msg_listening_pack(&m, &(struct msg_listening){ .port = r->port });
     m.fds[0] = fd;
     m.nfds = 1;
     SP_IGNORE(channel_send(&r->monitor, &m));
     message_clear(&m);
+}
+
+static void
+answer_ahead(struct rig *r)
+{
+    struct message m;
+
+    r->aheads++;
+    if (!r->plan->no_spare) {
+        answer_listen(r);
+        return;
+    }
+    msg_data_failed_pack(&m, &(struct msg_data_failed){ .error = EAGAIN });
+    SP_IGNORE(channel_send(&r->monitor, &m));
 }
 
 static void
@@ -201,12 +217,14 @@ play_monitor(struct rig *r)
     switch (m.type) {
     case MSG_LOGIN: answer_login(r, false); break;
     case MSG_LOGIN_ANSWER: answer_login(r, true); break;
-    case MSG_LISTEN: answer_listen(r); break;
+    case MSG_LISTEN: r->listens++; answer_listen(r); break;
     case MSG_TRANSFER:
         if (msg_transfer_unpack(&m, &transfer) == SP_OK) {
             r->transfers++;
             r->transfer_reply = transfer.reply;
             r->transfer_bytes = transfer.bytes;
+            if (transfer.next == 1)
+                answer_ahead(r);
         }
         break;
     case MSG_LOGOUT:
@@ -438,19 +456,25 @@ rig_start_logged_in(struct rig *r, const struct rig_plan *plan)
 }
 
 int
-rig_passive(struct rig *r)
+rig_connect(uint16_t port)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    const char *at = NULL;
-    int fd = -1;
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (rig_command(r, "EPSV") != 229 || (at = strstr(rig_text(r), "|||")) == NULL)
-        return -1;
-    a.sin_port = htons((uint16_t)strtoul(at + 3, NULL, 10));
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd != -1 && connect(fd, (struct sockaddr *)&a, sizeof a) != 0)
         fd_close(&fd);
     return fd;
+}
+
+int
+rig_passive(struct rig *r)
+{
+    const char *at = NULL;
+
+    if (rig_command(r, "EPSV") != 229 || (at = strstr(rig_text(r), "|||")) == NULL)
+        return -1;
+    return rig_connect((uint16_t)strtoul(at + 3, NULL, 10));
 }
 
 bool

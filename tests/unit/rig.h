@@ -24,6 +24,7 @@ struct rig_plan {
     const char *content;        /* of every file that is opened for reading           */
     int64_t idle_seconds, login_seconds;    /* 0: long                                */
     bool vanish_broker;         /* closes its channel at the first question           */
+    bool no_spare;              /* no listener is given ahead                         */
 };
 
 struct rig {
@@ -37,6 +38,8 @@ struct rig {
     unsigned last_question;             /* its message type            */
     int upload;                         /* file behind OPEN_WRITE      */
     unsigned commits, abandons, transfers;
+    unsigned listens, aheads;           /* listeners asked for by LISTEN, by TRANSFER */
+    uint16_t port;                      /* of the last one                            */
     unsigned transfer_reply;            /* of the last TRANSFER        */
     uint64_t transfer_bytes;
 };
@@ -56,6 +59,8 @@ const char *rig_text(const struct rig *r);
 unsigned rig_command(struct rig *r, const char *line);
 /* Opens the data connection that PASV offers: a connected descriptor, or -1. */
 int rig_passive(struct rig *r);
+/* A connection to that port: a connected descriptor, or -1. */
+int rig_connect(uint16_t port);
 /* Plays for so many milliseconds; true when the worker has ended meanwhile. */
 bool rig_play(struct rig *r, int milliseconds);
 

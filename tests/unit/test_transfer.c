@@ -263,6 +263,92 @@ listing(void)
     rig_stop(&r);
 }
 
+/* One file of one byte. */
+static void
+fetch(struct rig *r)
+{
+    char got[8];
+    int data = rig_passive(r);
+
+    CU_ASSERT_NOT_EQUAL(data, -1);
+    CU_ASSERT_EQUAL(rig_command(r, "RETR file"), 150);
+    CU_ASSERT_EQUAL(drain(r, data, got, sizeof got), 1);
+    CU_ASSERT_EQUAL(rig_reply(r), 226);
+    fd_close(&data);
+}
+
+static void
+one_after_the_other(void)
+{
+    static const struct rig_plan plan = { .content = "x" };
+    struct rig r;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    for (unsigned i = 0; i < 6; i++)
+        fetch(&r);
+    CU_ASSERT_EQUAL(r.transfers, 6);
+    CU_ASSERT_EQUAL(r.listens, 2);      /* only the second PASV came soon behind a transfer */
+    CU_ASSERT_EQUAL(r.aheads, 5);
+    CU_ASSERT_EQUAL(rig_command(&r, "REIN"), 220);      /* the last answer is no riddle */
+    rig_stop(&r);
+}
+
+static void
+nothing_to_spare(void)
+{
+    static const struct rig_plan plan = { .content = "x", .no_spare = true };
+    struct rig r;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    for (unsigned i = 0; i < 6; i++)
+        fetch(&r);
+    CU_ASSERT_EQUAL(r.transfers, 6);
+    CU_ASSERT_EQUAL(r.listens, 6);
+    CU_ASSERT_EQUAL(r.aheads, 1);
+    rig_stop(&r);
+}
+
+static void
+guessed(void)
+{
+    static const struct rig_plan plan = { .content = "x" };
+    struct rig r;
+    int thief = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    fetch(&r);
+    fetch(&r);
+    (void)rig_play(&r, 50);
+    CU_ASSERT_EQUAL(r.aheads, 1);
+    CU_ASSERT_NOT_EQUAL(thief = rig_connect(r.port), -1);
+    fetch(&r);
+    CU_ASSERT_EQUAL(r.transfers, 3);
+    CU_ASSERT_EQUAL(r.listens, 3);
+    fd_close(&thief);
+    rig_stop(&r);
+}
+
+static void
+given_up(void)
+{
+    static const struct rig_plan plan = { .content = "x" };
+    struct rig r;
+    int late = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    fetch(&r);
+    fetch(&r);
+    (void)rig_play(&r, 200);
+    CU_ASSERT_NOT_EQUAL(late = rig_connect(r.port), -1);
+    fd_close(&late);
+    (void)rig_play(&r, 1300);
+    CU_ASSERT_EQUAL(rig_connect(r.port), -1);
+    fetch(&r);
+    CU_ASSERT_EQUAL(r.listens, 3);
+    CU_ASSERT_EQUAL(r.aheads, 1);       /* nor is the next one asked for: it was long ago */
+    rig_stop(&r);
+}
+
 static void
 vanishing_client(void)
 {
@@ -291,6 +377,10 @@ static const struct unit_test tests[] = {
     { "a data connection that never comes is 425 in time", never_opened },
     { "what is refused for good is refused before 150", refused },
     { "listings pass as the broker writes them", listing },
+    { "one file after the other: the next listener is there before PASV", one_after_the_other },
+    { "a monitor without ports to spare is asked once", nothing_to_spare },
+    { "a connection that came before the port was told is not taken", guessed },
+    { "a listener that is not used soon is given up", given_up },
     { "a client that vanishes commits nothing", vanishing_client },
     { NULL, NULL }
 };

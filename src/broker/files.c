@@ -19,6 +19,7 @@
 #include "wire/pack.h"
 
 #define TRIES 8
+#define READ_AHEAD (128u << 10) /* what the kernel reads ahead anyway */
 
 /* Permit and path of a request, which nearly all of them begin with. */
 static enum sp_err
@@ -94,7 +95,7 @@ files_open_read(struct broker *b, struct slice path, int *fd, struct statx *st)
         rc = open_regular(b, text, fd, st);
     if (rc == SP_AGAIN)
         return broker_refuse(b, FAIL_BUSY);
-    if (rc == SP_OK)
+    if (rc == SP_OK && st->stx_size > READ_AHEAD)
         (void)posix_fadvise(*fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return rc;
 }

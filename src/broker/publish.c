@@ -30,7 +30,10 @@ publish_rename(struct broker *b, int dir, const char *name, int new_dir,
     struct statx st;
     enum sp_err rc = SP_OS;
 
-    if ((rc = resolve_stat(dir, name, &st)) != SP_OK)
+    /* a partial has been looked at by who brings it here: it is a file */
+    if (partial_is(slice_of(name)))
+        st.stx_mode = S_IFREG;
+    else if ((rc = resolve_stat(dir, name, &st)) != SP_OK)
         return rc;
     /* Only a directory can take a directory's place: so it never gets the chance. */
     if (S_ISDIR(st.stx_mode))

@@ -239,6 +239,7 @@ resolve_target(struct broker *b, const char *path, struct place *out)
                 place_clear(&got);
                 return broker_refuse(b, FAIL_NAME);
             }
+            got.absent = error == ENOENT;
             *out = got;         /* no link: what is there, or nothing, is the target */
             return SP_OK;
         }

@@ -25,10 +25,13 @@
 
 struct broker;
 
-/* dir: O_PATH | O_DIRECTORY, owned. name: one component, not "", "." or "..". */
-struct place { int dir; char name[NAME_MAX + 1]; };
+/*
+ * dir: O_PATH | O_DIRECTORY, owned. name: one component, not "", "." or "..". absent:
+ * resolve_target has just seen that nothing has this name.
+ */
+struct place { int dir; bool absent; char name[NAME_MAX + 1]; };
 
-#define PLACE_EMPTY { -1, "" }
+#define PLACE_EMPTY { -1, false, "" }
 
 /* What a client sees under a path: fd is O_PATH, owned; links have been followed. */
 struct seen { int fd; bool unfinished; struct statx st; };

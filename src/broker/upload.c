@@ -33,7 +33,9 @@ look(struct broker *b, const struct upload *up, bool partial, struct found *out)
     struct statx part;
 
     *out = (struct found){ .final = false };
-    if (resolve_stat(up->at.dir, up->at.name, &out->st) == SP_OK) {
+    if (up->at.absent) {
+        out->final = false;     /* who makes one meanwhile is seen when this is published */
+    } else if (resolve_stat(up->at.dir, up->at.name, &out->st) == SP_OK) {
         if (!S_ISREG(out->st.stx_mode))
             return broker_refuse(b, FAIL_NOT_FILE);
         out->final = true;

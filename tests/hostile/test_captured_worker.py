@@ -12,7 +12,7 @@ import pytest
 
 from harness import PASSWORD, ROOT, wait_until
 from puppet import (FAULTS, FDS, MESSAGE_MAX, MONITOR, STATE, Gone, Puppet, text, u16,
-                    u32, u8)
+                    u32, u64, u8)
 
 pytestmark = [pytest.mark.expects(r"\bbreach\b|sandbox\.violation|\bcrashed\b"),
               pytest.mark.limit(300)]
@@ -337,6 +337,20 @@ def test_data_sockets_nobody_takes_do_not_pile_up(captured, name):
         p.attack(f"flood m {p.rows[name].type} 100")
         assert p.ended()
         assert len(p.lines(r"breach .* fault=does-not-read")) == 1
+
+
+def test_nor_do_listeners_that_a_report_asks_for(captured):
+    """TRANSFER with next is answered as LISTEN is, and bounded as LISTEN is."""
+    report = (text("RETR") + text("/x") + u64(1) + u64(1) + u16(226) + text("") + u8(0)
+              + u8(1))
+    with Puppet(captured) as p:
+        p.enter("USER")
+        p.send("m", "TRANSFER", report)
+        assert p.get("m")[0] == "LISTENING"
+        for _ in range(3):
+            p.attack(p.step("m", "TRANSFER", report))
+        assert p.ended()
+        assert len(p.lines(r"breach .* message=TRANSFER fault=does-not-read")) == 1
 
 
 def test_no_connection_to_a_privileged_port(captured):

@@ -159,7 +159,7 @@ send_listing(struct broker *b, struct listing *l, int *writing)
     struct message m;
     enum sp_err rc = SP_OK;
 
-    if (pipe2(ends, O_CLOEXEC) == -1)
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
         return SP_OS;
     /* Fewer turns between the two of us. A kernel that refuses gives an ordinary pipe. */
     if (size > PIPE_LEAST || l->more)

@@ -19,9 +19,8 @@
 #define FLUSH_AT 65536
 
 /*
- * Writes what there is, once it is at least that much. In pieces that cannot block: a
- * worker that neither reads nor ends does not keep us from hearing that the session is
- * over.
+ * Writes what there is, once it is at least that much, without blocking: a worker that
+ * neither reads nor ends does not keep us from hearing that the session is over.
  * SP_CLOSED: that, or nobody reads any more.
  */
 static enum sp_err
@@ -33,14 +32,15 @@ flush(struct listing *l, size_t least)
     if (l->out.len < least)
         return SP_OK;
     while (done < l->out.len) {
-        size_t piece = l->out.len - done < PIPE_BUF ? l->out.len - done : PIPE_BUF;
+        ssize_t put = 0;
 
-        /* room for PIPE_BUF bytes */
         if ((rc = broker_await(l->b, l->pipe, POLLOUT)) != SP_OK)
             return rc;
-        if (fd_write_all(l->pipe, l->out.at + done, piece) != SP_OK)
+        put = write(l->pipe, l->out.at + done, l->out.len - done);
+        if (put >= 0)
+            done += (size_t)put;
+        else if (errno != EINTR && errno != EAGAIN)
             return errno == EPIPE ? SP_CLOSED : SP_OS;
-        done += piece;
     }
     buf_consume(&l->out, l->out.len);
     return SP_OK;
@@ -118,12 +118,18 @@ read_link(struct listing *l, const char *name, char target[PATH_MAX])
 static struct slice
 label(struct listing *l, const char *name, char room[2 * PATH_MAX])
 {
+    size_t before = 0, len = 0;
+
     if (l->single[0] != '\0')
         return slice_of(l->single);
     if (l->prefix[0] == '\0')
         return slice_of(name);
-    SP_ASSERT(text_printf(room, (size_t)2 * PATH_MAX, "%s%s", l->prefix, name));
-    return slice_of(room);
+    before = strlen(l->prefix);
+    len = strlen(name);
+    SP_ASSERT(before + len <= (size_t)2 * PATH_MAX);
+    memcpy(room, l->prefix, before);
+    memcpy(room + before, name, len);
+    return slice_from(room, before + len);
 }
 
 /* -R: a directory that is to be visited later, by its path below the top. */

@@ -163,9 +163,11 @@ static enum sp_err
 copy_listing(int fd, struct buf *out, bool *more)
 {
     struct buf text = BUF_EMPTY(STAT_BYTES);
-    enum sp_err rc = buf_read_all(&text, fd);
+    enum sp_err rc = fd_set_nonblocking(fd, false);     /* all of it is waited for */
     size_t lines = 0;
 
+    if (rc == SP_OK)
+        rc = buf_read_all(&text, fd);
     *more = rc == SP_NOMEM;
     if (rc == SP_NOMEM)
         rc = SP_OK;

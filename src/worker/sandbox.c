@@ -28,7 +28,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW(accept4),                     /* on a listener that the monitor made            */
     ALLOW_EQUAL(getsockopt, 1, SOL_SOCKET), /* SO_ERROR of an active connection           */
     ALLOW_EQUAL(fcntl, 1, F_SETPIPE_SZ), /* the size is what makes splice worth it        */
-    ALLOW_EQUAL(fcntl, 1, F_GETFL),     /* a listing's pipe becomes non-blocking          */
+    ALLOW_EQUAL(fcntl, 1, F_GETFL),     /* a listing's pipe blocks for STAT, or does not  */
     ALLOW_EQUAL(fcntl, 1, F_SETFL),     /* as above                                       */
     ALLOW(pipe2),                       /* between socket and file                        */
     ALLOW(poll),                        /* waiting                                        */

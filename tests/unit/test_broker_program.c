@@ -282,6 +282,7 @@ list(struct run *r, const char *path, unsigned kind, unsigned options, struct bu
                                              .facts = FACT_PRESET });
     CU_ASSERT_EQUAL_FATAL(ask(r), MSG_LISTING);
     fd = message_take_fd(&r->m, 0);
+    CU_ASSERT(fd_set_nonblocking(fd, false) == SP_OK);
     CU_ASSERT(buf_read_all(got, fd) == SP_OK);
     fd_close(&fd);
     CU_ASSERT_EQUAL(hear(r), MSG_LISTED);

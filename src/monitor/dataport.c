@@ -118,22 +118,42 @@ bind_to(int fd, const struct net_addr *address, uint16_t port)
     return bind(fd, (struct sockaddr *)&sa, len) == 0 ? SP_OK : SP_OS;
 }
 
-/* One try: SP_AGAIN where that port is taken. */
+/* Binds to a random port of the range. SP_AGAIN: as many as are tried are taken. */
 static enum sp_err
-listen_on(const struct net_addr *local, const struct net_addr *peer, uint16_t port,
-          int *fd)
+bind_within(int fd, const struct net_addr *local, unsigned least, unsigned most,
+            unsigned *tries, uint16_t *port)
+{
+    while (*tries > 0) {
+        uint64_t random = 0;
+        enum sp_err rc = naming_random(&random);
+
+        if (rc != SP_OK)
+            return rc;
+        --*tries;
+        *port = (uint16_t)(least + random % (most - least + 1));
+        if (bind_to(fd, local, *port) == SP_OK)
+            return SP_OK;
+        if (errno != EADDRINUSE && errno != EACCES)
+            return SP_OS;
+    }
+    return SP_AGAIN;
+}
+
+/* SP_AGAIN: somebody listens at the port that was bound to, or none was free. */
+static enum sp_err
+listen_within(const struct net_addr *local, const struct net_addr *peer, unsigned least,
+              unsigned most, unsigned *tries, int *fd, uint16_t *port)
 {
     int made = -1;
     enum sp_err rc = SP_OS;
 
-    if ((rc = data_socket(local->family, &made)) != SP_OK)
+    /* The filter comes last, as it costs most, but before anybody can connect. */
+    if ((rc = data_socket(local->family, &made)) != SP_OK
+        || (rc = bind_within(made, local, least, most, tries, port)) != SP_OK
+        || (rc = hear_only(made, peer)) != SP_OK)
         goto out;
-    if ((rc = hear_only(made, peer)) != SP_OK)  /* before anybody can connect */
-        goto out;
-    rc = SP_OS;
-    if (bind_to(made, local, port) != SP_OK || listen(made, DATA_BACKLOG) == -1) {
-        if (errno == EADDRINUSE || errno == EACCES)
-            rc = SP_AGAIN;
+    if (listen(made, DATA_BACKLOG) == -1) {
+        rc = errno == EADDRINUSE ? SP_AGAIN : SP_OS;
         goto out;
     }
     *fd = fd_move(&made);
@@ -147,6 +167,7 @@ enum sp_err
 dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsigned least,
                 unsigned most, int *fd, uint16_t *port)
 {
+    unsigned tries = PORT_TRIES;
     enum sp_err rc = SP_AGAIN;
 
     if (local->family != peer->family || least == 0 || most > UINT16_MAX
@@ -154,16 +175,8 @@ dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsig
         errno = EINVAL;
         return SP_OS;
     }
-    for (unsigned i = 0; i < PORT_TRIES && rc == SP_AGAIN; i++) {
-        uint64_t random = 0;
-        uint16_t tried = 0;
-
-        if ((rc = naming_random(&random)) != SP_OK)
-            return rc;
-        tried = (uint16_t)(least + random % (most - least + 1));
-        if ((rc = listen_on(local, peer, tried, fd)) == SP_OK)
-            *port = tried;
-    }
+    while (rc == SP_AGAIN && tries > 0)
+        rc = listen_within(local, peer, least, most, &tries, fd, port);
     if (rc == SP_AGAIN) {
         errno = EADDRINUSE;
         rc = SP_OS;

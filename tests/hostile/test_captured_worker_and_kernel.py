@@ -197,11 +197,24 @@ def test_a_listener_hears_its_peer_alone(captured, tried):
         socket.create_connection(at, 3, (ELSEWHERE, 0)).close()
 
 
+def one_port_at_two_addresses():
+    """Sockets bound to it: at ELSEWHERE, and at 127.0.0.1, where others' ports wait, too."""
+    for _ in range(100):
+        here, there = socket.socket(), socket.socket()
+        try:
+            here.bind((ELSEWHERE, 0))
+            there.bind(("127.0.0.1", here.getsockname()[1]))
+            return here, there
+        except OSError:
+            here.close()
+            there.close()
+    raise AssertionError("no port is free at both addresses")
+
+
 def test_an_active_connection_goes_to_its_peer_alone(captured, tried):
     """The worker says a port, and nothing else."""
-    with socket.socket() as peer, socket.socket() as stranger:
-        peer.bind((ELSEWHERE, 0))
-        stranger.bind(("127.0.0.1", peer.getsockname()[1]))
+    peer, stranger = one_port_at_two_addresses()
+    with peer, stranger:
         for s in (peer, stranger):
             s.listen()
             s.settimeout(0.3)

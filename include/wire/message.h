@@ -88,6 +88,11 @@ void message_init(struct message *m);
 void message_clear(struct message *m);
 /* As message_clear, and overwrites the body. */
 void message_wipe(struct message *m);
+/*
+ * The same for a message that was all zero at first (of static storage): looks before it
+ * writes, since to write zeros on pages that were never used would make pages.
+ */
+void message_wipe_used(struct message *m);
 /* Moves descriptor i out of the message. */
 int message_take_fd(struct message *m, unsigned i);
 

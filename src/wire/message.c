@@ -99,9 +99,15 @@ is_zero(const unsigned char *at, size_t len)
     return at[0] == 0 && memcmp(at, at + 1, len - 1) == 0;
 }
 
-/* Looks before it writes: to write zeros on pages that were never used would make pages. */
 void
 message_wipe(struct message *m)
+{
+    message_clear(m);
+    wipe(m->body, sizeof m->body);
+}
+
+void
+message_wipe_used(struct message *m)
 {
     _Static_assert(sizeof m->body % WIPE_PIECE == 0, "whole pieces");
     message_clear(m);

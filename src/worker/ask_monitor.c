@@ -177,7 +177,7 @@ ask_login(struct worker *w, const char *user, const struct secret *password,
         .user = slice_of(user), .password = slice_from(password->bytes, password->len) });
     channel_enter(&w->monitor, ST_LOGIN);
     rc = channel_send_wait(&w->monitor, &w->m);
-    message_wipe(&w->m);
+    message_wipe_used(&w->m);
     if (rc != SP_OK || (rc = answer(w)) != SP_OK)
         return SP_CLOSED;
     return read_outcome(w, result);
@@ -191,7 +191,7 @@ ask_login_answer(struct worker *w, const struct secret *reply, struct login_resu
     msg_login_answer_pack(&w->m, &(struct msg_login_answer){
         .answer = slice_from(reply->bytes, reply->len) });
     rc = channel_send_wait(&w->monitor, &w->m);
-    message_wipe(&w->m);
+    message_wipe_used(&w->m);
     if (rc != SP_OK || (rc = answer(w)) != SP_OK)
         return SP_CLOSED;
     return read_outcome(w, result);

@@ -106,6 +106,30 @@ wiping_overwrites_the_whole_body(void)
     CU_ASSERT_EQUAL(m.len, 0);
 }
 
+static void
+wiping_what_was_used_misses_nothing(void)
+{
+    static struct message m;
+    static const size_t at[] = { 0, 1, 1023, 1024, 2047, 8191, MESSAGE_MAX - 1024,
+                                 MESSAGE_MAX - 1 };
+    size_t left = 0;
+
+    message_init(&m);
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        m.body[at[i]] = (unsigned char)('a' + i);
+        if (i % 3 == 0)
+            continue;           /* alone, and several at once */
+        message_wipe_used(&m);
+        for (size_t k = 0; k < sizeof m.body; k++)
+            left += m.body[k] != 0;
+    }
+    memset(m.body, 'p', sizeof m.body);
+    message_wipe_used(&m);
+    for (size_t k = 0; k < sizeof m.body; k++)
+        left += m.body[k] != 0;
+    CU_ASSERT_EQUAL(left, 0);
+}
+
 static const struct unit_test tests[] = {
     { "numbers outside of the table have no row",
       numbers_outside_of_the_table_have_no_row },
@@ -117,6 +141,7 @@ static const struct unit_test tests[] = {
     { "clearing closes what nobody took, and taking leaves nothing",
       clearing_closes_what_nobody_took_and_taking_leaves_nothing },
     { "wiping overwrites the whole body", wiping_overwrites_the_whole_body },
+    { "wiping what was used misses nothing", wiping_what_was_used_misses_nothing },
     { NULL, NULL }
 };
 const struct unit_suite suite_message = { "message", tests };

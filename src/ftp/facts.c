@@ -10,7 +10,7 @@
 #define FACTS_FIXED 512
 #define DATE_LENGTH 14          /* YYYYMMDDHHMMSS, without a fraction */
 
-#define KNOWN(fact, name) { fact, name, sizeof name - 1 }
+#define KNOWN(fact, name) { (fact), (name), sizeof(name) - 1 }
 
 static const struct { unsigned fact; const char *name; size_t len; } facts_known[] = {
     KNOWN(FACT_TYPE, "type"), KNOWN(FACT_SIZE, "size"), KNOWN(FACT_MODIFY, "modify"),

@@ -106,7 +106,10 @@ class Visitor:
             for pid in self.server.of_kind(kind):
                 if pid in self.server.templates:
                     continue
-                s = procfs.status(pid)
+                try:
+                    s = procfs.status(pid)
+                except (FileNotFoundError, ProcessLookupError):
+                    continue            # the fault has ended it meanwhile
                 assert "0" not in s["Uid"].split() and "0" not in s["Gid"].split(), kind
                 for caps in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
                     assert int(s[caps], 16) == 0, f"{kind}: {caps} {s[caps]}"

@@ -167,8 +167,10 @@ def sweep(server, target, birth, side, tried, tls=None, step=1, kills=3):
 
     def again(action, at, choice=0, what=rules(side)):
         nonlocal hits
-        t = strike(server, target, birth, Visitor(server, tls, sees_walls=birth), action,
-                   at, choice, what)
+        # who was killed is followed by a new template, which looks like a session's process
+        # without walls; and to kill takes no wall away
+        visitor = Visitor(server, tls, sees_walls=birth and action == "error")
+        t = strike(server, target, birth, visitor, action, at, choice, what)
         if t.hit:
             hits += 1
             tried(f"system calls of the {target} at a login that "

@@ -48,7 +48,8 @@ struct part {
 SP_CHECK enum sp_err part_new(struct session *s, unsigned kind, unsigned state,
                               struct message *first, int *extra, struct part **out);
 /*
- * SP_AGAIN: it does not read; SP_CLOSED: it is gone or finished. m is cleared, and wiped where a password may be in it (login).
+ * SP_AGAIN: it does not read; SP_CLOSED: it is gone or finished. m is cleared, and wiped
+ * where a password may be in it (login).
  */
 SP_CHECK enum sp_err part_send(struct part *part, struct message *m);
 /*

@@ -22,6 +22,7 @@ enum seccomp_test {
     SECCOMP_ANY,                /* every argument                             */
     SECCOMP_EQUAL,              /* argument == value                          */
     SECCOMP_MASKED,             /* (argument & mask) == value                 */
+    SECCOMP_PAIR,               /* argument == mask, and the next one == value */
 };
 
 /* A call may stand several times: one match is enough. */
@@ -36,6 +37,8 @@ struct seccomp_rule {
 #define ALLOW_EQUAL(name, arg, value) { SCMP_SYS(name), SECCOMP_EQUAL, (arg), 0, (value) }
 #define ALLOW_MASKED(name, arg, mask, value) \
     { SCMP_SYS(name), SECCOMP_MASKED, (arg), (mask), (value) }
+#define ALLOW_PAIR(name, arg, first, second) \
+    { SCMP_SYS(name), SECCOMP_PAIR, (arg), (first), (second) }
 
 /* program: struct sock_filter[count]; reporting: see seccomp_report */
 struct seccomp_filter { void *program; size_t count; bool reporting; };

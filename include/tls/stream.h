@@ -76,6 +76,11 @@ SP_CHECK enum sp_err tls_stream_put(struct tls_stream *s, const void *at, size_t
 SP_CHECK enum sp_err tls_stream_flush(struct tls_stream *s);
 /* Bytes gathered and not yet sent. */
 size_t tls_stream_unsent(const struct tls_stream *s);
+/*
+ * The kernel seals what is sent (setting tls_kernel): payload may go straight to the
+ * socket, by send(2) or sendfile(2), instead of tls_stream_put.
+ */
+bool tls_stream_takes_clear(const struct tls_stream *s);
 
 /* TLS 1.3, control only: put a fresh ticket in front of what is put next. No-op else. */
 SP_CHECK enum sp_err tls_stream_put_ticket(struct tls_stream *s);

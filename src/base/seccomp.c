@@ -66,6 +66,8 @@ add_rules(scmp_filter_ctx filter, const struct seccomp_rule *rules, size_t count
     for (size_t i = 0; i < count; i++) {
         const struct seccomp_rule *rule = &rules[i];
         struct scmp_arg_cmp test = { rule->argument, SCMP_CMP_EQ, rule->value, 0 };
+        struct scmp_arg_cmp pair[2] = { { rule->argument, SCMP_CMP_EQ, rule->mask, 0 },
+                                        { rule->argument + 1, SCMP_CMP_EQ, rule->value, 0 } };
         int rc = 0;
 
         if (rule->call < 0)
@@ -82,6 +84,9 @@ add_rules(scmp_filter_ctx filter, const struct seccomp_rule *rules, size_t count
             test.datum_a = rule->mask;
             test.datum_b = rule->value;
             rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call, 1, &test);
+            break;
+        case SECCOMP_PAIR:
+            rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call, 2, pair);
             break;
         }
         if (rc != 0 && rc != -EEXIST) {

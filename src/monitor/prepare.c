@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/kernel_tls.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/privilege.h"
@@ -201,6 +202,9 @@ prepare_report_settings(const struct settings *s)
         log_warning("wall.missing what=seccomp why=\"sandbox = report\": forbidden system "
                     "calls are logged and carried out; write sandbox = enforce before "
                     "anybody is served who is not trusted");
+    if (s->tls_kernel && !kernel_tls_available())
+        log_warning("tls.kernel available=false remedy=\"modprobe tls\": tls_kernel = true has "
+                    "no effect");
 }
 
 static bool

@@ -316,6 +316,8 @@ send_tls_file(struct worker *w)
     size_t budget = MOVER_BUDGET;
     enum sp_err rc = SP_OK;
 
+    if (t->size - t->offset > SMALL_FILE && tls_stream_takes_clear(w->data.tls))
+        return send_plain_file(w);
     while (budget > 0) {
         uint64_t before = t->offset;
 

@@ -2,6 +2,8 @@
 #include "worker/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/tls.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -57,12 +59,18 @@ static const struct seccomp_rule rules[] = {
     ALLOW(restart_syscall),             /* a poll(2) that was stopped goes on             */
     ALLOW(exit_group),                  /* the end                                        */
     ALLOW(exit),                        /* as above                                       */
+
+    /* with tls_kernel alone: they stay the last ones */
+    ALLOW_PAIR(setsockopt, 1, SOL_TCP, TCP_ULP), /* the module joins a data connection    */
+    ALLOW_PAIR(setsockopt, 1, SOL_TLS, TLS_TX), /* its keys, for what is sent             */
 };
 
+#define FOR_KERNEL_TLS 2
+
 enum sp_err
-sandbox_prepare(struct seccomp_filter *out)
+sandbox_prepare(bool kernel_tls, struct seccomp_filter *out)
 {
-    return seccomp_compile(rules, LENGTH(rules), out);
+    return seccomp_compile(rules, LENGTH(rules) - (kernel_tls ? 0 : FOR_KERNEL_TLS), out);
 }
 
 enum sp_err

@@ -6,11 +6,16 @@
 #ifndef SP_WORKER_SANDBOX_H
 #define SP_WORKER_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/seccomp.h"
 
-/* Compiles the list, once for all workers of this template. */
-SP_CHECK enum sp_err sandbox_prepare(struct seccomp_filter *out);
+/*
+ * Compiles the list, once for all workers of this template. kernel_tls: with what
+ * tls_context_uses_kernel takes.
+ */
+SP_CHECK enum sp_err sandbox_prepare(bool kernel_tls, struct seccomp_filter *out);
 /* Landlock (where the kernel has it) and the list. channel_fd: where a violation is told. */
 SP_CHECK enum sp_err sandbox_enter(const struct seccomp_filter *f, int channel_fd);
 

@@ -319,7 +319,7 @@ do_sandbox(struct captured *c)
 {
     struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
 
-    say_sent(c, sandbox_prepare(&filter) == SP_OK
+    say_sent(c, sandbox_prepare(false, &filter) == SP_OK
              && sandbox_enter(&filter, c->monitor) == SP_OK);
 }
 

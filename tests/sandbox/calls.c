@@ -160,7 +160,9 @@ allowed(const struct try *t)
 
         if (r->call == t->call
             && (r->test == SECCOMP_ANY || (r->test == SECCOMP_EQUAL && value == r->value)
-                || (r->test == SECCOMP_MASKED && (value & r->mask) == r->value)))
+                || (r->test == SECCOMP_MASKED && (value & r->mask) == r->value)
+                || (r->test == SECCOMP_PAIR && value == r->mask
+                    && (uint64_t)t->a[r->argument + 1] == r->value)))
             return true;
     }
     return false;
@@ -193,20 +195,34 @@ try_value(struct try *t, unsigned argument, uint64_t value, unsigned *refused)
 
 /* Small values (commands, levels), single bits (flags), all bits but one. */
 static unsigned
-try_narrowed(const struct seccomp_rule *r, unsigned *refused)
+try_argument(struct try *t, unsigned argument, uint64_t most, uint64_t value,
+             unsigned *refused)
 {
-    struct try t = try_of(r->call);
-    uint64_t most = r->test == SECCOMP_EQUAL ? VALUES_MOST : 16;
     unsigned bad = 0;
 
     for (uint64_t v = 0; v < most; v++)
-        bad += try_value(&t, r->argument, v, refused);
+        bad += try_value(t, argument, v, refused);
     for (unsigned bit = 0; bit < 64; bit++) {
-        bad += try_value(&t, r->argument, (uint64_t)1 << bit, refused);
-        bad += try_value(&t, r->argument, r->value | (uint64_t)1 << bit, refused);
-        bad += try_value(&t, r->argument, ~((uint64_t)1 << bit), refused);
+        bad += try_value(t, argument, (uint64_t)1 << bit, refused);
+        bad += try_value(t, argument, value | (uint64_t)1 << bit, refused);
+        bad += try_value(t, argument, ~((uint64_t)1 << bit), refused);
     }
+    t->a[argument] = (long)value;
     return bad;
+}
+
+/* t is left as a call that is on the list. */
+static unsigned
+try_narrowed(const struct seccomp_rule *r, struct try *t, unsigned *refused)
+{
+    uint64_t most = r->test == SECCOMP_EQUAL || r->test == SECCOMP_PAIR ? VALUES_MOST : 16;
+    unsigned bad = 0;
+
+    if (r->test != SECCOMP_PAIR)
+        return try_argument(t, r->argument, most, r->value, refused);
+    t->a[r->argument] = (long)r->mask;
+    bad = try_argument(t, r->argument + 1, most, r->value, refused);
+    return bad + try_argument(t, r->argument, most, r->mask, refused);
 }
 
 /*
@@ -244,10 +260,8 @@ try_numbers(void)
             continue;
         }
         passed++;
-        if (narrow != NULL) {
-            bad += try_narrowed(narrow, &values);
-            t.a[narrow->argument] = (long)narrow->value;
-        }
+        if (narrow != NULL)
+            bad += try_narrowed(narrow, &t, &values);
         bad += must_pass(&t);
     }
     printf("tried %u system calls on the list of the %s: allowed\n", passed,

@@ -13,14 +13,19 @@ enter_filter(const struct seccomp_filter *f, int channel_fd)
 #define seccomp_enter(f, channel_fd) enter_filter(f, channel_fd)
 #include "worker/sandbox.c"
 
-const struct side the_side = { "worker", rules, LENGTH(rules), false };
+#ifdef KERNEL_TLS
+const struct side the_side = { "worker-tls", rules, LENGTH(rules), false };
+#else
+#define KERNEL_TLS false
+const struct side the_side = { "worker", rules, LENGTH(rules) - FOR_KERNEL_TLS, false };
+#endif
 
 static struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
 
 enum sp_err
 side_prepare(void)
 {
-    return sandbox_prepare(&filter);
+    return sandbox_prepare(KERNEL_TLS, &filter);
 }
 
 enum sp_err

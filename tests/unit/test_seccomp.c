@@ -24,6 +24,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW(write), ALLOW(sendmsg), ALLOW(exit_group), ALLOW(rt_sigreturn),
     ALLOW_EQUAL(fcntl, 1, F_GETFD), ALLOW_EQUAL(fcntl, 1, F_GETFL),
     ALLOW_MASKED(dup3, 2, ~(uint64_t)O_CLOEXEC, 0),
+    ALLOW_PAIR(setsockopt, 1, SOL_SOCKET, SO_KEEPALIVE),
     { __NR_SCMP_ERROR, SECCOMP_ANY, 0, 0, 0 },     /* a call this machine does not have */
 };
 
@@ -83,6 +84,8 @@ allowed_calls(void)
         return 2;
     if (syscall(SYS_dup3, 1, 30, O_CLOEXEC) != 30 || syscall(SYS_dup3, 1, 31, 0) != 31)
         return 3;
+    if (setsockopt(-1, SOL_SOCKET, SO_KEEPALIVE, NULL, 0) != -1)
+        return 4;
     return 0;
 }
 
@@ -115,6 +118,8 @@ calls_off_the_list_end_the_process_and_are_reported_with_their_number(void)
         { SYS_socket, SOCK_STREAM, 0 }, { SYS_ptrace, 0, 0 }, { SYS_kill, 0, 0 },
         { SYS_execve, 0, 0 }, { SYS_setuid, 0, 0 }, { SYS_bpf, 0, 0 },
         { SYS_chroot, 0, 0 }, { SYS_fcntl, F_SETOWN, 1 }, { SYS_dup3, 40, O_NONBLOCK },
+        { SYS_setsockopt, SOL_SOCKET, SO_DEBUG }, { SYS_setsockopt, SO_KEEPALIVE, SOL_SOCKET },
+        { SYS_setsockopt, SOL_SOCKET + 1, SO_KEEPALIVE },
     };
     static struct message m;
     struct channel monitor = CHANNEL_EMPTY;

@@ -15,6 +15,7 @@
 #include <asm/hwcap.h>
 #endif
 
+#include "base/kernel_tls.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "tls/worker/gather.h"
@@ -220,6 +221,17 @@ is_listed(const struct text_list *names, const char *name)
 }
 
 /*
+ * Here the version is known and no key is made. OpenSSL would have the kernel open the
+ * records of TLS 1.2, too, one by one: reading many at once is faster.
+ */
+static void
+leave_to_kernel(SSL *ssl, const struct tls_context *c)
+{
+    if (c->in_kernel && kind_of(ssl) == TLS_DATA && SSL_version(ssl) == TLS1_3_VERSION)
+        (void)SSL_set_options(ssl, SSL_OP_ENABLE_KTLS);
+}
+
+/*
  * A connection meant for another server must not end at ours: a browser sent here by a
  * man in the middle would take our replies for its own server's (ALPACA attack), as long
  * as one certificate is good for both. Known names are answered with an empty extension,
@@ -232,6 +244,7 @@ check_server_name(SSL *ssl, int *alert, void *context)
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     struct log_escaped text;
 
+    leave_to_kernel(ssl, c);
     if (name == NULL)
         return SSL_TLSEXT_ERR_NOACK;
     if (names_nobody(name) || is_listed(c->server_names, name)
@@ -267,6 +280,7 @@ set_up(struct tls_context *c, const struct settings *s)
     enum sp_err rc = SP_OK;
 
     c->server_names = &s->server_names;
+    c->in_kernel = s->tls_kernel && kernel_tls_available();
     /* SSL_OP_IGNORE_UNEXPECTED_EOF: off. A cut upload must not look like a whole one. */
     (void)SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION
@@ -368,6 +382,12 @@ tls_context_add(struct tls_context *c, unsigned index, int fd, const char *file)
     }
     c->certificates.all[c->certificates.count++] = one;
     return install_default(c);
+}
+
+bool
+tls_context_uses_kernel(const struct tls_context *c)
+{
+    return c->in_kernel;
 }
 
 enum sp_err

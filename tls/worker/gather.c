@@ -9,7 +9,7 @@
 
 #define FIRST_ROOM ((size_t)2 << 10)    /* a reply and its ticket */
 
-static enum sp_err
+enum sp_err
 gather_add(struct gather *g, const void *at, size_t len)
 {
     const size_t most = g->full + GATHER_SLACK;

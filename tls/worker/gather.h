@@ -36,6 +36,11 @@ SP_CHECK enum sp_err gather_method_new(BIO_METHOD **out);
 /* A BIO that appends to g and never blocks; g must outlive it. SP_NOMEM. */
 SP_CHECK enum sp_err gather_bio(BIO **out, const BIO_METHOD *method, struct gather *g);
 
+/*
+ * What the BIO does: a copy of len bytes to be sent. SP_AGAIN: past full and the slack.
+ * SP_NOMEM.
+ */
+SP_CHECK enum sp_err gather_add(struct gather *g, const void *at, size_t len);
 size_t gather_unsent(const struct gather *g);
 /* Bytes of payload that may be put, when every 16 KiB of it become one record. */
 size_t gather_room(const struct gather *g);

@@ -29,6 +29,7 @@ struct tls_context {
     struct certificates certificates;
     const struct text_list *server_names;       /* of the settings; borrowed */
     struct tickets tickets;
+    bool in_kernel;             /* data connections may be sealed by the kernel */
     bool begun;                 /* this process has ticket keys of its own   */
 };
 

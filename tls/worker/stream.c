@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/kernel_tls.h"
 #include "tls/worker/gather.h"
 #include "tls/worker/inside.h"
 
@@ -34,6 +35,10 @@ struct tls_stream {
     bool secured;               /* the handshake is done                        */
     bool wants_write;           /* the last step stopped at a full socket       */
     bool reads_wide;            /* the large read buffer is in use              */
+    bool direct;                /* OpenSSL writes to the socket, not to out     */
+    bool in_kernel;             /* the kernel seals: out has what is in clear   */
+    bool rekeyed;               /* in_kernel: the client's keys and ours part   */
+    bool end_sent;              /* in_kernel: close_notify has gone             */
     bool starved;               /* no whole record is buffered, only the socket */
     bool end_put;               /* close_notify is on its way                   */
     bool ended_well;
@@ -42,21 +47,68 @@ struct tls_stream {
     char server_name[SERVER_NAME_MAX + 1];
 };
 
+/* ---- sealing by the kernel ---------------------------------------------------------- */
+
+/* OpenSSL 3.0 has no way to give the kernel a second key, and would go on with the first. */
+static void
+see_message(int is_written, int version, int content, const void *at, size_t len, SSL *ssl,
+            void *context)
+{
+    struct tls_stream *s = context;
+
+    (void)version;
+    (void)ssl;
+    if (is_written && s->in_kernel && content == SSL3_RT_HANDSHAKE && len > 0
+        && *(const unsigned char *)at == SSL3_MT_KEY_UPDATE)
+        s->rekeyed = true;
+}
+
 /* ---- life -------------------------------------------------------------------------- */
 
 static enum sp_err
+write_to_gather(struct tls_stream *s, const struct tls_context *c)
+{
+    BIO *out = NULL;
+    enum sp_err rc = gather_bio(&out, c->gather, &s->out);
+
+    if (rc == SP_OK)
+        SSL_set0_wbio(s->ssl, out);
+    return rc;
+}
+
+/*
+ * OpenSSL hands its keys to the kernel in the middle of the handshake, through the BIO of
+ * a socket only. Whether it did is known at the end of it (choose_sealer).
+ */
+static enum sp_err
 attach(struct tls_stream *s, const struct tls_context *c)
 {
-    BIO *in = NULL, *out = NULL;
-    enum sp_err rc = SP_OK;
+    BIO *socket = BIO_new_socket(s->fd, BIO_NOCLOSE);
 
-    if ((rc = gather_bio(&out, c->gather, &s->out)) != SP_OK)
-        return rc;
-    SSL_set0_wbio(s->ssl, out);
-    if ((in = BIO_new_socket(s->fd, BIO_NOCLOSE)) == NULL)
+    if (socket == NULL)
         return SP_NOMEM;
-    SSL_set0_rbio(s->ssl, in);
+    SSL_set0_rbio(s->ssl, socket);
+    if (s->kind != TLS_DATA || !c->in_kernel || kernel_tls_join(s->fd) != SP_OK)
+        return write_to_gather(s, c);
+    if (BIO_up_ref(socket) != 1)
+        return SP_NOMEM;
+    SSL_set0_wbio(s->ssl, socket);
+    SSL_set_msg_callback(s->ssl, see_message);
+    SSL_set_msg_callback_arg(s->ssl, s);
+    s->direct = true;
     return SP_OK;
+}
+
+static enum sp_err
+choose_sealer(struct tls_stream *s)
+{
+    if (!s->direct)
+        return SP_OK;
+    s->in_kernel = BIO_get_ktls_send(SSL_get_wbio(s->ssl));
+    if (s->in_kernel)
+        return SP_OK;
+    s->direct = false;
+    return write_to_gather(s, context_of(s->ssl));
 }
 
 enum sp_err
@@ -158,6 +210,10 @@ judge(struct tls_stream *s, int returned, int os_error)
     case SSL_ERROR_WANT_READ:
         return SP_AGAIN;
     case SSL_ERROR_WANT_WRITE:
+        if (s->direct) {
+            s->wants_write = true;
+            return SP_AGAIN;
+        }
         /* Only past the slack: a client that provokes answers and does not take them. */
         (void)text_copy(s->fault, sizeof s->fault,
                         "too many answers are waiting to be sent");
@@ -234,14 +290,19 @@ tls_stream_handshake(struct tls_stream *s)
         return flush_step(s);
     ERR_clear_error();
     errno = 0;
+    s->wants_write = false;
     if ((done = SSL_do_handshake(s->ssl)) != 1) {
         if ((rc = judge(s, done, errno)) != SP_AGAIN)
             return handshake_failed(s, rc);
+        if (s->wants_write)
+            return SP_AGAIN;
         /* Sent or not, the next step is the client's; but it waits for all of ours. */
         rc = flush_step(s);
         return rc == SP_OK ? SP_AGAIN : rc;
     }
     s->secured = true;
+    if ((rc = choose_sealer(s)) != SP_OK)
+        return handshake_failed(s, rc);
     keep_server_name(s);
     return flush_step(s);
 }
@@ -309,6 +370,12 @@ tls_stream_read(struct tls_stream *s, void *at, size_t room, size_t *got)
     while (have < room) {
         errno = 0;
         done = SSL_read_ex(s->ssl, to + have, room - have, &n);
+        if (s->rekeyed) {
+            (void)text_copy(s->fault, sizeof s->fault,
+                            "a KeyUpdate, which tls_kernel = true cannot answer");
+            s->reading = SP_INPUT;
+            break;
+        }
         if (done != 1) {
             enum sp_err rc = judge(s, done, errno);
 
@@ -357,9 +424,14 @@ tls_stream_put(struct tls_stream *s, const void *at, size_t len, size_t *taken)
     SP_ASSERT(s->secured);
     if (len > room)
         len = room;
-    if (len == 0) {
-        *taken = 0;
+    *taken = 0;
+    if (len == 0)
         return SP_OK;
+    if (s->in_kernel) {
+        enum sp_err rc = gather_add(&s->out, at, len);
+
+        *taken = rc == SP_OK ? len : 0;
+        return rc;
     }
     ERR_clear_error();
     errno = 0;
@@ -373,13 +445,32 @@ tls_stream_put(struct tls_stream *s, const void *at, size_t len, size_t *taken)
     return SP_OK;
 }
 
+/* What came before has gone. */
+static enum sp_err
+send_end(struct tls_stream *s)
+{
+    enum sp_err rc = SP_OK;
+    int done = 0;
+
+    if (!s->end_put || s->end_sent)
+        return SP_OK;
+    ERR_clear_error();
+    errno = 0;
+    if ((done = SSL_shutdown(s->ssl)) < 0 && (rc = judge(s, done, errno)) != SP_OK)
+        return rc == SP_AGAIN ? SP_AGAIN : SP_CLOSED;
+    s->end_sent = true;
+    return SP_OK;
+}
+
 enum sp_err
 tls_stream_flush(struct tls_stream *s)
 {
     /* on a data connection the FIN comes right after close_notify, in the same segment */
     int more = s->end_put && s->kind == TLS_DATA ? MSG_MORE : 0;
-    enum sp_err rc = gather_send(&s->out, s->fd, more);
+    enum sp_err rc = gather_send(&s->out, s->fd, s->in_kernel ? 0 : more);
 
+    if (rc == SP_OK && s->in_kernel)
+        rc = send_end(s);
     if (rc == SP_OK && s->kind == TLS_CONTROL)
         gather_release(&s->out);
     return rc;
@@ -388,7 +479,13 @@ tls_stream_flush(struct tls_stream *s)
 size_t
 tls_stream_unsent(const struct tls_stream *s)
 {
-    return gather_unsent(&s->out);
+    return gather_unsent(&s->out) + (s->in_kernel && s->end_put && !s->end_sent ? 1 : 0);
+}
+
+bool
+tls_stream_takes_clear(const struct tls_stream *s)
+{
+    return s->in_kernel && !s->end_put && gather_unsent(&s->out) == 0;
 }
 
 enum sp_err
@@ -417,6 +514,8 @@ tls_stream_put_end(struct tls_stream *s)
     if (s->end_put || !s->secured)
         return SP_OK;
     s->end_put = true;
+    if (s->in_kernel)
+        return SP_OK;           /* a record of its own, behind what is to be sent: flush */
     ERR_clear_error();
     errno = 0;
     if ((done = SSL_shutdown(s->ssl)) >= 0)

@@ -250,7 +250,8 @@ give_listener(struct session *s, const char **fault)
         return SP_OK;
     if (check_reads(s, fault) != SP_OK)
         return SP_INPUT;
-    if (dataport_listen(&s->local, &s->peer, (unsigned)set->passive_port_least,
+    if (dataport_listen(&s->gate, &s->local, &s->peer,
+                        (unsigned)set->passive_port_least,
                         (unsigned)set->passive_port_most, &fd, &port) != SP_OK) {
         int error = errno;
 

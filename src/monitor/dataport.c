@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "monitor/gate.h"
 #include "monitor/naming.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -141,8 +142,8 @@ bind_within(int fd, const struct net_addr *local, unsigned least, unsigned most,
 
 /* SP_AGAIN: somebody listens at the port that was bound to, or none was free. */
 static enum sp_err
-listen_within(const struct net_addr *local, const struct net_addr *peer, unsigned least,
-              unsigned most, unsigned *tries, int *fd, uint16_t *port)
+listen_within(struct gate *gate, const struct net_addr *local, const struct net_addr *peer,
+              unsigned least, unsigned most, unsigned *tries, int *fd, uint16_t *port)
 {
     int made = -1;
     enum sp_err rc = SP_OS;
@@ -150,7 +151,7 @@ listen_within(const struct net_addr *local, const struct net_addr *peer, unsigne
     /* The filter comes last, as it costs most, but before anybody can connect. */
     if ((rc = data_socket(local->family, &made)) != SP_OK
         || (rc = bind_within(made, local, least, most, tries, port)) != SP_OK
-        || (rc = hear_only(made, peer)) != SP_OK)
+        || (gate_attach(gate, made, peer) != SP_OK && (rc = hear_only(made, peer)) != SP_OK))
         goto out;
     if (listen(made, DATA_BACKLOG) == -1) {
         rc = errno == EADDRINUSE ? SP_AGAIN : SP_OS;
@@ -164,8 +165,8 @@ out:
 }
 
 enum sp_err
-dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsigned least,
-                unsigned most, int *fd, uint16_t *port)
+dataport_listen(struct gate *gate, const struct net_addr *local, const struct net_addr *peer,
+                unsigned least, unsigned most, int *fd, uint16_t *port)
 {
     unsigned tries = PORT_TRIES;
     enum sp_err rc = SP_AGAIN;
@@ -176,7 +177,7 @@ dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsig
         return SP_OS;
     }
     while (rc == SP_AGAIN && tries > 0)
-        rc = listen_within(local, peer, least, most, &tries, fd, port);
+        rc = listen_within(gate, local, peer, least, most, &tries, fd, port);
     if (rc == SP_AGAIN) {
         errno = EADDRINUSE;
         rc = SP_OS;

@@ -23,14 +23,17 @@
  * from.
  */
 bool dataport_can_filter(void);
+struct gate;
+
 /*
  * A listener, non-blocking, on the local address of the control connection and a random
- * port of least..most, which takes segments from the peer's address only. SP_OS: no such
- * port is free, or errno says why.
+ * port of least..most, which takes segments from the peer's address only. gate: the
+ * session's, and so always with the same peer. SP_OS: no such port is free, or errno says
+ * why.
  */
 SP_CHECK enum sp_err
-dataport_listen(const struct net_addr *local, const struct net_addr *peer, unsigned least,
-                unsigned most, int *fd, uint16_t *port);
+dataport_listen(struct gate *gate, const struct net_addr *local, const struct net_addr *peer,
+                unsigned least, unsigned most, int *fd, uint16_t *port);
 /*
  * A socket, non-blocking, on its way to that port of the peer's address, from the local
  * address and, where it is free, from_port (0: any). SP_REFUSED: a port below 1024.

@@ -21,7 +21,7 @@
 #include "monitor/dataport.h"
 
 #define PATH_ROOM 2048
-#define FDS_OF_SESSION 7  /* channels and pidfds of three processes, and one on its way */
+#define FDS_OF_SESSION 8  /* channels and pidfds of three processes, a gate, one on its way */
 #define FDS_OF_SERVER 192       /* listeners, templates of two generations, log, loop */
 #define PID_FILE "sallyportd.pid"
 

@@ -113,6 +113,7 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     (void)text_copy(s->cipher, sizeof s->cipher, "-");
     (void)naming_id(m->boot, ++m->session_numbers, s->id);
     (void)net_text(peer, s->peer_text);
+    s->gate = (struct gate)GATE_EMPTY;
     LIST_INIT(&s->parts);
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
     bucket_init(&s->ports, PORTS_BURST, PORTS_RATE, now);
@@ -382,6 +383,7 @@ session_free(struct session *s)
     TAILQ_REMOVE(s->buried ? &m->ended : &m->sessions, s, entry);
     admission_leave(&m->admission, &s->peer, clock_ms());
     generation_unref(&s->generation);
+    gate_clear(&s->gate);
     free(s->user);
     free(s);
 }

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/net.h"
 #include "monitor/bucket.h"
+#include "monitor/gate.h"
 #include "monitor/naming.h"
 #include "monitor/part.h"
 
@@ -51,6 +52,7 @@ struct session {
     struct sign_request *signing;
     struct event timer; /* login_timeout; in ST_LEAVING, how long a broker may take;
                            in ST_USER, that the broker is gone                      */
+    struct gate gate;           /* of its data connections */
     struct bucket messages, ports, signatures, lines, transfer_lines;
     unsigned refusals, suppressed;
     char *user;                 /* escaped for the log; NULL: nobody is logged in */

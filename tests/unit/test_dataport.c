@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "monitor/gate.h"
 #include "suites_monitor.h"
 
 #define LEAST 40000
@@ -81,6 +82,18 @@ has_ipv6(void)
     return has;
 }
 
+/* A listener that shares nothing with any other one. */
+static enum sp_err
+listen_for(const struct net_addr *local, const struct net_addr *peer, unsigned least,
+           unsigned most, int *fd, uint16_t *port)
+{
+    struct gate gate = GATE_EMPTY;
+    enum sp_err rc = dataport_listen(&gate, local, peer, least, most, fd, port);
+
+    gate_clear(&gate);
+    return rc;
+}
+
 /* Without filters (rootless, on some kernels) the worker alone tells peers apart. */
 static bool
 has_filters(void)
@@ -92,13 +105,15 @@ has_filters(void)
 
 /* Does a connection from that address reach a listener that is for peer? */
 static void
-try_listener(const char *local, const char *peer, const char *from, bool reaches)
+try_one(struct gate *gate, const char *local, const char *peer, const char *from,
+        bool reaches)
 {
     struct net_addr l = address(local), p = address(peer);
     uint16_t port = 0;
     int listener = -1, client = -1, accepted = -1;
 
-    CU_ASSERT_EQUAL_FATAL(dataport_listen(&l, &p, LEAST, MOST, &listener, &port), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(dataport_listen(gate, &l, &p, LEAST, MOST, &listener, &port),
+                          SP_OK);
     CU_ASSERT_TRUE(port >= LEAST && port <= MOST);
     CU_ASSERT_TRUE((fcntl(listener, F_GETFL) & O_NONBLOCK) != 0);
     client = dial(from, local, port);
@@ -124,6 +139,21 @@ try_listener(const char *local, const char *peer, const char *from, bool reaches
     fd_close(&accepted);
     fd_close(&client);
     fd_close(&listener);
+}
+
+/* A session's first listeners have filters of their own, the others share the gate. */
+static void
+try_listener(const char *local, const char *peer, const char *from, bool reaches)
+{
+    struct gate gate = GATE_EMPTY;
+
+    for (unsigned i = 0; i < GATE_FROM + 2; i++) {
+        CU_ASSERT_TRUE(i < GATE_FROM ? gate.program == -1 : gate.refused || i == GATE_FROM
+                       || gate.program != -1);
+        try_one(&gate, local, peer, from, reaches);
+    }
+    gate_clear(&gate);
+    CU_ASSERT_EQUAL(gate.program, -1);
 }
 
 static void
@@ -159,7 +189,7 @@ port_is_not_shared(void)
     uint16_t port = 0;
     int listener = -1, other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-    CU_ASSERT_EQUAL_FATAL(dataport_listen(&l, &l, LEAST, MOST, &listener, &port), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(listen_for(&l, &l, LEAST, MOST, &listener, &port), SP_OK);
     CU_ASSERT_EQUAL(setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
     any.port = port;
     CU_ASSERT_EQUAL(net_to_sockaddr(&any, AF_INET, &sa, &len), SP_OK);
@@ -177,7 +207,7 @@ single_port(void)
     uint16_t port = 0;
     int fd = -1;
 
-    CU_ASSERT_EQUAL_FATAL(dataport_listen(&l, &l, LEAST, MOST, &fd, &port), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(listen_for(&l, &l, LEAST, MOST, &fd, &port), SP_OK);
     fd_close(&fd);
     return port;
 }
@@ -189,9 +219,9 @@ no_port_left(void)
     uint16_t range = single_port(), port = 0;
     int one = -1, other = -1;
 
-    CU_ASSERT_EQUAL(dataport_listen(&l, &l, range, range, &one, &port), SP_OK);
+    CU_ASSERT_EQUAL(listen_for(&l, &l, range, range, &one, &port), SP_OK);
     CU_ASSERT_EQUAL(port, range);
-    CU_ASSERT_EQUAL(dataport_listen(&l, &l, range, range, &other, &port), SP_OS);
+    CU_ASSERT_EQUAL(listen_for(&l, &l, range, range, &other, &port), SP_OS);
     CU_ASSERT_EQUAL(errno, EADDRINUSE);
     CU_ASSERT_EQUAL(other, -1);
     fd_close(&one);
@@ -208,7 +238,7 @@ a_used_port_serves_again(void)
         int listener = -1, client = -1, accepted = -1;
         char byte = 0;
 
-        CU_ASSERT_EQUAL_FATAL(dataport_listen(&l, &l, range, range, &listener, &port),
+        CU_ASSERT_EQUAL_FATAL(listen_for(&l, &l, range, range, &listener, &port),
                               SP_OK);
         client = dial("127.0.0.1", "127.0.0.1", port);
         CU_ASSERT_TRUE(becomes(listener, POLLIN, SOON));
@@ -229,9 +259,9 @@ wrong_arguments(void)
     uint16_t port = 0;
     int fd = -1;
 
-    CU_ASSERT_EQUAL(dataport_listen(&v4, &v6, LEAST, MOST, &fd, &port), SP_OS);
-    CU_ASSERT_EQUAL(dataport_listen(&v4, &v4, MOST, LEAST, &fd, &port), SP_OS);
-    CU_ASSERT_EQUAL(dataport_listen(&v4, &v4, LEAST, 70000, &fd, &port), SP_OS);
+    CU_ASSERT_EQUAL(listen_for(&v4, &v6, LEAST, MOST, &fd, &port), SP_OS);
+    CU_ASSERT_EQUAL(listen_for(&v4, &v4, MOST, LEAST, &fd, &port), SP_OS);
+    CU_ASSERT_EQUAL(listen_for(&v4, &v4, LEAST, 70000, &fd, &port), SP_OS);
     CU_ASSERT_EQUAL(dataport_connect(&v4, &v6, 2000, 0, &fd), SP_OS);
     CU_ASSERT_EQUAL(dataport_connect(&v4, &v4, 1023, 0, &fd), SP_REFUSED);
     CU_ASSERT_EQUAL(dataport_connect(&v4, &v4, 0, 0, &fd), SP_REFUSED);
@@ -260,7 +290,7 @@ connect_active(unsigned from_port)
     uint16_t port = 0, came_from = 0;
     int listener = -1, made = -1, accepted = -1;
 
-    CU_ASSERT_EQUAL_FATAL(dataport_listen(&peer, &local, LEAST, MOST, &listener, &port),
+    CU_ASSERT_EQUAL_FATAL(listen_for(&peer, &local, LEAST, MOST, &listener, &port),
                           SP_OK);
     CU_ASSERT_EQUAL_FATAL(dataport_connect(&local, &peer, port, from_port, &made), SP_OK);
     CU_ASSERT_TRUE((fcntl(made, F_GETFL) & O_NONBLOCK) != 0);

@@ -72,6 +72,12 @@ SP_CHECK enum sp_err settings_unpack(struct settings *s, unsigned receiver, stru
 /* sandbox = report: forbidden system calls are told and made, not stopped. */
 bool settings_reporting(const struct settings *s);
 
+/*
+ * What depends on the machine is worked out: cached_file_most is no longer 0. Before the
+ * sandbox, which has not the call.
+ */
+void settings_fit_machine(struct settings *s);
+
 /* The member of s that a row is about: bool, int64_t, char * or struct text_list. */
 void *setting_member(struct settings *s, const struct setting_row *row);
 /* Replaces *text (which may be NULL) by a copy of from. SP_NOMEM. */

@@ -75,6 +75,7 @@ main(int argc, char **argv)
         log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);
         goto out;
     }
+    settings_fit_machine(&b.settings);
     if ((rc = template_serve(&monitor, MSG_SPAWN_BROKER, &session)) == SP_OK) {
         if ((rc = become_broker(&b, &filter)) == SP_OK) {
             rc = answer_serve(&b);

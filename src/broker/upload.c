@@ -395,6 +395,10 @@ upload_commit(struct broker *b, uint64_t bytes)
         errno = saved;
         return rc;
     }
+    /* nothing of it is dirty any more: a large one does not stay in the memory */
+    if (b->settings.durable
+        && up->offset + bytes > (uint64_t)b->settings.cached_file_most << 20)
+        (void)posix_fadvise(up->fd, 0, 0, POSIX_FADV_DONTNEED);
     (void)flock(up->fd, LOCK_UN);
     forget(up);
     return SP_OK;

@@ -49,7 +49,7 @@ write_program(struct bpf_insn *code, const struct net_addr *peer)
         /* in 32 bits: an immediate of a 64-bit comparison would be extended by its sign */
         code[n++] = (struct bpf_insn){ .code = BPF_JMP32 | BPF_JNE | BPF_K,
                                        .dst_reg = BPF_REG_0,
-                                       .imm = word_at(peer->bytes + 4 * i),
+                                       .imm = word_at(peer->bytes + (size_t)4 * (size_t)i),
                                        .off = (int16_t)(2 * (words - 1 - i) + 2) };
     }
     code[n++] = move(BPF_REG_0, BPF_K, 0, PASS);

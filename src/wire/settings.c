@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIST_TEXT_MAX 4096      /* bytes of one entry of a list */
 
@@ -31,6 +32,18 @@ bool
 settings_reporting(const struct settings *s)
 {
     return strcmp(s->sandbox, "report") == 0;
+}
+
+void
+settings_fit_machine(struct settings *s)
+{
+    int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    if (s->cached_file_most != 0)
+        return;
+    s->cached_file_most = pages > 0 && page > 0 ? pages / 2 * page / (1 << 20) : 0;
+    if (s->cached_file_most == 0)
+        s->cached_file_most = 1;
 }
 
 /* ---- members by row: the one place that turns an offset into a pointer ----------------- */

@@ -68,6 +68,7 @@ prepare(struct channel *monitor, struct ready *r)
 
     if (rc != SP_OK)
         return rc;
+    settings_fit_machine(&r->settings);
     if (r->tls != NULL && (rc = tls_context_warm(r->tls)) != SP_OK)
         return rc;
     if ((rc = sandbox_prepare(r->tls != NULL && tls_context_uses_kernel(r->tls),

@@ -2,6 +2,7 @@
 #include "worker/mover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@
 #define MAP_LEAST (256u << 10)
 #define READ_PIECE ((size_t)64 << 10)
 #define SENDFILE_MOST (4u << 20)
+#define DROP_STEP (64u << 20)   /* so much at once of a file that is not to stay cached */
+#define DROP_LAG (16u << 20)    /* on its way: pages in use would stay */
 #define SMALL_FILE (16u << 10)  /* cheaper in memory: its FIN goes in the same segment */
 
 /* State that a signal handler needs; the worker has one thread. */
@@ -345,8 +348,26 @@ send_tls_file(struct worker *w)
     return SP_AGAIN;
 }
 
-enum sp_err
-mover_send(struct worker *w)
+/* What was sent of a file that is larger than its part of the cache may be. */
+static void
+drop_behind(struct worker *w)
+{
+    struct transfer *t = &w->transfer;
+    uint64_t to = t->offset;
+
+    if (t->kind != TRANSFER_SEND_FILE
+        || t->size <= (uint64_t)w->settings.cached_file_most << 20 || to == t->dropped
+        || (to < t->size && to < t->dropped + DROP_LAG + DROP_STEP))
+        return;
+    if (to < t->size)
+        to -= DROP_LAG;
+    (void)posix_fadvise(t->file, (off_t)t->dropped, (off_t)(to - t->dropped),
+                        POSIX_FADV_DONTNEED);
+    t->dropped = to;
+}
+
+static enum sp_err
+send_some(struct worker *w)
 {
     const struct transfer *t = &w->transfer;
     bool begun = t->buffer != NULL;
@@ -355,4 +376,13 @@ mover_send(struct worker *w)
     if (t->kind == TRANSFER_SEND_LISTING || t->staged || begun || small)
         return send_buffered(w);
     return w->data.tls != NULL ? send_tls_file(w) : send_plain_file(w);
+}
+
+enum sp_err
+mover_send(struct worker *w)
+{
+    enum sp_err rc = send_some(w);
+
+    drop_behind(w);
+    return rc;
 }

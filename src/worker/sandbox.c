@@ -18,6 +18,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW(read),                        /* TLS from the socket; listings from the pipe   */
     ALLOW(write),                       /* to an upload's file                            */
     ALLOW(pread64),                     /* from a download's file                         */
+    ALLOW(fadvise64),                   /* what was sent of a large file is not kept      */
     ALLOW(sendfile),                    /* download in clear                              */
     ALLOW(splice),                      /* upload in clear                                */
     ALLOW(recvfrom),                    /* recv: commands and uploads in clear            */

@@ -86,7 +86,7 @@ transfer_begin(struct worker *w, const struct transfer_begin *b)
     t->kind = b->kind;
     t->state = TRANSFER_OPENING;
     t->file = b->file;
-    t->offset = b->offset;
+    t->offset = t->dropped = b->offset;
     t->size = b->size;
     t->begun_us = clock_us();
     t->progress_ms = clock_ms();

@@ -39,6 +39,7 @@ struct transfer {
     int file;                   /* source or sink; for a listing the pipe's reading end  */
     uint64_t offset;            /* sending: the next byte of the file                    */
     uint64_t size;              /* sending: of the file when it was opened               */
+    uint64_t dropped;           /* sending: up to here the cache has been given back     */
     uint64_t bytes;             /* moved over the data connection                        */
     bool staged;                /* stages are not empty                                  */
     struct stage_chain stages;

@@ -34,6 +34,9 @@ word_at(const unsigned char *at)
                      | at[3]);
 }
 
+/* BPF_LD | BPF_ABS | BPF_W, two of which are 0 */
+#define LOAD_WORD ((uint8_t)BPF_ABS)
+
 /* For each word of the address: load it from the packet, compare, and on to DROP. */
 static unsigned
 write_program(struct bpf_insn *code, const struct net_addr *peer)
@@ -44,12 +47,14 @@ write_program(struct bpf_insn *code, const struct net_addr *peer)
 
     code[n++] = move(BPF_REG_6, BPF_X, BPF_REG_1, 0);   /* where loads look for the packet */
     for (int i = 0; i < words; i++) {
-        code[n++] = (struct bpf_insn){ .code = BPF_LD | BPF_ABS | BPF_W,
+        const unsigned char *word = peer->bytes + (size_t)i * 4;
+
+        code[n++] = (struct bpf_insn){ .code = LOAD_WORD,
                                        .imm = SKF_NET_OFF + source + 4 * i };
         /* in 32 bits: an immediate of a 64-bit comparison would be extended by its sign */
         code[n++] = (struct bpf_insn){ .code = BPF_JMP32 | BPF_JNE | BPF_K,
                                        .dst_reg = BPF_REG_0,
-                                       .imm = word_at(peer->bytes + (size_t)4 * (size_t)i),
+                                       .imm = word_at(word),
                                        .off = (int16_t)(2 * (words - 1 - i) + 2) };
     }
     code[n++] = move(BPF_REG_0, BPF_K, 0, PASS);

@@ -5,6 +5,7 @@ the result of the load client, whose CPU stands in the table, too.
 """
 import json
 import os
+import resource
 import select
 import subprocess
 import threading
@@ -12,6 +13,14 @@ import time
 from dataclasses import dataclass
 
 GIB, MIB = 1 << 30, 1 << 20
+
+
+def sessions_most():
+    """5,000, or what the hard limit of open files lets sallyportd serve (8 for each)."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        return 5000
+    return min(5000, (hard - 192) // 8 // 100 * 100)
 
 
 @dataclass
@@ -24,7 +33,7 @@ class Sizes:
     logins: int = 60
     entries: int = 50000
     entries_whole: int = 1000000
-    idle: tuple = (300, 1000, 5000)
+    idle: tuple = (300, 1000, sessions_most())
     fetches: int = 1000
     burst: int = 1000
     polite: int = 63

@@ -56,6 +56,8 @@ class Client:
         if cafile is None and context is None:
             self.context.check_hostname = False
             self.context.verify_mode = ssl.CERT_NONE
+        # Python sets it, and an end without close_notify would look like any other
+        self.context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         if version:
             self.context.minimum_version = self.context.maximum_version = VERSIONS[version]
         if alpn is not None:

@@ -31,7 +31,7 @@ def pytest_configure(config):
 def pytest_runtest_protocol(item, nextitem):
     """No test hangs: an alarm ends it, in set-up and tear-down, too."""
     marker = item.get_closest_marker("limit")
-    seconds = (marker.args[0] if marker else 60) * harness.times(1, 5)
+    seconds = (marker.args[0] if marker else 60) * harness.times(1, 5) * harness.SLOWER
 
     def ring(signum, frame):
         # no OSError, which TimeoutError is: tests catch those

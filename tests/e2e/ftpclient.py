@@ -4,11 +4,15 @@ Every wait has a deadline (Client.timeout). A reply is read whole and checked fo
 texts are UTF-8 with surrogateescape, so that no byte gets lost.
 """
 
+import os
 import re
 import socket
 import ssl
 import struct
 from contextlib import suppress
+
+# How many times longer everything takes here: an emulated machine says so (tests/kernel).
+SLOWER = int(os.environ.get("SALLYPORT_SLOWER", "1"))
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -43,7 +47,7 @@ class Client:
     def __init__(self, host, port, tls="explicit", cafile=None, version=None, timeout=15,
                  resume="newest", alpn=None, server_name="localhost", ciphers=None,
                  source=None, greet=True, context=None):
-        self.host, self.port, self.timeout = host, port, timeout
+        self.host, self.port, self.timeout = host, port, timeout * SLOWER
         self.resume = resume            # "newest", "first", None, or an ssl.SSLSession
         self.server_name = server_name
         self.first_session = None
@@ -64,9 +68,9 @@ class Client:
             self.context.set_alpn_protocols(alpn)
         if ciphers:
             self.context.set_ciphers(ciphers)
-        self.sock = socket.create_connection((host, port), timeout,
+        self.sock = socket.create_connection((host, port), self.timeout,
                                              source_address=(source, 0) if source else None)
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(self.timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.v6 = self.sock.family == socket.AF_INET6
         self.local_port = self.sock.getsockname()[1]

@@ -17,7 +17,7 @@ import pytest
 
 import procfs
 from certificates import Certificates
-from ftpclient import Client
+from ftpclient import SLOWER, Client
 
 HERE = Path(__file__).resolve().parent
 ROOT = os.geteuid() == 0
@@ -50,7 +50,8 @@ def needs_root():
 def run(*argv, timeout=60, check=True, **kw):
     """A program to its end; output as text that keeps every byte."""
     argv = [str(a) for a in argv]
-    r = subprocess.run(argv, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    r = subprocess.run(argv, timeout=timeout * SLOWER,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                        stdin=kw.pop("stdin", None if "input" in kw else subprocess.DEVNULL),
                        text=True, errors="surrogateescape", **kw)
     if check and r.returncode != 0:
@@ -91,7 +92,7 @@ class World:
         self.certs = None
         worker = self.build / "sallyport-worker"
         self.sanitized = worker.exists() and b"__asan_init" in worker.read_bytes()
-        self.slower = 5 if self.sanitized else 1    # bounds of time are for what is installed
+        self.slower = SLOWER * (5 if self.sanitized else 1)     # bounds are for what is installed
 
     def not_sanitized(self, why):
         if self.sanitized:
@@ -208,6 +209,8 @@ class Server:
             self.settings.update(worker_user=me, keyholder_user=me)
         if os.environ.get("SALLYPORT_SANDBOX"):     # "report": the whole suite once more
             self.settings["sandbox"] = os.environ["SALLYPORT_SANDBOX"]
+        if os.environ.get("SALLYPORT_TLS_KERNEL"):  # "yes": once more in tests/kernel
+            self.settings["tls_kernel"] = os.environ["SALLYPORT_TLS_KERNEL"] == "yes"
         self.settings.update(settings)
 
     # ---- files ---------------------------------------------------------------------------
@@ -281,7 +284,7 @@ class Server:
         return self
 
     def wait_ready(self, timeout=20):
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOWER
         last = None
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -289,7 +292,7 @@ class Server:
                                      + self.log())
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 2) as s:
-                    s.settimeout(5)
+                    s.settimeout(5 * SLOWER)
                     if s.recv(200).startswith(b"220"):
                         s.sendall(b"QUIT\r\n")
                         return
@@ -318,7 +321,7 @@ class Server:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                code = self.process.wait(timeout)
+                code = self.process.wait(timeout * SLOWER)
             except subprocess.TimeoutExpired:
                 raise AssertionError(f"SIGTERM did not end sallyportd in {timeout} s:\n"
                                      + self.log()[-3000:]) from None
@@ -403,7 +406,7 @@ class Server:
 
 
 def wait_until(what, timeout=5, step=0.02):
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * SLOWER
     while True:
         if what():
             return True

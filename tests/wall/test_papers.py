@@ -11,7 +11,8 @@ sys.path.insert(0, str(SOURCE / "tests" / "wall"))
 
 import without  # noqa: E402  (after the path is set)
 
-PAPERS = ("README.md", "SECURITY.md", "tests/fuzz/README.md")
+PAPERS = ("README.md", "SECURITY.md", "tests/fuzz/README.md",
+          "tests/kernel/README.md")
 # `src/worker/sandbox.c`, `tests/e2e/test_tls.py::test_name`, `tests/hostile/`
 NAMED = re.compile(r"`((?:src|include|auth|tls|tests|etc|certs)/[\w./*-]*)(?:::(\w+))?`")
 UNIT_CASE = re.compile(r"`(tests/unit/test_\w+\.c)`: \"([^\"]+)\"")

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -79,6 +80,19 @@ moved(struct worker *w, size_t bytes)
     w->transfer.progress_ms = clock_ms();
 }
 
+/*
+ * Has the client reset the connection? Where the kernel seals (seen with Linux 6.1), a call
+ * in the middle of which it did may swallow the error, and each later one takes 64 KiB more
+ * as if somebody was there.
+ */
+static bool
+client_is_gone(const struct worker *w)
+{
+    struct pollfd p = { .fd = w->data.fd };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 /* File to socket inside the kernel. */
 static enum sp_err
 send_plain_file(struct worker *w)
@@ -96,9 +110,12 @@ send_plain_file(struct worker *w)
             break;
         if (n == -1)
             return errno == EPIPE || errno == ECONNRESET || errno == ETIMEDOUT
+                    || (w->data.tls != NULL && errno == EBADMSG)    /* one before it failed */
                 ? SP_CLOSED : SP_OS;
         if (n == 0)
             return t->offset < t->size ? SP_REFUSED : SP_OK;
+        if (w->data.tls != NULL && (size_t)n < SENDFILE_MOST && client_is_gone(w))
+            return SP_CLOSED;
         t->offset += (uint64_t)n;
         moved(w, (size_t)n);
         budget -= (size_t)n < budget ? (size_t)n : budget;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -449,11 +450,14 @@ tls_stream_put(struct tls_stream *s, const void *at, size_t len, size_t *taken)
 static enum sp_err
 send_end(struct tls_stream *s)
 {
+    struct pollfd p = { .fd = s->fd };
     enum sp_err rc = SP_OK;
     int done = 0;
 
     if (!s->end_put || s->end_sent)
         return SP_OK;
+    if (poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) != 0)
+        return SP_CLOSED;       /* Linux 6.1 may swallow that what came before went nowhere */
     ERR_clear_error();
     errno = 0;
     if ((done = SSL_shutdown(s->ssl)) < 0 && (rc = judge(s, done, errno)) != SP_OK)

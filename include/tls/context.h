@@ -49,7 +49,7 @@ SP_CHECK enum sp_err tls_context_add(struct tls_context *c, unsigned index, int 
  * signer. SP_INPUT: the settings let no handshake succeed (logged). SP_OS, SP_NOMEM.
  */
 SP_CHECK enum sp_err tls_context_warm(struct tls_context *c);
-/* The setting tls_kernel is on, and this kernel can. */
+/* The setting tls_kernel is on. */
 bool tls_context_uses_kernel(const struct tls_context *c);
 /*
  * In the forked worker, before its first stream: fresh ticket keys and session cache (so

@@ -197,6 +197,7 @@ reload(struct monitor *m)
         refuse_reload(m);
         return;
     }
+    prepare_fit_settings(&s);
     m->session_most = prepare_limits(&s);
     if (generation_new(m, &s, ++m->generations, &m->coming) != SP_OK
         || generation_start(m->coming, on_reload_ready) != SP_OK)
@@ -348,6 +349,7 @@ monitor_run(struct settings *s, bool foreground, int parent)
     }
     prepare_report_walls(m.root);
     prepare_report_settings(s);
+    prepare_fit_settings(s);
     m.session_most = prepare_limits(s);
     if ((rc = prepare_directories(s)) != SP_OK)
         settings_clear(s);

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/kernel_tls.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/privilege.h"
@@ -202,9 +203,35 @@ prepare_report_settings(const struct settings *s)
         log_warning("wall.missing what=seccomp why=\"sandbox = report\": forbidden system "
                     "calls are logged and carried out; write sandbox = enforce before "
                     "anybody is served who is not trusted");
-    if (s->tls_kernel && !kernel_tls_available())
-        log_warning("tls.kernel available=false remedy=\"modprobe tls\": tls_kernel = true has "
-                    "no effect");
+}
+
+/*
+ * networking/tls.rst of the kernel. A module that is not loaded is loaded where we have
+ * CAP_NET_ADMIN.
+ */
+static bool
+kernel_has_tls(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool there = false;
+
+    if (fd == -1)               /* a kernel without IPv4 */
+        fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* it takes connected sockets only; where there is none, that is said first (ENOENT) */
+    there = fd != -1 && (setsockopt(fd, SOL_TCP, TCP_ULP, "tls", sizeof "tls") == 0
+                         || errno == ENOTCONN);
+    fd_close(&fd);
+    return there;
+}
+
+void
+prepare_fit_settings(struct settings *s)
+{
+    if (!s->tls_kernel || kernel_has_tls())
+        return;
+    log_warning("tls.kernel available=false remedy=\"modprobe tls\": tls_kernel = true has no "
+                "effect");
+    s->tls_kernel = false;
 }
 
 static bool

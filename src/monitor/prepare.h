@@ -27,6 +27,11 @@ SP_CHECK enum sp_err prepare_directories(const struct settings *s);
 void prepare_report_walls(bool root);
 /* The same for what the configuration takes away: at start and at each reload. */
 void prepare_report_settings(const struct settings *s);
+/*
+ * What this kernel cannot do is taken back, and logged, before a worker is told: it has no
+ * socket to find out with.
+ */
+void prepare_fit_settings(struct settings *s);
 /* run_directory/sallyportd.pid; a failure is logged and changes nothing. */
 void prepare_write_pid(const struct settings *s);
 void prepare_remove_pid(const struct settings *s);

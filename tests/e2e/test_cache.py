@@ -97,5 +97,5 @@ def test_a_large_file_leaves_when_it_was_stored(one, place):
     c.stor("STOR large", bytes(LARGE))
     c.stor("STOR small", bytes(MOST))
     c.quit()
-    assert cached(place.path("large")) == 0
+    assert cached(place.path("large")) <= LARGE // 16      # all but what is in use somewhere
     assert cached(place.path("small")) == MOST

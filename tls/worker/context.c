@@ -15,7 +15,6 @@
 #include <asm/hwcap.h>
 #endif
 
-#include "base/kernel_tls.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "tls/worker/gather.h"
@@ -280,7 +279,7 @@ set_up(struct tls_context *c, const struct settings *s)
     enum sp_err rc = SP_OK;
 
     c->server_names = &s->server_names;
-    c->in_kernel = s->tls_kernel && kernel_tls_available();
+    c->in_kernel = s->tls_kernel;
     /* SSL_OP_IGNORE_UNEXPECTED_EOF: off. A cut upload must not look like a whole one. */
     (void)SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION

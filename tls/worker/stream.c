@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/kernel_tls.h"
 #include "tls/worker/gather.h"
 #include "tls/worker/inside.h"
 
@@ -49,6 +49,13 @@ struct tls_stream {
 };
 
 /* ---- sealing by the kernel ---------------------------------------------------------- */
+
+/* Nothing changes for the bytes of a socket until keys are set; not every kind can. */
+static bool
+kernel_joins(int fd)
+{
+    return setsockopt(fd, SOL_TCP, TCP_ULP, "tls", sizeof "tls") == 0;
+}
 
 /* OpenSSL 3.0 has no way to give the kernel a second key, and would go on with the first. */
 static void
@@ -89,7 +96,7 @@ attach(struct tls_stream *s, const struct tls_context *c)
     if (socket == NULL)
         return SP_NOMEM;
     SSL_set0_rbio(s->ssl, socket);
-    if (s->kind != TLS_DATA || !c->in_kernel || kernel_tls_join(s->fd) != SP_OK)
+    if (s->kind != TLS_DATA || !c->in_kernel || !kernel_joins(s->fd))
         return write_to_gather(s, c);
     if (BIO_up_ref(socket) != 1)
         return SP_NOMEM;

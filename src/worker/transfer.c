@@ -136,24 +136,28 @@ transfer_is_brief(const struct worker *w)
         && t->size - t->offset <= BRIEF && (!w->data.private || w->data.fd != -1);
 }
 
-/*
- * One line in the log, and in the totals of STAT. next: the listener for the transfer that
- * will follow is asked for, too.
- */
-static enum sp_err
-report(struct worker *w, unsigned code, bool next)
+/* One line in the log, and in the totals of STAT. */
+static struct transfer_report
+account_for(struct worker *w, unsigned code)
 {
     struct transfer *t = &w->transfer;
-    struct transfer_report r = {
-        .verb = t->verb, .path = t->path, .bytes = t->bytes,
-        .micros = (uint64_t)(clock_us() - t->begun_us), .reply = code,
-        .tls = w->data.tls != NULL ? tls_stream_version(w->data.tls) : "",
-        .resumed = w->data.resumed, .next = next };
 
     if (code < 400) {
         w->files++;
         w->bytes += t->bytes;
     }
+    return (struct transfer_report){
+        .verb = t->verb, .path = t->path, .bytes = t->bytes,
+        .micros = (uint64_t)(clock_us() - t->begun_us), .reply = code,
+        .tls = w->data.tls != NULL ? tls_stream_version(w->data.tls) : "",
+        .resumed = w->data.resumed };
+}
+
+static enum sp_err
+report(struct worker *w, unsigned code)
+{
+    struct transfer_report r = account_for(w, code);
+
     return tell_transfer(w, &r);
 }
 
@@ -182,7 +186,7 @@ failed(struct worker *w, unsigned code)
 {
     enum sp_err rc = give_up(w), told = SP_OK;
 
-    told = report(w, code, false);
+    told = report(w, code);
     data_reset(&w->data);
     release(&w->transfer);
     w->active = clock_ms();
@@ -262,11 +266,23 @@ reply_complete(struct worker *w, struct buf *out)
                       (unsigned long long)t->bytes, seconds, rate);
 }
 
+/*
+ * What follows here need not keep a client waiting that has sent nothing more yet. Where it
+ * has, its replies go out together. What fails is found once more by who flushes next.
+ */
+static void
+answer_at_once(struct worker *w)
+{
+    if (!w->line_held && line_unread(&w->control.in) == 0)
+        SP_IGNORE(control_flush(&w->control));
+}
+
 /* Everything has been moved and the client's side is in order: settle it. */
 static enum sp_err
 complete(struct worker *w, struct buf *out)
 {
     struct transfer *t = &w->transfer;
+    struct transfer_report done = { 0 };
     struct fail fail = { 0 };
     unsigned code = 226;
     uint64_t entries = 0;
@@ -281,7 +297,7 @@ complete(struct worker *w, struct buf *out)
     }
     if (rc == SP_CLOSED) {
         /* it may be stored or not, and there is nobody left to ask, or to tell */
-        SP_IGNORE(report(w, 421, false));
+        SP_IGNORE(report(w, 421));
         data_reset(&w->data);
         release(t);
         return SP_CLOSED;
@@ -290,8 +306,11 @@ complete(struct worker *w, struct buf *out)
         rc = reply_complete(w, out);
     else
         rc = fail_reply(out, &fail, TRIED_COMMIT, slice_of(t->path), &code);
-    told = report(w, code, code < 400 && ahead_ask(w));
+    done = account_for(w, code);
+    done.next = code < 400 && ahead_ask(w);     /* the listener for who will follow, too */
     data_finish(&w->data, t->kind == TRANSFER_RECEIVE_FILE);
+    answer_at_once(w);
+    told = tell_transfer(w, &done);
     release(t);
     w->active = clock_ms();
     return rc == SP_OK ? told : SP_CLOSED;

@@ -10,6 +10,7 @@ from harness import Server
 
 MOST = 8 << 20                          # of a file that stays
 LARGE = 160 << 20
+FOLIO = 2 << 20                         # a page of the cache may be so large
 LEFT = 24 << 20                         # what may be in use when the end is reached
 
 
@@ -88,7 +89,7 @@ def test_only_what_was_sent_leaves(one, place):
     c.expect(250, "CWD " + place.ftp)
     assert len(c.retr("RETR large", rest=LARGE // 2)) == LARGE // 2
     c.quit()
-    assert LARGE // 2 <= cached(large) <= LARGE // 2 + LEFT
+    assert LARGE // 2 - FOLIO <= cached(large) <= LARGE // 2 + LEFT
 
 
 def test_a_large_file_leaves_when_it_was_stored(one, place):

@@ -306,6 +306,7 @@ clear(struct worker *w)
                && w->data.count == 0);
     FUZZ_HOLDS(!transfer_runs(&w->transfer));
     fd_close(&w->data.linger);
+    ahead_drop(&w->ahead);      /* the end of the process closes both */
     message_clear(&w->m);
     channel_clear(&w->monitor);
     channel_clear(&w->broker);

@@ -433,6 +433,17 @@ rig_reply(struct rig *r)
     return code;
 }
 
+bool
+rig_reports(struct rig *r, unsigned count)
+{
+    int64_t until = clock_ms() + PATIENCE_MS;
+
+    while (r->transfers < count && clock_ms() < until)
+        if (!round_of_all(r, 100))
+            break;
+    return r->transfers == count;
+}
+
 const char *
 rig_text(const struct rig *r)
 {

@@ -53,6 +53,8 @@ bool rig_start_logged_in(struct rig *r, const struct rig_plan *plan);
 void rig_send(struct rig *r, const void *at, size_t len);
 /* Play all three until one whole reply came. Its code; 0: the worker is gone, or time is up. */
 unsigned rig_reply(struct rig *r);
+/* Reply 226 goes out before its report does: waits for the report. Are there so many? */
+bool rig_reports(struct rig *r, unsigned count);
 /* The text of the last reply, whole (all its lines). */
 const char *rig_text(const struct rig *r);
 /* Send a line and read one reply. */

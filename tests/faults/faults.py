@@ -151,9 +151,19 @@ class Tracer:
 
 # ---- the server ---------------------------------------------------------------------------
 def kids(pid):
-    """The children of a process, zombies too."""
+    """The children of a process, zombies too.
+
+    While one of them ends, the kernel may leave others out (proc(5)): so the list is read until
+    it is the same twice.
+    """
+    path, last = Path(f"/proc/{pid}/task/{pid}/children"), None
     try:
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        for _ in range(50):
+            now = [int(p) for p in path.read_text().split()]
+            if now == last:
+                break
+            last = now
+        return now
     except FileNotFoundError:
         return procfs.children(pid)
 

@@ -7,7 +7,6 @@
 #ifndef SP_TLS_CONTEXT_H
 #define SP_TLS_CONTEXT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,8 +48,6 @@ SP_CHECK enum sp_err tls_context_add(struct tls_context *c, unsigned index, int 
  * signer. SP_INPUT: the settings let no handshake succeed (logged). SP_OS, SP_NOMEM.
  */
 SP_CHECK enum sp_err tls_context_warm(struct tls_context *c);
-/* The setting tls_kernel is on. */
-bool tls_context_uses_kernel(const struct tls_context *c);
 /*
  * In the forked worker, before its first stream: fresh ticket keys and session cache (so
  * that a ticket can be redeemed only here), fresh random state, and who signs. SP_OS.

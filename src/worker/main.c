@@ -71,8 +71,7 @@ prepare(struct channel *monitor, struct ready *r)
     settings_fit_machine(&r->settings);
     if (r->tls != NULL && (rc = tls_context_warm(r->tls)) != SP_OK)
         return rc;
-    if ((rc = sandbox_prepare(r->tls != NULL && tls_context_uses_kernel(r->tls),
-                              &r->filter)) != SP_OK)
+    if ((rc = sandbox_prepare(r->settings.tls_kernel, &r->filter)) != SP_OK)
         return rc;
     if (settings_reporting(&r->settings) && (rc = seccomp_report(&r->filter)) != SP_OK)
         return rc;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -81,19 +80,10 @@ moved(struct worker *w, size_t bytes)
 }
 
 /*
- * Has the client reset the connection? Where the kernel seals (seen with Linux 6.1), a call
- * in the middle of which it did may swallow the error, and each later one takes 64 KiB more
- * as if somebody was there.
+ * File to socket inside the kernel. Where it seals, too (seen with Linux 6.1), a call in the
+ * middle of which the client reset the connection may swallow the error, and each later one
+ * takes 64 KiB more as if somebody was there.
  */
-static bool
-client_is_gone(const struct worker *w)
-{
-    struct pollfd p = { .fd = w->data.fd };
-
-    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) != 0;
-}
-
-/* File to socket inside the kernel. */
 static enum sp_err
 send_plain_file(struct worker *w)
 {
@@ -114,7 +104,7 @@ send_plain_file(struct worker *w)
                 ? SP_CLOSED : SP_OS;
         if (n == 0)
             return t->offset < t->size ? SP_REFUSED : SP_OK;
-        if (w->data.tls != NULL && (size_t)n < SENDFILE_MOST && client_is_gone(w))
+        if (w->data.tls != NULL && (size_t)n < SENDFILE_MOST && data_is_cut(&w->data))
             return SP_CLOSED;
         t->offset += (uint64_t)n;
         moved(w, (size_t)n);

@@ -12,8 +12,8 @@
 #include "base/seccomp.h"
 
 /*
- * Compiles the list, once for all workers of this template. kernel_tls: with what
- * tls_context_uses_kernel takes.
+ * Compiles the list, once for all workers of this template. kernel_tls: with what the
+ * setting tls_kernel takes.
  */
 SP_CHECK enum sp_err sandbox_prepare(bool kernel_tls, struct seccomp_filter *out);
 /* Landlock (where the kernel has it) and the list. channel_fd: where a violation is told. */

@@ -383,12 +383,6 @@ tls_context_add(struct tls_context *c, unsigned index, int fd, const char *file)
     return install_default(c);
 }
 
-bool
-tls_context_uses_kernel(const struct tls_context *c)
-{
-    return c->in_kernel;
-}
-
 enum sp_err
 tls_context_begin(struct tls_context *c, tls_sign *sign, void *context)
 {

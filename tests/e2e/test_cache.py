@@ -1,4 +1,9 @@
-"""cached_file_most: what a large file leaves in the page cache, looked at by mincore(2)."""
+"""cached_file_most: what a large file leaves in the page cache, looked at by mincore(2).
+
+The kernel may take pages of any file for reasons of its own (some machines reclaim what is
+cold: DAMON): so "it stays" is asked as "most of it is there", where without cause there would
+be nothing. "It leaves" is asked strictly.
+"""
 
 import ctypes
 import mmap
@@ -10,7 +15,6 @@ from harness import Server
 
 MOST = 8 << 20                          # of a file that stays
 LARGE = 160 << 20
-FOLIO = 2 << 20                         # a page of the cache may be so large
 LEFT = 24 << 20                         # what may be in use when the end is reached
 
 
@@ -28,6 +32,10 @@ def cached(path):
             return sum(x & 1 for x in seen) * mmap.PAGESIZE
     finally:
         os.close(fd)
+
+
+def stays(path, size):
+    return cached(path) >= size * 3 // 4
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +66,7 @@ def make(folder, name, size):
         for _ in range(size >> 20):
             f.write(os.urandom(1 << 20))
         os.fsync(f.fileno())
-    assert cached(path) == size
+    assert stays(path, size)
     return path
 
 
@@ -77,7 +85,7 @@ def test_a_large_file_leaves_when_it_was_sent(world, place, tls):
         assert len(c.retr("RETR small")) == MOST
         c.quit()
         assert cached(large) <= LEFT
-        assert cached(small) == MOST
+        assert stays(small, MOST)
     finally:
         if tls is None:
             s.stop()
@@ -89,7 +97,8 @@ def test_only_what_was_sent_leaves(one, place):
     c.expect(250, "CWD " + place.ftp)
     assert len(c.retr("RETR large", rest=LARGE // 2)) == LARGE // 2
     c.quit()
-    assert LARGE // 2 - FOLIO <= cached(large) <= LARGE // 2 + LEFT
+    assert stays(large, LARGE // 2)
+    assert cached(large) <= LARGE // 2 + LEFT
 
 
 def test_a_large_file_leaves_when_it_was_stored(one, place):
@@ -99,4 +108,4 @@ def test_a_large_file_leaves_when_it_was_stored(one, place):
     c.stor("STOR small", bytes(MOST))
     c.quit()
     assert cached(place.path("large")) <= LARGE // 16      # all but what is in use somewhere
-    assert cached(place.path("small")) == MOST
+    assert stays(place.path("small"), MOST)

@@ -273,8 +273,7 @@ serve(struct worker *w)
         if (w->shutdown && transfer_runs(&w->transfer)
             && (rc = transfer_abort(w, &w->control.out)) != SP_OK)
             return rc;
-        /* in clear, the end of an upload may be that of the client: both come at once */
-        if (is_deserted(w, more) && w->data.tls == NULL)
+        if (is_deserted(w, more) && transfer_needs_client(w))
             return SP_CLOSED;
         if (moves && transfer_runs(&w->transfer)) {
             rc = transfer_step(w, &w->control.out);

@@ -31,6 +31,12 @@ transfer_init(struct transfer *t)
 }
 
 bool
+transfer_needs_client(const struct worker *w)
+{
+    return w->data.tls == NULL || w->transfer.client_looked_at;
+}
+
+bool
 transfer_runs(const struct transfer *t)
 {
     return t->kind != TRANSFER_NONE;
@@ -338,6 +344,25 @@ close_step(struct worker *w, struct buf *out)
     return complete(w, out);
 }
 
+/*
+ * Without close_notify the end of an upload looks the same whether the client has sent all or
+ * has died: in that case it has left the control connection, too. What came there is read
+ * first, once.
+ */
+static bool
+may_be_deserted(struct worker *w)
+{
+    struct transfer *t = &w->transfer;
+    struct pollfd p = { .fd = w->control.fd, .events = POLLIN };
+
+    if (t->kind != TRANSFER_RECEIVE_FILE || t->client_looked_at
+        || (w->data.tls != NULL && tls_stream_ended_well(w->data.tls)))
+        return false;
+    t->client_looked_at = true;
+    t->wait = WAIT_DATA_READ;       /* the end is there still */
+    return poll(&p, 1, 0) != 0;
+}
+
 static enum sp_err
 check_stall(struct worker *w, struct buf *out)
 {
@@ -370,6 +395,8 @@ transfer_step(struct worker *w, struct buf *out)
             return check_stall(w, out);
         if (rc != SP_OK)
             return fail_moving(w, out, rc);
+        if (may_be_deserted(w))
+            return SP_AGAIN;
     }
     rc = close_step(w, out);
     return rc == SP_AGAIN ? check_stall(w, out) : rc;

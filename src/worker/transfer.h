@@ -45,6 +45,7 @@ struct transfer {
     struct stage_chain stages;
     bool source_ended;          /* sending: nothing more comes; receiving: end was seen  */
     bool stages_ended;          /* the stages have been told that it was the last        */
+    bool client_looked_at;      /* an end without close_notify: is the client there?     */
     unsigned char *buffer;      /* what was read and not yet handed on: [from, to)       */
     size_t room, from, to;
     unsigned char *made;        /* what the stages made: [made_from, made_to)            */
@@ -77,6 +78,12 @@ SP_CHECK enum sp_err transfer_begin(struct worker *w, const struct transfer_begi
  * a small file over a connection that is there.
  */
 bool transfer_is_brief(const struct worker *w);
+
+/*
+ * Without close_notify the end of an upload may be that of the client: where that is gone,
+ * nothing proves that the file is whole.
+ */
+bool transfer_needs_client(const struct worker *w);
 
 #define TRANSFER_POLL 6
 /* What to wait for, also before it begins (data_waits_early). Returns how many of out[TRANSFER_POLL] were filled. */

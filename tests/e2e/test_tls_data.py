@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+import signal
 import socket
 import ssl
 import time
 
 import pytest
 
+import procfs
 from ftpclient import Client, ReplyError
-from harness import PASSWORD
+from harness import PASSWORD, wait_until
 
 VERSIONS = ["1.2", "1.3"]
 
@@ -275,6 +277,26 @@ def test_accounts_that_may_end_uploads_without_close_notify(make_server):
     raw.close()
     assert folder.read("f") == b"x" * 30000
     c.quit()
+
+
+def test_such_a_client_that_dies_has_not_sent_all(make_server):
+    """Its process's end closes both connections, which the worker sees at once."""
+    s = make_server(no_close_notify_users=["guest"])
+    folder = s.folder()
+    folder.make("f", b"the old")
+    c = s.login()
+    worker = s.worker_of(c)
+    r, data = c.transfer(f"STOR {folder.ftp}/f")
+    data.sendall(b"x" * 30000)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for sock in (c.sock, data):
+            socket.socket(fileno=sock.detach()).close()
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert wait_until(lambda: not procfs.alive(worker), 5)
+    assert folder.read("f") == b"the old"
+    s.wait_log(r"transfer .*verb=STOR .*reply=426")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

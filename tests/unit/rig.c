@@ -287,14 +287,22 @@ take_upload(struct rig *r, const struct message *in)
 {
     struct msg_open_write ask = { 0 };
     struct message m;
+    int ends[2] = { -1, -1 };
 
     if (msg_open_write_unpack(in, &ask) != SP_OK)
         return;
     fd_close(&r->upload);
-    r->upload = memory_file(NULL);
+    if (r->plan->slow_file) {
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+            return;
+        r->upload = ends[0];
+    } else {
+        r->upload = memory_file(NULL);
+        ends[1] = dup(r->upload);
+    }
     msg_uploading_pack(&m, &(struct msg_uploading){
         .path = ask.how == 2 ? slice_of("/unique.1") : ask.path, .offset = ask.offset });
-    m.fds[0] = dup(r->upload);
+    m.fds[0] = ends[1];
     m.nfds = 1;
     SP_IGNORE(channel_send(&r->broker, &m));
     message_clear(&m);

@@ -25,6 +25,7 @@ struct rig_plan {
     int64_t idle_seconds, login_seconds;    /* 0: long                                */
     bool vanish_broker;         /* closes its channel at the first question           */
     bool no_spare;              /* no listener is given ahead                         */
+    bool slow_file;             /* what is uploaded waits until somebody reads it     */
 };
 
 struct rig {
@@ -36,7 +37,7 @@ struct rig {
     size_t len;
     char last_path[4097];               /* of the last broker question */
     unsigned last_question;             /* its message type            */
-    int upload;                         /* file behind OPEN_WRITE      */
+    int upload;                         /* file behind OPEN_WRITE, or its reader */
     unsigned commits, abandons, transfers;
     unsigned listens, aheads;           /* listeners asked for by LISTEN, by TRANSFER */
     uint16_t port;                      /* of the last one                            */

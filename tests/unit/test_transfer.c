@@ -204,8 +204,66 @@ dying_client(void)
     CU_ASSERT_EQUAL(r.commits, 0);
     CU_ASSERT_EQUAL(r.abandons, 1);
     CU_ASSERT_EQUAL(r.transfers, 1);
+    CU_ASSERT_TRUE(rig_play(&r, 3000));
+    CU_ASSERT_EQUAL(r.commits, 0);
+    CU_ASSERT_EQUAL(r.abandons, 1);
+    CU_ASSERT_EQUAL(r.transfers, 1);
     CU_ASSERT_EQUAL(r.transfer_reply, 426);
     rig_stop(&r);
+}
+
+/* Reads what was stored until it is so much. */
+static size_t
+read_stored(int fd, size_t have, size_t until)
+{
+    static unsigned char bytes[65536];
+    ssize_t n = 1;
+
+    while (have < until && n > 0 && (n = read(fd, bytes, sizeof bytes)) > 0)
+        have += (size_t)n;
+    return have;
+}
+
+/*
+ * The same while the worker writes to a file that takes its time: the next that it sees is
+ * the end of the data. With QUIT on its way the upload was whole.
+ */
+static void
+dying_while_writing(void)
+{
+    static const struct rig_plan plan = { .slow_file = true };
+    static unsigned char bytes[1 << 20];
+    const bool quits[] = { false, true };
+
+    for (size_t i = 0; i < 2; i++) {
+        struct rig r;
+        size_t sent = 0, stored = 0;
+        int data = -1;
+
+        CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+        data = rig_passive(&r);
+        CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+        while (sent < sizeof bytes) {
+            ssize_t n = send(data, bytes + sent, sizeof bytes - sent, MSG_DONTWAIT);
+
+            sent += n > 0 ? (size_t)n : 0;
+            if (sent < sizeof bytes)
+                stored = read_stored(r.upload, stored, stored + 1);
+        }
+        stored = read_stored(r.upload, stored, 640 << 10);      /* more than is not spliced */
+        CU_ASSERT_TRUE(stored < sizeof bytes);
+        CU_ASSERT_FALSE(rig_play(&r, 300));
+        if (quits[i])
+            rig_send(&r, "QUIT\r\n", 6);
+        CU_ASSERT_EQUAL(shutdown(r.client, SHUT_WR), 0);
+        fd_close(&data);
+        CU_ASSERT_EQUAL(read_stored(r.upload, stored, sizeof bytes), sizeof bytes);
+        (void)rig_play(&r, 3000);
+        CU_ASSERT_EQUAL(r.commits, quits[i] ? 1 : 0);
+        CU_ASSERT_EQUAL(r.abandons, quits[i] ? 0 : 1);
+        CU_ASSERT_EQUAL(r.transfer_reply, quits[i] ? 226 : 426);
+        rig_stop(&r);
+    }
 }
 
 static void
@@ -375,6 +433,7 @@ static const struct unit_test tests[] = {
     { "QUIT waits for the transfer", quit_waits },
     { "QUIT behind an upload lets it end, also for a client that half closes", quit_and_leave },
     { "an upload in clear whose client dies is not taken for complete", dying_client },
+    { "nor where it dies while the worker writes", dying_while_writing },
     { "a data connection that never comes is 425 in time", never_opened },
     { "what is refused for good is refused before 150", refused },
     { "listings pass as the broker writes them", listing },

@@ -11,6 +11,8 @@
  *              alone; the same of a mapped file, sent 1 MiB at a time; SSL_read alone
  *     get, put, get-tls, put-tls       COUNT files of 4 KiB, each over a connection of its
  *              own from a fresh listener, TLS sessions resumed
+ *     get-walls, put-walls             the same in clear with commands and replies, by three
+ *              processes that ask each other as sallyport's do; CPU of all three
  *     login, login-tls                 COUNT times crypt(3) of SHA-512 in a forked process;
  *              and a full TLS handshake (ECDSA P-256) in it
  *     list                             readdir and lstat of everything in DIR
@@ -95,17 +97,27 @@ open_in_dir(const char *name, int flags)
 
 /* ---- sockets ------------------------------------------------------------------------- */
 
+/* Not at a port that the kernel picks: the works before may have left all in TIME_WAIT. */
 int
 listen_here(struct sockaddr_in *address)
 {
-    socklen_t len = sizeof(*address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static unsigned next;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-    *address = (struct sockaddr_in){.sin_family = AF_INET,
-                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    NEED(fd != -1 && bind(fd, (struct sockaddr *)address, len) == 0 && listen(fd, 1) == 0);
-    NEED(getsockname(fd, (struct sockaddr *)address, &len) == 0);
-    return fd;
+    NEED(fd != -1 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+    if (next == 0)
+        next = (unsigned)getpid() * 7919;
+    for (int tries = 0; tries < 1000; tries++) {
+        *address = (struct sockaddr_in){
+            .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+            .sin_port = htons((uint16_t)(10000 + next++ % PORTS))};
+        if (bind(fd, (struct sockaddr *)address, sizeof(*address)) == 0 && listen(fd, 1) == 0)
+            return fd;
+        NEED(errno == EADDRINUSE);
+    }
+    errno = EADDRINUSE;
+    NEED(false);
+    return -1;
 }
 
 int
@@ -390,6 +402,18 @@ put_tls(void)
 }
 
 static double
+get_walls(void)
+{
+    return limit_walls(false);
+}
+
+static double
+put_walls(void)
+{
+    return limit_walls(true);
+}
+
+static double
 login(void)
 {
     return limit_login(false);
@@ -408,6 +432,7 @@ static const struct limit {
     {"sendfile", do_sendfile}, {"splice", do_splice}, {"receive", do_receive},
     {"seal", do_seal}, {"seal-send", do_seal_send}, {"open", limit_open},
     {"get", get}, {"get-tls", get_tls}, {"put", put}, {"put-tls", put_tls},
+    {"get-walls", get_walls}, {"put-walls", put_walls},
     {"login", login}, {"login-tls", login_tls}, {"list", do_list},
     {"sync-big", do_sync_big}, {"sync-small", do_sync_small},
 };

@@ -12,6 +12,7 @@
 #define MIB (1u << 20)
 #define RECORD 16384
 #define SMALL 4096
+#define PORTS 20000                 /* from 10000 */
 #define NEED(condition) do { if (!(condition)) fail(#condition); } while (0)
 
 extern const char *dir;
@@ -34,6 +35,7 @@ void end_child(pid_t child);
 
 double limit_open(void);
 double limit_small(bool tls, bool upload);
+double limit_walls(bool upload);
 double limit_login(bool tls);
 
 #endif

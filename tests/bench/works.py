@@ -78,6 +78,7 @@ class Work:
     whole: bool = False             # takes long: only with --whole
     durable: bool = False           # by the server that syncs, and by no other
     rounds: int = 1000              # at most
+    often: int = 1                  # so many times for each round: quick, and wanders
 
 
 # ---- the load client ------------------------------------------------------------------------
@@ -297,15 +298,16 @@ def make_works(bench):
         add(lambda b, s, v=verb, t=tls: big(b, s, v, t),
             Row(f"{name}, {amount(z.big)}", "CPU-s/GiB",
                 limit=Limit(what, home, mib, GIB / z.big)),
-            Row(f"{name}, {amount(z.big)}, rate", "GiB/s", more=True))
+            Row(f"{name}, {amount(z.big)}, rate", "GiB/s", more=True), often=2)
     add(downloads, Row(f"RETR TLS, {z.downloads} x {amount(z.medium)} at once", "CPU-s/GiB",
-                       limit=Limit("seal-send", home, mib, GIB / z.big)))
+                       limit=Limit("seal-send", home, mib, GIB / z.big)), often=2)
     for verb, tls in (("get", False), ("get", True), ("put", False), ("put", True)):
         name = f"{'RETR' if verb == 'get' else 'STOR'} {'TLS' if tls else 'plain'}"
         add(lambda b, s, v=verb, t=tls: small(b, s, v, t),
             Row(f"{name}, {amount(z.small)}", "CPU-ms/file",
                 limit=Limit(verb + "-tls" * tls, home, z.files, 1000 / z.files)),
-            Row(f"{name}, {amount(z.small)}, rate", "files/s", more=True))
+            Row(f"{name}, {amount(z.small)}, rate", "files/s", more=True),
+            often=1 if tls else 2)
     for tls in (False, True):
         name = f"login and quit, {'TLS' if tls else 'plain'}"
         add(lambda b, s, t=tls: login(b, s, t),
@@ -315,7 +317,7 @@ def make_works(bench):
     for verb in ("LIST", "MLSD", "NLST"):
         add(lambda b, s, v=verb: listing(b, s, v),
             Row(f"{verb}, {z.entries:,} entries", "CPU-s",
-                limit=Limit("list", home + "/many", 1, 1)))
+                limit=Limit("list", home + "/many", 1, 1)), often=2)
     for which, count in enumerate(z.idle):
         rounds = 1000 if which == 0 else 1
         beside = f"{count:,} logged in"
@@ -339,7 +341,7 @@ def make_works(bench):
     for durable, how in ((True, "synced"), (False, "not synced")):
         add(disk_big, Row(f"STOR to disk, {how}, {amount(z.big)}", "s/GiB",
                           limit=Limit("sync-big", disk, mib, GIB / z.big) if durable else None),
-            durable=durable)
+            durable=durable, often=2)
         for sessions in (1, z.disk_sessions):
             add(lambda b, s, n=sessions: disk_small(b, s, n),
                 Row(f"STOR to disk, {how}, {z.disk_files:,} by {sessions}", "ms/file",

@@ -44,7 +44,9 @@ def test_every_kind_of_row_has_a_figure(world, scratch):
     assert found["servers"]["sallyport"]["version"] != "unknown"
     for row in found["rows"]:
         values = row["servers"]["sallyport"]["values"]
-        assert len(values) == 1 and values[0] > 0, row
+        # of three sessions, what the server itself gives back meanwhile may be more
+        few = row["unit"] == "KiB/session"
+        assert len(values) in (1, 2) and (min(values) > 0 or few), row
         assert row["servers"]["sallyport"]["client_cpu_percent"][0] > 0, row
         assert row["limit"] is None or row["limit"]["values"][0] > 0, row
         assert row["title"] in r.stdout

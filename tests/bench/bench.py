@@ -19,7 +19,7 @@ import time
 import report
 from peers import find
 from servers import PEERS, NotStarted, Sallyport, SallyportDurable, write
-from works import GIB, TINY, Sizes, make_works
+from works import GIB, OFTEN, TINY, Sizes, make_works
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTENT = b"x" * (1 << 20)
@@ -146,7 +146,7 @@ def measure(bench, work, rounds, failures):
     """The lines of this work. Who fails at it is out of them."""
     lines = [report.Line(r) for r in work.rows]
     servers = [bench.durable] if work.durable else list(bench.servers)
-    for n in range(min(rounds * work.often, work.rounds)):
+    for n in range(work.turns(rounds)):
         for s in list(servers):
             name = report.NAME if work.durable else s.name
             try:
@@ -202,6 +202,7 @@ def run(a, bench):
                                   if w.rows[0].limit else "") for w in works))
     bench.start(peers, any(w.durable for w in works))
     about = {"date": report.date(), "machine": report.machine(), "rounds": a.rounds,
+             "rounds_often": OFTEN * a.rounds,
              "sizes": vars(bench.sizes), "command": " ".join(sys.argv),
              "servers": {s.name: {"version": s.version(),
                                   "how": peers[s.name].how if s.name in peers else "built"}
@@ -210,7 +211,7 @@ def run(a, bench):
     print(f"{about['date']}, {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, "
           f"{m['openssl']}\n" + ", ".join(f"{n} {v['version']}" for n, v in
                                           about["servers"].items())
-          + f"; median of {a.rounds} (of {2 * a.rounds} where it is quick and wanders), "
+          + f"; median of {a.rounds} (of {about['rounds_often']} where it is quick and wanders), "
           "± half of the range in %; ratio to the best peer "
           "(below 1: sallyport is ahead)")
     names, lines, failures = [s.name for s in bench.servers], [], []

@@ -42,6 +42,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PORT_LEAST 10000
+#define PORTS 20000
+
 const char *dir;
 size_t count;
 unsigned char *piece;
@@ -95,6 +98,17 @@ open_in_dir(const char *name, int flags)
     return fd;
 }
 
+void
+unlink_numbered(size_t n)
+{
+    char name[32];
+
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "limit%zu", i);
+        unlink(in_dir(name));
+    }
+}
+
 /* ---- sockets ------------------------------------------------------------------------- */
 
 /* Not at a port that the kernel picks: the works before may have left all in TIME_WAIT. */
@@ -110,14 +124,12 @@ listen_here(struct sockaddr_in *address)
     for (int tries = 0; tries < 1000; tries++) {
         *address = (struct sockaddr_in){
             .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-            .sin_port = htons((uint16_t)(10000 + next++ % PORTS))};
+            .sin_port = htons((uint16_t)(PORT_LEAST + next++ % PORTS))};
         if (bind(fd, (struct sockaddr *)address, sizeof(*address)) == 0 && listen(fd, 1) == 0)
             return fd;
         NEED(errno == EADDRINUSE);
     }
-    errno = EADDRINUSE;
-    NEED(false);
-    return -1;
+    fail("no port to listen at");
 }
 
 int
@@ -369,10 +381,7 @@ do_sync_small(void)
         close(file);
     }
     since = now() - since;
-    for (size_t i = 0; i < count; i++) {
-        snprintf(name, sizeof(name), "limit%zu", i);
-        unlink(in_dir(name));
-    }
+    unlink_numbered(count);
     close(d);
     return since;
 }

@@ -12,7 +12,6 @@
 #define MIB (1u << 20)
 #define RECORD 16384
 #define SMALL 4096
-#define PORTS 20000                 /* from 10000 */
 #define NEED(condition) do { if (!(condition)) fail(#condition); } while (0)
 
 extern const char *dir;
@@ -23,6 +22,7 @@ _Noreturn void fail(const char *what);
 double cpu(void);                   /* of this process and of children that were waited for */
 const char *in_dir(const char *name);
 int open_in_dir(const char *name, int flags);
+void unlink_numbered(size_t n);     /* limit0, limit1, ... in dir */
 
 int listen_here(struct sockaddr_in *address);
 int dial(const struct sockaddr_in *address);

@@ -167,7 +167,6 @@ limit_small(bool tls, bool upload)
     int ends[2];
     double used = 0;
     pid_t child;
-    char name[32];
 
     NEED(pipe(ends) == 0);
     if ((child = fork()) == 0) {
@@ -189,10 +188,8 @@ limit_small(bool tls, bool upload)
     used = cpu() - used;
     close(ends[1]);
     end_child(child);
-    for (size_t i = 0; upload && i <= count; i++) {
-        snprintf(name, sizeof(name), "limit%zu", i);
-        unlink(in_dir(name));
-    }
+    if (upload)
+        unlink_numbered(count + 1);
     return used;
 }
 

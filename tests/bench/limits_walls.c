@@ -93,12 +93,13 @@ be_broker(int channel, bool upload)
 }
 
 static void
-be_monitor(int channel)
+be_monitor(int channel, bool upload)
 {
     char message[MESSAGE];
     struct sockaddr_in address;
     int none;
 
+    (void)upload;               /* listeners are the same for both */
     while (hear(channel, message, MESSAGE, &none)) {
         int listener = listen_here(&address);
         tell(channel, &address, sizeof(address), listener);
@@ -107,8 +108,9 @@ be_monitor(int channel)
 }
 
 static void
-be_client(int control, bool upload)
+be_client(int control, void *argument)
 {
+    bool upload = *(bool *)argument;
     char line[COMMAND] = {0}, reply[REPLY];
     struct sockaddr_in address;
 
@@ -165,15 +167,15 @@ serve_one(int control, int broker, int monitor, bool upload, size_t i)
 }
 
 static int
-begin(pid_t *child, void (*be)(int, bool), bool upload, int *others, size_t n)
+begin(pid_t *child, void (*be)(int, bool), bool upload, int other)
 {
     int ends[2];
 
     NEED(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
     if ((*child = fork()) == 0) {
         close(ends[0]);
-        for (size_t i = 0; i < n; i++)
-            close(others[i]);
+        if (other != -1)
+            close(other);
         be(ends[1], upload);
         _exit(0);
     }
@@ -181,32 +183,19 @@ begin(pid_t *child, void (*be)(int, bool), bool upload, int *others, size_t n)
     return ends[0];
 }
 
-static void
-monitor_of_any(int channel, bool upload)
-{
-    (void)upload;
-    be_monitor(channel);
-}
-
-static void
-client_of(int control, void *upload)
-{
-    be_client(control, *(bool *)upload);
-}
-
 double
 limit_walls(bool upload)
 {
     pid_t client, broker_pid, monitor_pid;
-    char message[MESSAGE] = {0}, name[32];
+    char message[MESSAGE] = {0};
     struct sockaddr_in address;
     int ends[2], on = 1, listener;
     double used = 0;
 
-    ends[0] = begin(&broker_pid, be_broker, upload, NULL, 0);
-    ends[1] = begin(&monitor_pid, monitor_of_any, upload, ends, 1);
+    ends[0] = begin(&broker_pid, be_broker, upload, -1);
+    ends[1] = begin(&monitor_pid, be_monitor, upload, ends[0]);
     tell(ends[1], message, MESSAGE, -1);
-    int control = pair_with(client_of, &upload, &client);
+    int control = pair_with(be_client, &upload, &client);
     NEED(setsockopt(control, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
     used = cpu();
     for (size_t i = 0; i <= count; i++)
@@ -219,9 +208,7 @@ limit_walls(bool upload)
     used = cpu() - used;
     close(control);
     end_child(client);
-    for (size_t i = 0; upload && i <= count; i++) {
-        snprintf(name, sizeof(name), "limit%zu", i);
-        unlink(in_dir(name));
-    }
+    if (upload)
+        unlink_numbered(count + 1);
     return used;
 }

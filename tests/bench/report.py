@@ -133,7 +133,7 @@ $rows << END
 END
 set title "sallyport: cost of each work, best peer = 1 (left of the line: sallyport is ahead)\\n\
 {when}, {m['cpu'].translate(clean)}, {m['cores']} cores, Linux {m['kernel']}, \
-median of {about['rounds']} or {2 * about['rounds']}"
+median of {about['rounds']} or {about['rounds_often']}"
 set logscale x 2
 set xrange [{low}:{high}]
 set yrange [{len(rows) - 0.3}:-0.7]

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 GIB, MIB = 1 << 30, 1 << 20
+OFTEN = 2                           # times in each round: works that are quick and wander
 
 
 def sessions_most():
@@ -43,7 +44,8 @@ class Sizes:
     disk_sessions: int = 16
 
 
-TINY = Sizes(4 * MIB, 2 * MIB, 4096, 4, 20, 4, 300, 400, (3, 4, 5), 8, 10, 5, 2, 1, 16, 4)
+# as many idle sessions as outweigh what the server itself takes or gives back meanwhile
+TINY = Sizes(4 * MIB, 2 * MIB, 4096, 4, 20, 4, 300, 400, (24, 25, 26), 8, 10, 5, 2, 1, 16, 4)
 
 
 def amount(n):
@@ -78,7 +80,10 @@ class Work:
     whole: bool = False             # takes long: only with --whole
     durable: bool = False           # by the server that syncs, and by no other
     rounds: int = 1000              # at most
-    often: int = 1                  # so many times for each round: quick, and wanders
+    often: bool = False             # OFTEN times in each round
+
+    def turns(self, rounds):
+        return min(rounds * (OFTEN if self.often else 1), self.rounds)
 
 
 # ---- the load client ------------------------------------------------------------------------
@@ -298,16 +303,16 @@ def make_works(bench):
         add(lambda b, s, v=verb, t=tls: big(b, s, v, t),
             Row(f"{name}, {amount(z.big)}", "CPU-s/GiB",
                 limit=Limit(what, home, mib, GIB / z.big)),
-            Row(f"{name}, {amount(z.big)}, rate", "GiB/s", more=True), often=2)
+            Row(f"{name}, {amount(z.big)}, rate", "GiB/s", more=True), often=True)
     add(downloads, Row(f"RETR TLS, {z.downloads} x {amount(z.medium)} at once", "CPU-s/GiB",
-                       limit=Limit("seal-send", home, mib, GIB / z.big)), often=2)
+                       limit=Limit("seal-send", home, mib, GIB / z.big)), often=True)
     for verb, tls in (("get", False), ("get", True), ("put", False), ("put", True)):
         name = f"{'RETR' if verb == 'get' else 'STOR'} {'TLS' if tls else 'plain'}"
         add(lambda b, s, v=verb, t=tls: small(b, s, v, t),
             Row(f"{name}, {amount(z.small)}", "CPU-ms/file",
                 limit=Limit(verb + "-tls" * tls, home, z.files, 1000 / z.files)),
             Row(f"{name}, {amount(z.small)}, rate", "files/s", more=True),
-            often=1 if tls else 2)
+            often=not tls)
     for tls in (False, True):
         name = f"login and quit, {'TLS' if tls else 'plain'}"
         add(lambda b, s, t=tls: login(b, s, t),
@@ -317,7 +322,7 @@ def make_works(bench):
     for verb in ("LIST", "MLSD", "NLST"):
         add(lambda b, s, v=verb: listing(b, s, v),
             Row(f"{verb}, {z.entries:,} entries", "CPU-s",
-                limit=Limit("list", home + "/many", 1, 1)), often=2)
+                limit=Limit("list", home + "/many", 1, 1)), often=True)
     for which, count in enumerate(z.idle):
         rounds = 1000 if which == 0 else 1
         beside = f"{count:,} logged in"
@@ -341,7 +346,7 @@ def make_works(bench):
     for durable, how in ((True, "synced"), (False, "not synced")):
         add(disk_big, Row(f"STOR to disk, {how}, {amount(z.big)}", "s/GiB",
                           limit=Limit("sync-big", disk, mib, GIB / z.big) if durable else None),
-            durable=durable, often=2)
+            durable=durable, often=True)
         for sessions in (1, z.disk_sessions):
             add(lambda b, s, n=sessions: disk_small(b, s, n),
                 Row(f"STOR to disk, {how}, {z.disk_files:,} by {sessions}", "ms/file",

@@ -63,7 +63,6 @@ cmd_rest(struct worker *w, const struct command *c, struct buf *out)
     if (number_parse(c->trimmed, INT64_MAX, &offset) != SP_OK)
         return reply_line(out, 501, "REST takes a number of bytes.");
     w->pending.restart = offset;
-    w->pending.restart_given = true;
     return reply_line(out, 350, "Restarting at %llu.", (unsigned long long)offset);
 }
 

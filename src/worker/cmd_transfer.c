@@ -34,18 +34,6 @@ check_data(struct worker *w, struct buf *out)
     return rc == SP_OK ? SP_REFUSED : SP_CLOSED;
 }
 
-/* REST is used up by the transfer it was given for, whatever becomes of that. */
-static uint64_t
-take_restart(struct worker *w, bool *given)
-{
-    uint64_t offset = w->pending.restart;
-
-    *given = w->pending.restart_given;
-    w->pending.restart = 0;
-    w->pending.restart_given = false;
-    return offset;
-}
-
 /* A refusal before 150. The data connection that was agreed upon is forgotten with it. */
 static enum sp_err
 refused(struct worker *w, enum sp_err rc, const struct fail *fail, enum tried tried,
@@ -76,8 +64,7 @@ cmd_retr(struct worker *w, const struct command *c, struct buf *out)
     struct reply_escaped shown;
     int fd = -1;
     uint64_t size = 0;
-    bool given = false;
-    uint64_t offset = take_restart(w, &given);
+    uint64_t offset = w->pending.restart;
     enum sp_err rc = check_data(w, out);
 
     if (rc == SP_OK)
@@ -168,35 +155,25 @@ receive(struct worker *w, const struct command *c, struct upload_ask *how, struc
 enum sp_err
 cmd_stor(struct worker *w, const struct command *c, struct buf *out)
 {
-    struct upload_ask how = { .how = UPLOAD_STORE };
+    const uint64_t offset = w->pending.restart;
 
-    how.offset = take_restart(w, &how.restart);
-    return receive(w, c, &how, out);
+    return receive(w, c, &(struct upload_ask){ .how = UPLOAD_STORE, .restart = offset > 0,
+                                               .offset = offset }, out);
 }
 
 enum sp_err
 cmd_appe(struct worker *w, const struct command *c, struct buf *out)
 {
-    struct upload_ask how = { .how = UPLOAD_APPEND };
-    bool given = false;
-
     /* REST before APPE: the end is where APPE goes; a client that says otherwise is told */
-    how.offset = take_restart(w, &given);
-    if (given && how.offset > 0) {
-        how.how = UPLOAD_STORE;
-        how.restart = true;
-    }
-    return receive(w, c, &how, out);
+    if (w->pending.restart > 0)
+        return cmd_stor(w, c, out);
+    return receive(w, c, &(struct upload_ask){ .how = UPLOAD_APPEND }, out);
 }
 
 enum sp_err
 cmd_stou(struct worker *w, const struct command *c, struct buf *out)
 {
-    struct upload_ask how = { .how = UPLOAD_UNIQUE };
-    bool given = false;
-
-    (void)take_restart(w, &given);
-    return receive(w, c, &how, out);
+    return receive(w, c, &(struct upload_ask){ .how = UPLOAD_UNIQUE }, out);
 }
 
 static enum sp_err

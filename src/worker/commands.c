@@ -40,31 +40,31 @@ const struct command_row command_rows[] = {
     { "TYPE", cmd_type, P | U, "TYPE A [N] | I | L 8" },
     { "STRU", cmd_stru, P | U, "STRU F" },
     { "MODE", cmd_mode, P | U, "MODE S" },
-    { "PORT", cmd_port, P | U | NEED_KEEP, "PORT h1,h2,h3,h4,p1,p2" },
-    { "EPRT", cmd_eprt, P | U | NEED_KEEP, "EPRT |1 or 2|<address>|<port>|" },
-    { "PASV", cmd_pasv, U | NEED_KEEP, "PASV" },
-    { "EPSV", cmd_epsv, U | NEED_KEEP, "EPSV [1 | 2 | ALL]" },
+    { "PORT", cmd_port, P | U, "PORT h1,h2,h3,h4,p1,p2" },
+    { "EPRT", cmd_eprt, P | U, "EPRT |1 or 2|<address>|<port>|" },
+    { "PASV", cmd_pasv, U, "PASV" },
+    { "EPSV", cmd_epsv, U, "EPSV [1 | 2 | ALL]" },
     { "REST", cmd_rest, P | U, "REST <offset>" },
-    { "ALLO", cmd_allo, P | U | NEED_KEEP, "ALLO <bytes> [R <bytes>]" },
+    { "ALLO", cmd_allo, P | U, "ALLO <bytes> [R <bytes>]" },
     /* transfers */
-    { "RETR", cmd_retr, P | U | NEED_KEEP, "RETR <file>" },
-    { "STOR", cmd_stor, P | U | NEED_KEEP, "STOR <file>" },
-    { "STOU", cmd_stou, U | NEED_KEEP, "STOU [<file>]" },
-    { "APPE", cmd_appe, P | U | NEED_KEEP, "APPE <file>" },
-    { "LIST", cmd_list, U, "LIST [<options>] [<name or pattern>]" },
-    { "NLST", cmd_nlst, U, "NLST [<options>] [<name or pattern>]" },
-    { "MLSD", cmd_mlsd, U, "MLSD [<directory>]" },
-    { "ABOR", cmd_abor, NEED_NOW, "ABOR" },
+    { "RETR", cmd_retr, P | U | ENDS_REST, "RETR <file>" },
+    { "STOR", cmd_stor, P | U | ENDS_REST, "STOR <file>" },
+    { "STOU", cmd_stou, U | ENDS_REST, "STOU [<file>]" },
+    { "APPE", cmd_appe, P | U | ENDS_REST, "APPE <file>" },
+    { "LIST", cmd_list, U | ENDS_REST, "LIST [<options>] [<name or pattern>]" },
+    { "NLST", cmd_nlst, U | ENDS_REST, "NLST [<options>] [<name or pattern>]" },
+    { "MLSD", cmd_mlsd, U | ENDS_REST, "MLSD [<directory>]" },
+    { "ABOR", cmd_abor, NEED_NOW | ENDS_REST, "ABOR" },
     { "STAT", cmd_stat, NEED_NOW, "STAT [<name>]" },
     /* files: RFC 959, RFC 3659, draft-somers-ftp-mfxx */
     { "RNFR", cmd_rnfr, P | U, "RNFR <name>" },
-    { "RNTO", cmd_rnto, P | U | NEED_KEEP, "RNTO <new name>" },
+    { "RNTO", cmd_rnto, P | U, "RNTO <new name>" },
     { "DELE", cmd_dele, P | U, "DELE <file>" },
     { "RMD", cmd_rmd, P | U, "RMD <directory>" },
     { "XRMD", cmd_rmd, P | U | HIDDEN, "XRMD <directory>" },
     { "MKD", cmd_mkd, P | U, "MKD <directory>" },
     { "XMKD", cmd_mkd, P | U | HIDDEN, "XMKD <directory>" },
-    { "SIZE", cmd_size, P | U | NEED_KEEP, "SIZE <file>" },
+    { "SIZE", cmd_size, P | U, "SIZE <file>" },
     { "MDTM", cmd_mdtm, P | U, "MDTM [<time>] <file>" },
     { "MFMT", cmd_mfmt, P | U, "MFMT <time> <file>" },
     { "MLST", cmd_mlst, U, "MLST [<name>]" },
@@ -75,7 +75,7 @@ const struct command_row command_rows[] = {
     { "OPTS", cmd_opts, P, "OPTS UTF8 ON | MLST <facts>" },
     { "CLNT", cmd_clnt, 0, "CLNT <name of the client>" },
     { "HELP", cmd_help, 0, "HELP [<command>]" },
-    { "NOOP", cmd_noop, NEED_NOW | NEED_KEEP, "NOOP" },
+    { "NOOP", cmd_noop, NEED_NOW, "NOOP" },
     { "SMNT", NULL, HIDDEN, "SMNT" },
     { NULL, NULL, 0, NULL }
 };
@@ -102,18 +102,6 @@ command_is_immediate(struct slice line)
         && !(strcmp(row->verb, "STAT") == 0 && c.trimmed.len > 0);
 }
 
-/* RNTO directly after RNFR; REST directly before the transfer, but for PASV, PORT and kin. */
-static void
-forget_halves(struct worker *w, const struct command_row *row)
-{
-    if (row == NULL || strcmp(row->verb, "RNTO") != 0)
-        w->pending.rename_given = false;
-    if (row == NULL || (row->needs & NEED_KEEP) == 0) {
-        w->pending.restart = 0;
-        w->pending.restart_given = false;
-    }
-}
-
 /* The needs of a row. SP_REFUSED: the reply is put. */
 static enum sp_err
 check_needs(struct worker *w, const struct command_row *row, const struct command *c,
@@ -133,6 +121,29 @@ check_needs(struct worker *w, const struct command_row *row, const struct comman
     return rc == SP_OK ? SP_REFUSED : SP_CLOSED;
 }
 
+static enum sp_err
+serve_row(struct worker *w, const struct command_row *row, const struct command *c,
+          struct buf *out)
+{
+    enum sp_err rc = SP_OK;
+
+    if (row->run == NULL)
+        return reply_line(out, 502, "%s is not served.", c->verb);
+    rc = check_needs(w, row, c, out);
+    if (rc != SP_OK)
+        return rc == SP_REFUSED ? SP_OK : rc;
+    rc = row->run(w, c, out);
+    /* whatever became of it: also one that nobody had asked for */
+    if (row->run == cmd_pass || row->run == cmd_acct)
+        line_forget(&w->control.in);
+    return rc;
+}
+
+/*
+ * RNTO has to follow RNFR directly. REST's offset stays until a transfer, a listing or ABOR,
+ * as all servers have it, though RFC 959 wants the transfer next: a client that was told 350
+ * and whose file then came, or was replaced, as a whole would splice it in the wrong place.
+ */
 enum sp_err
 command_serve(struct worker *w, struct slice line, struct buf *out)
 {
@@ -145,30 +156,25 @@ command_serve(struct worker *w, struct slice line, struct buf *out)
         w->quitting = true;
         return reply_line(out, 421, "This is an FTP server; goodbye.");
     }
-    if (parse_command(line, &c) != SP_OK) {
-        forget_halves(w, NULL);
-        return reply_line(out, 500, "Command not understood.");
-    }
-    row = command_find(c.verb);
-    forget_halves(w, row);
+    if (parse_command(line, &c) != SP_OK)
+        return command_unreadable(w, "Command not understood.", out);
+    if ((row = command_find(c.verb)) == NULL || row->run != cmd_rnto)
+        w->pending.rename_given = false;
     if (row == NULL)
         return reply_line(out, 500, "%s is not a command of this server.", c.verb);
-    if (row->run == NULL)
-        return reply_line(out, 502, "%s is not served.", c.verb);
-    rc = check_needs(w, row, &c, out);
-    if (rc != SP_OK)
-        return rc == SP_REFUSED ? SP_OK : rc;
-    rc = row->run(w, &c, out);
-    /* whatever became of it: also one that nobody had asked for */
-    if (row->run == cmd_pass || row->run == cmd_acct)
-        line_forget(&w->control.in);
+    if (row->run == cmd_rest)
+        w->pending.restart = 0;     /* also by one that is refused */
+    rc = serve_row(w, row, &c, out);
+    if ((row->needs & ENDS_REST) != 0)
+        w->pending.restart = 0;
     return rc;
 }
 
 enum sp_err
 command_unreadable(struct worker *w, const char *why, struct buf *out)
 {
-    forget_halves(w, NULL);
+    w->pending.rename_given = false;
+    w->pending.restart = 0;     /* it may have been the transfer */
     return reply_line(out, 500, "%s", why);
 }
 

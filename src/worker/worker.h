@@ -47,8 +47,7 @@ struct pending {
     bool question;              /* the chain asked: ACCT (or PASS) answers */
     bool rename_given;          /* RNFR: RNTO must be the next command    */
     char rename_from[CWD_MAX + 1];
-    uint64_t restart;           /* REST, for the next transfer            */
-    bool restart_given;
+    uint64_t restart;           /* REST, for the next transfer; 0: none   */
 };
 
 struct worker {

@@ -446,8 +446,9 @@ def test_memory_of_a_worker_is_flat(server, folder, world):
     def round_(n):
         for k in range(n):
             c.raw(b"NOOP\r\nPWD\r\nXYZZY " + b"y" * 3000 + b"\r\nCWD /no/such\r\nMLST\r\nSIZE x\r\n"
-                  b"REST 5\r\nRNFR x\r\nSTAT\r\nHELP\r\nFEAT\r\nOPTS UTF8 ON\r\nEPSV\r\nTYPE I\r\n")
-            for _ in range(14):
+                  b"REST 5\r\nRNFR x\r\nSTAT\r\nHELP\r\nFEAT\r\nOPTS UTF8 ON\r\nEPSV\r\nTYPE I\r\n"
+                  b"REST 0\r\n")
+            for _ in range(15):
                 c.reply()
         c.raw(b"z" * 300000 + b"\r\n")
         c.reply()

@@ -107,7 +107,7 @@ parameters(void)
         { "TYPE A", 200 }, { "type a n", 200 }, { "TYPE I", 200 }, { "TYPE L 8", 200 },
         { "TYPE L 7", 504 }, { "TYPE E", 504 }, { "STRU F", 200 }, { "STRU R", 504 },
         { "MODE S", 200 }, { "MODE B", 504 }, { "REST 100", 350 }, { "REST -1", 501 },
-        { "REST 18446744073709551616", 501 }, { "REST 9223372036854775807", 350 },
+        { "REST 18446744073709551616", 501 }, { "REST 9223372036854775807", 350 }, { "REST 0", 350 },
         { "PORT 127,0,0,1,200,1", 200 }, { "PORT 10,0,0,1,200,1", 501 },
         { "PORT 127,0,0,1,0,80", 501 }, { "PORT 127,0,0,1,3,255", 501 },
         { "PORT 1,2,3", 501 }, { "EPRT |1|127.0.0.1|50000|", 200 },
@@ -278,6 +278,9 @@ restart_is_kept(void)
         { "REST 5", 350 }, { "PORT 127,0,0,1,200,1", 200 }, { "RETR x", 554 },
         { "REST 5", 350 }, { "EPRT |1|127.0.0.1|51201|", 200 }, { "RETR x", 554 },
         { "REST 5", 350 }, { "EPSV", 229 }, { "NOOP", 200 }, { "RETR x", 554 },
+        { "REST 5", 350 }, { "EPSV", 229 }, { "TYPE I", 200 }, { "CWD x", 250 },
+        { "XYZZY", 500 }, { "RETR x", 554 }, { "REST 5", 350 }, { "EPSV", 229 },
+        { "ABOR", 225 }, { "EPSV", 229 }, { "RETR x", 150 },
     };
 
     CONVERSE(&plan, true, e);
@@ -347,7 +350,7 @@ static const struct unit_test tests[] = {
     { "a line that cannot be read leaves no half command behind", unreadable_lines },
     { "a client that resets behind a full pipeline is seen to go", client_reset },
     { "a pipeline whose replies are many is served whole", long_pipeline },
-    { "REST outlives PORT, EPRT and EPSV", restart_is_kept },
+    { "REST outlives what is no transfer, but not ABOR", restart_is_kept },
     { "MLSD of what is no directory is 501, LIST of it 550", no_directory },
     { "REIN is the state after the greeting", reinitialise },
     { "a session that does not log in, or idles, ends with 421", clocks },

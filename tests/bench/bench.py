@@ -43,6 +43,7 @@ class Bench:
     """Everything that a run makes, and takes away again."""
 
     password = "bench-password"
+    patience = 300              # seconds for as many sessions as are held at once
 
     def __init__(self, build, disk, sizes):
         self.build, self.sizes = os.path.abspath(build), sizes
@@ -77,12 +78,9 @@ class Bench:
 
     def fill(self, whole):
         z, home = self.sizes, self.home
-        # a virtual machine's memory is dear the first time that it is touched: not in a round
-        for name, size in (("warm", 3 * z.big), ("big", z.big), ("medium", z.medium)):
-            with open(f"{home}/{name}", "wb") as f:
-                for _ in range(size >> 20):
-                    f.write(CONTENT)
-        os.unlink(home + "/warm")
+        self.warm(3 * z.big)
+        for name, size in (("big", z.big), ("medium", z.medium)):
+            self.write_big(f"{home}/{name}", size)
         with open(home + "/small", "wb") as f:
             f.write(CONTENT[:z.small])
         for folder, count in (("many", z.entries), ("whole", z.entries_whole if whole else 0)):
@@ -90,6 +88,18 @@ class Bench:
             for i in range(count):
                 os.close(os.open(f"{home}/{folder}/file-{i:07d}.txt",
                                  os.O_CREAT | os.O_WRONLY, 0o644))
+
+    @staticmethod
+    def write_big(path, size):
+        with open(path, "wb") as f:
+            for _ in range(size >> 20):
+                f.write(CONTENT)
+
+    def warm(self, size):
+        """A virtual machine gives memory that is free back to its host, and the first touch of
+        it is dear: not in a round, where it would fall to whoever comes first."""
+        self.write_big(self.where + "/warm", size)
+        os.unlink(self.where + "/warm")
 
     def start(self, peers, durable):
         self.servers = [Sallyport(self.where, self.build)]

@@ -170,6 +170,8 @@ def take_away(folder, name, count, size):
 
 def big(bench, server, verb, tls):
     size = bench.sizes.big
+    if verb == "put":
+        bench.warm(size)
     result, cpu = held(bench, server, verb, tls=tls, user=bench.user, bytes=size,
                        name="big" if verb == "get" else "up")
     if verb == "put":
@@ -231,7 +233,7 @@ def idle(bench, server, logged_in, which):
     server.settle()
     memory, processes, cpu = server.group.pss(), len(server.group.pids()), server.cpu()
     with Load(bench, server, "idle", tls=logged_in, user=bench.user if logged_in else "",
-              count=count, limit=300) as load:
+              count=count, limit=bench.patience) as load:
         result = load.result()
         server.settle()
         cpu = server.cpu() - cpu
@@ -273,6 +275,7 @@ def beside_slow(bench, server):
 def disk_big(bench, server):
     size = bench.sizes.big
     bench.sync()
+    bench.warm(size)
     result, _ = held(bench, server, "put", user=bench.disk_user, bytes=size, name="up")
     take_away(bench.disk_home, "up", 1, size)
     return [result["seconds"] * GIB / size], result

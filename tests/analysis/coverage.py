@@ -44,8 +44,9 @@ def show(what, argv, cwd, **kw):
 
 def must(what, argv, cwd, **kw):
     r = show(what, argv, cwd, **kw)
-    if r.returncode != 0:
-        raise SystemExit(f"{r.stdout[-3000:]}\ncoverage: {what} failed")
+    if r.returncode != 0:       # of several jobs, not the last one need be that which failed
+        why = "\n".join(s for s in r.stdout.splitlines() if "***" in s or "rror" in s)
+        raise SystemExit(f"{r.stdout[-3000:]}\n{why}\ncoverage: {what} failed")
     return r
 
 
@@ -64,8 +65,9 @@ def build_counting(root, build):
     settings = ["CFLAGS=-O0 -g -fdata-sections", f"LIBS={build}/coverage.o",
                 f"LDFLAGS=-Wl,--wrap=__gcov_exit -Wl,-T,{HERE}/coverage.ld"]
     make = ["make", "-s", f"-j{JOBS}", *settings]
-    programs = variable(build, "$(check_PROGRAMS)").split()
-    must("build", [*make, "all", *programs], build)
+    must("build", [*make, "all"], build)
+    # by themselves: "all" is a make of its own, and two of them spoil each other's objects
+    must("build of the tests", [*make, *variable(build, "$(check_PROGRAMS)").split()], build)
     for old in [*counters.iterdir(), *build.rglob("*.gcda")]:
         old.unlink()
     return make

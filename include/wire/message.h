@@ -65,7 +65,8 @@ struct message_row {
 #define MESSAGE_FDS 2           /* most descriptors of one message                          */
 
 /*
- * One message. body holds the fields, fds what came or is to go with it (-1: none). A
+ * One message. body holds the fields, fds what came or is to go with it (-1: none): owned,
+ * unless they are lent: then the sender keeps them, whatever becomes of the message. A
  * message that carries a password is wiped by its owner (message_wipe).
  */
 struct message {
@@ -73,6 +74,7 @@ struct message {
     size_t len;
     unsigned nfds;
     int fds[MESSAGE_FDS];
+    bool lent;
     unsigned char body[MESSAGE_MAX];
 };
 
@@ -84,8 +86,10 @@ const char *peer_name(unsigned peer);
 
 /* Empty: no type, no body, fds -1. Cheap: does not touch the body. */
 void message_init(struct message *m);
-/* Closes descriptors that nobody moved out, and empties. */
+/* Closes descriptors that nobody moved out, unless they are lent, and empties. */
 void message_clear(struct message *m);
+/* The descriptors alone: they have been sent. */
+void message_clear_fds(struct message *m);
 /* As message_clear, and overwrites the body. */
 void message_wipe(struct message *m);
 /*

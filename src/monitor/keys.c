@@ -71,10 +71,11 @@ send_keys(struct keyholder *k)
                              .index = (uint8_t)i,
                              .file = slice_of(g->settings.certificate_key.texts[i]) });
         /* The offset is shared with an earlier keyholder's copy, which is gone by now. */
-        if (lseek(g->keys[i], 0, SEEK_SET) == -1
-            || (m.fds[0] = fcntl(g->keys[i], F_DUPFD_CLOEXEC, 3)) == -1)
+        if (lseek(g->keys[i], 0, SEEK_SET) == -1)
             return SP_OS;
+        m.fds[0] = g->keys[i];
         m.nfds = 1;
+        m.lent = true;
         rc = channel_send(&k->channel, &m);
         message_clear(&m);
         if (rc != SP_OK)

@@ -211,9 +211,7 @@ send_flags(struct channel *c, struct message *m, int flags)
     if (put == -1)
         return errno == EAGAIN || errno == ENOBUFS ? SP_AGAIN
             : errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? SP_CLOSED : SP_OS;
-    for (unsigned i = 0; i < MESSAGE_FDS; i++)
-        fd_close(&m->fds[i]);
-    m->nfds = 0;
+    message_clear_fds(m);
     return SP_OK;
 }
 

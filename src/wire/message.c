@@ -81,15 +81,27 @@ message_init(struct message *m)
     m->type = MSG_NONE;
     m->len = 0;
     m->nfds = 0;
+    m->lent = false;
     for (unsigned i = 0; i < MESSAGE_FDS; i++)
         m->fds[i] = -1;
 }
 
 void
-message_clear(struct message *m)
+message_clear_fds(struct message *m)
 {
     for (unsigned i = 0; i < MESSAGE_FDS; i++)
-        fd_close(&m->fds[i]);
+        if (m->lent)
+            m->fds[i] = -1;
+        else
+            fd_close(&m->fds[i]);
+    m->nfds = 0;
+    m->lent = false;
+}
+
+void
+message_clear(struct message *m)
+{
+    message_clear_fds(m);
     message_init(m);
 }
 

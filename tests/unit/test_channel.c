@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -237,6 +238,46 @@ a_descriptor_moves_into_the_message_and_arrives_close_on_exec(void)
 }
 
 static void
+a_lent_descriptor_arrives_and_stays(void)
+{
+    struct channel broker = CHANNEL_EMPTY, worker = CHANNEL_EMPTY;
+    const struct msg_uploading uploading = { .path = slice_of("/a") };
+    int one = -1, other = -1, arrived = -1, file = memfd_create("lent", MFD_CLOEXEC);
+    size_t before = 0;
+
+    CU_ASSERT_EQUAL_FATAL(channel_pair(&one, &other), SP_OK);
+    channel_init(&broker, one, BROKER, WORKER, ST_USER);
+    channel_init(&worker, other, WORKER, BROKER, ST_USER);
+    before = open_descriptors();
+    for (bool sent = false;; sent = true) {
+        msg_uploading_pack(&message, &uploading);
+        CU_ASSERT_FALSE(message.lent);
+        message.fds[0] = file;
+        message.nfds = 1;
+        message.lent = true;
+        if (!sent)                      /* given up */
+            message_clear(&message);
+        else
+            CU_ASSERT_EQUAL(channel_send(&broker, &message), SP_OK);
+        CU_ASSERT_EQUAL(message.fds[0], -1);
+        CU_ASSERT_EQUAL(message.nfds, 0);
+        CU_ASSERT_FALSE(message.lent);
+        CU_ASSERT_EQUAL(fcntl(file, F_GETFD), FD_CLOEXEC);
+        if (sent)
+            break;
+    }
+    CU_ASSERT_EQUAL(channel_wait(&worker, &message, 1000), SP_OK);
+    arrived = message_take_fd(&message, 0);
+    CU_ASSERT_EQUAL(write(arrived, "k", 1), 1);
+    CU_ASSERT_EQUAL(lseek(file, 0, SEEK_CUR), 1);       /* the same file, one offset */
+    CU_ASSERT_EQUAL(close(arrived), 0);
+    CU_ASSERT_EQUAL(open_descriptors(), before);
+    CU_ASSERT_EQUAL(close(file), 0);
+    channel_clear(&broker);
+    channel_clear(&worker);
+}
+
+static void
 sending_to_one_who_does_not_read_never_waits_and_keeps_the_descriptors(void)
 {
     struct channel monitor = CHANNEL_EMPTY;
@@ -336,6 +377,8 @@ static const struct unit_test tests[] = {
       what_was_sent_before_the_end_still_arrives },
     { "a descriptor moves into the message and arrives close-on-exec",
       a_descriptor_moves_into_the_message_and_arrives_close_on_exec },
+    { "a lent descriptor arrives, and stays with its owner",
+      a_lent_descriptor_arrives_and_stays },
     { "sending to one who does not read never waits, and keeps the descriptors",
       sending_to_one_who_does_not_read_never_waits_and_keeps_the_descriptors },
     { "sending to one who is gone says so", sending_to_one_who_is_gone_says_so },

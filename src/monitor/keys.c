@@ -21,7 +21,6 @@
 #define OUTSTANDING_MOST 32     /* asked and not answered; all others wait here        */
 #define RETRY_LEAST_MS 100
 #define RETRY_MOST_MS 10000
-#define RECEIVE_MOST 64
 #define TBS_MOST 512            /* messages.def */
 
 struct sign_request {
@@ -363,8 +362,7 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    for (unsigned i = 0; i < RECEIVE_MOST && hear_one(context); i++)
-        continue;
+    (void)hear_one(context);    /* what else there is is told once more */
 }
 
 /* ---- ending ------------------------------------------------------------------------ */

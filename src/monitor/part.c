@@ -12,8 +12,6 @@
 #include "monitor/report.h"
 #include "monitor/session.h"
 
-#define RECEIVE_MOST 16         /* messages taken before others get their turn */
-
 static struct pool *
 pool_of(const struct part *part)
 {
@@ -76,8 +74,7 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    for (unsigned i = 0; i < RECEIVE_MOST && hear_one(context); i++)
-        continue;
+    (void)hear_one(context);    /* what else there is is told once more */
 }
 
 /* ---- beginning and end ------------------------------------------------------------- */

@@ -18,7 +18,6 @@
 
 #define START_SECONDS 30        /* from execve to READY                      */
 #define END_SECONDS 10          /* from the closing of its channel to its end */
-#define RECEIVE_MOST 64         /* messages taken before others get their turn */
 
 struct template {
     struct pool *pool;
@@ -391,12 +390,9 @@ hear_one(struct template *t)
 static void
 on_readable_event(evutil_socket_t fd, short what, void *context)
 {
-    struct template *t = context;
-
     (void)fd;
     (void)what;
-    for (unsigned i = 0; i < RECEIVE_MOST && hear_one(t); i++)
-        continue;
+    (void)hear_one(context);    /* what else there is is told once more */
 }
 
 static void

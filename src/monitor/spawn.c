@@ -127,7 +127,8 @@ drop_cancelled(struct pool *p)
 
 /*
  * Our copies of the descriptors are kept until the answer, so that a client whose worker
- * could not be made can still be told.
+ * could not be made can still be told. Not lent, but duplicated: a monitor that has no
+ * descriptor left learns it now, and not when SPAWNED brings one.
  */
 static enum sp_err
 send_request(struct template *t, struct spawn_request *r)

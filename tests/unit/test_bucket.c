@@ -120,17 +120,20 @@ id_is_boot_and_number(void)
 static void
 random_differs(void)
 {
-    uint64_t one = 0, other = 0;
+    uint64_t drawn[100] = { 0 };
 
-    CU_ASSERT_EQUAL(naming_random(&one), SP_OK);
-    CU_ASSERT_EQUAL(naming_random(&other), SP_OK);
-    CU_ASSERT_NOT_EQUAL(one, other);
+    for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++) {
+        CU_ASSERT_EQUAL(naming_random(&drawn[i]), SP_OK);
+        CU_ASSERT_NOT_EQUAL(drawn[i], 0);
+        for (size_t k = 0; k < i; k++)
+            CU_ASSERT_NOT_EQUAL(drawn[i], drawn[k]);
+    }
 }
 
 static const struct unit_test naming_tests[] = {
     { "a run of the server is named by four plain characters", boot_has_four_letters },
     { "a session is named by run and number", id_is_boot_and_number },
-    { "two random numbers differ", random_differs },
+    { "random numbers differ, however many are drawn", random_differs },
     { NULL, NULL }
 };
 const struct unit_suite suite_naming = { "naming", naming_tests };

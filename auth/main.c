@@ -84,6 +84,7 @@ login_attempt(struct login *l)
     struct verdict v = { .kind = VERDICT_UNKNOWN };
     enum sp_err rc = SP_OK;
 
+    posture_overwrite_freed();
     channel_init(&l->monitor, CHILD_FD, LOGIN, MONITOR, ST_START);
     attempt_init(&a, &l->settings, &l->monitor, &l->slots);
     if ((rc = attempt_receive(&a, ATTEMPT_TIMEOUT_MS)) != SP_OK)

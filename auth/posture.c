@@ -193,14 +193,18 @@ posture_forget_shadow(const char *user)
     wipe(text, sizeof text);
 }
 
+void
+posture_overwrite_freed(void)
+{
+    (void)mallopt(M_PERTURB, 0xa5);
+}
+
 enum sp_err
 posture_enter(void)
 {
     struct rlimit none = { 0, 0 };
     enum sp_err rc = SP_OK;
 
-    /* what modules and libraries free (lines of /etc/shadow) is overwritten at once */
-    (void)mallopt(M_PERTURB, 0xa5);
     if (clearenv() != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1
             || setrlimit(RLIMIT_CORE, &none) == -1)
         return SP_OS;

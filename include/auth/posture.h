@@ -1,7 +1,7 @@
 /*
  * auth/posture.h - what the login process is without, as root as it is
  *
- * Runs in: the login template (root), before its first fork.   Blocks: no.
+ * Runs in: the login template (root) before its first fork, and its children.   Blocks: no.
  *
  * PAM modules need the system, so there is no sandbox here. What remains is to leave
  * nothing lying about that they, or whoever looks at this process, could find.
@@ -17,6 +17,12 @@
  * SP_OS.
  */
 SP_CHECK enum sp_err posture_enter(void);
+/*
+ * What modules and libraries free (lines of /etc/shadow) is overwritten from now on. In a
+ * child, first of all: nothing secret is read before, and the template, which fills its heap
+ * up (heap_close_holes), would overwrite hundreds of MiB.
+ */
+void posture_overwrite_freed(void);
 /*
  * The libraries of PAM keep the user's line of /etc/shadow until pam_end(3), which comes with
  * the end of the session: its hash is overwritten wherever the heap has it.

@@ -150,6 +150,49 @@ reading_takes_all_that_is_there(void)
     }
 }
 
+static size_t
+unread_by_server(const struct link *l)
+{
+    int n = -1;
+
+    CU_ASSERT_EQUAL(ioctl(l->fds[0], FIONREAD, &n), 0);
+    return (size_t)n;
+}
+
+/* In the middle of a record, and of the buffer or at its end: nothing of either is lost. */
+static void
+large_reads_get_a_large_buffer(void)
+{
+    static unsigned char bytes[6 * 16384], in[sizeof bytes];
+    static const size_t before[] = { 16384, sizeof bytes / 2 };
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    for (size_t v = 0; v < 4; v++) {
+        const size_t first = before[v / 2];
+        struct scene t;
+        size_t n = 0, left = 0;
+
+        begin(&t, TLS_DATA, versions[v % 2]);
+        CU_ASSERT_EQUAL(SSL_write_ex(t.l.client, bytes, first, &n), 1);
+        CU_ASSERT_EQUAL(tls_stream_read(t.l.server, in, 100, &n), SP_OK);
+        CU_ASSERT_EQUAL(n, 100);
+        left = unread_by_server(&t.l);
+        CU_ASSERT_TRUE(first == 16384 ? left == 0
+                       : left > first - 2 * 16384 && left < first - 16384);
+        CU_ASSERT_EQUAL(tls_stream_read(t.l.server, in + 100, sizeof in - 100, &n), SP_OK);
+        CU_ASSERT_TRUE_FATAL(100 + n == first);
+        CU_ASSERT_EQUAL(SSL_write_ex(t.l.client, bytes + first, sizeof bytes - first, &n), 1);
+        CU_ASSERT_EQUAL(tls_stream_read(t.l.server, in + first, 100, &n), SP_OK);
+        CU_ASSERT_EQUAL(n, 100);
+        CU_ASSERT_EQUAL(unread_by_server(&t.l), 0);
+        CU_ASSERT_EQUAL(tls_stream_read(t.l.server, in + first + 100,
+                                        sizeof in - first - 100, &n), SP_OK);
+        CU_ASSERT_TRUE(first + 100 + n == sizeof in && memcmp(in, bytes, sizeof in) == 0);
+        end(&t);
+    }
+}
+
 /* Makes the client's records without sending them, to be cut by the test. */
 static size_t
 client_record(struct link *l, const char *text, unsigned char *out, size_t room)
@@ -441,6 +484,7 @@ static const struct unit_test tests[] = {
     { "bytes arrive as they were, both ways, in pieces of any size",
       bytes_arrive_as_they_were },
     { "one read takes all records that are there", reading_takes_all_that_is_there },
+    { "large reads get a large buffer", large_reads_get_a_large_buffer },
     { "part of a record is no input", part_of_a_record_is_no_input },
     { "an upload has ended well only by close_notify", the_end_of_an_upload },
     { "a reset is no end", a_reset_is_no_end },

@@ -25,6 +25,7 @@
  */
 #define DATA_GATHER GATHER_FOR((size_t)512 << 10)
 #define DATA_READ_BUFFER ((size_t)128 << 10)
+#define NARROW_ROOM ((size_t)64 << 10)  /* who asks for no more has OpenSSL's own buffer */
 #define CONTROL_GATHER GATHER_FOR((size_t)64 << 10)
 #define SERVER_NAME_MAX 255
 
@@ -35,7 +36,8 @@ struct tls_stream {
     struct gather out;
     bool secured;               /* the handshake is done                        */
     bool wants_write;           /* the last step stopped at a full socket       */
-    bool reads_wide;            /* the large read buffer is in use              */
+    bool reads_ahead;           /* payload: the read buffer is filled up        */
+    bool reads_wide;            /* the large one is in use, or is to be         */
     bool direct;                /* OpenSSL writes to the socket, not to out     */
     bool in_kernel;             /* the kernel seals: out has what is in clear   */
     bool rekeyed;               /* in_kernel: the client's keys and ours part   */
@@ -348,18 +350,28 @@ tls_stream_resumed(const struct tls_stream *s)
 /* ---- reading ----------------------------------------------------------------------- */
 
 /*
- * Large reads from the socket are most of an upload's speed, and a buffer for them most
- * of a connection's memory: so it comes with the first read of payload, not with the
- * handshake, and never where data only flows out. On control connections nothing is read
- * ahead: after close_notify (CCC) the bytes behind it are not TLS's any more.
+ * Large reads from the socket are most of an upload's speed, and a buffer for them most of
+ * a connection's memory, whose fresh pages cost a small file 3 % of its CPU: so it comes
+ * with the first large read, and OpenSSL's own is filled up until then. It is changed for
+ * the other one between two records, which have to be read one by one until there is such
+ * a moment. On control connections nothing is read ahead: after close_notify (CCC) the
+ * bytes behind it are not TLS's any more.
  */
 static void
-read_wide(struct tls_stream *s)
+read_ahead(struct tls_stream *s, size_t room)
 {
-    s->reads_wide = true;
-    SSL_set_default_read_buffer_len(s->ssl, DATA_READ_BUFFER);
-    if (SSL_free_buffers(s->ssl) == 1)
-        SSL_set_read_ahead(s->ssl, 1);
+    if (!s->reads_wide && room > NARROW_ROOM) {
+        s->reads_wide = true;
+        s->reads_ahead = false;
+        SSL_set_read_ahead(s->ssl, 0);
+        SSL_set_default_read_buffer_len(s->ssl, DATA_READ_BUFFER);
+    }
+    /* what is pending is looked at by SSL_free_buffers itself since 3.0.14 (CVE-2024-4741) */
+    if (s->reads_ahead
+        || (s->reads_wide && (SSL_pending(s->ssl) > 0 || SSL_free_buffers(s->ssl) != 1)))
+        return;
+    s->reads_ahead = true;
+    SSL_set_read_ahead(s->ssl, 1);
 }
 
 enum sp_err
@@ -372,10 +384,10 @@ tls_stream_read(struct tls_stream *s, void *at, size_t room, size_t *got)
     if (s->reading != SP_OK)
         return s->reading;
     SP_ASSERT(s->secured && room > 0);
-    if (s->kind == TLS_DATA && !s->reads_wide)
-        read_wide(s);
     ERR_clear_error();
     while (have < room) {
+        if (s->kind == TLS_DATA)
+            read_ahead(s, room);
         errno = 0;
         done = SSL_read_ex(s->ssl, to + have, room - have, &n);
         if (s->rekeyed) {

@@ -314,8 +314,13 @@ complete(struct worker *w, struct buf *out)
         rc = fail_reply(out, &fail, TRIED_COMMIT, slice_of(t->path), &code);
     done = account_for(w, code);
     done.next = code < 400 && ahead_ask(w);     /* the listener for who will follow, too */
-    data_finish(&w->data, t->kind == TRANSFER_RECEIVE_FILE);
-    answer_at_once(w);
+    if (t->kind == TRANSFER_RECEIVE_FILE) {
+        answer_at_once(w);      /* who waits for our FIN finds 226 there, and wakes once */
+        data_finish(&w->data, true);
+    } else {
+        data_finish(&w->data, false);
+        answer_at_once(w);      /* behind it: some take 226 for the end of the data */
+    }
     told = tell_transfer(w, &done);
     release(t);
     w->active = clock_ms();

@@ -25,6 +25,29 @@ granted(void)
     rig_stop(&r);
 }
 
+/*
+ * How long one refusal took, in milliseconds; the session may try again after it.
+ */
+static int64_t
+refusal(struct rig *r, const char *login, const char *log)
+{
+    int client = rig_client(r, true);
+    int64_t began = 0, took = 0;
+
+    rig_mark(r);
+    began = clock_ms();
+    rig_ask(client, login, "LOGIN_REFUSED ");
+    took = clock_ms() - began;
+    CU_ASSERT_TRUE(rig_logs(r, log));
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    fd_close(&client);
+    return took;
+}
+
+/*
+ * Never before its time. That it is not a whole delay later either is asked of one of a few
+ * tries: a busy machine may hold up any of them.
+ */
 static void
 refused_at_its_time(void)
 {
@@ -46,18 +69,15 @@ refused_at_its_time(void)
 
     rig_start(&r, "login_attempts = 100\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int client = rig_client(&r, true);
-        int64_t began = clock_ms(), took = 0;
+        bool in_time = false;
 
-        rig_ask(client, cases[i].login, "LOGIN_REFUSED ");
-        took = clock_ms() - began;
-        CU_ASSERT_TRUE(took >= cases[i].least - 2);
-        CU_ASSERT_TRUE(took <= cases[i].most);
-        CU_ASSERT_TRUE(rig_logs(&r, cases[i].log));
-        rig_mark(&r);
-        rig_ask(client, "login good right",
-                "LOGGED_IN good"); /* and then may try again */
-        fd_close(&client);
+        for (unsigned try = 0; try < 10 && !in_time; try++) {
+            int64_t took = refusal(&r, cases[i].login, cases[i].log);
+
+            CU_ASSERT_TRUE(took >= cases[i].least - 2);
+            in_time = took <= cases[i].most;
+        }
+        CU_ASSERT_TRUE(in_time);
     }
     rig_stop(&r);
 }

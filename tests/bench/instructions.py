@@ -26,6 +26,7 @@ from pathlib import Path
 
 EXPECTED = Path(__file__).resolve().parent / "instructions.toml"
 MOST = 10                       # per cent
+UNDONE = 50                     # percent less: rather an operation that is refused by now
 LIMIT = 900                     # seconds of one count, in a check on what others leave
 FEW, MORE = 4, 16               # how often an operation is done
 
@@ -44,7 +45,7 @@ LONG_SESSION = LONG + SESSION[1:]
 BROKER = b"\xff\xff"            # every permit: see fuzz_broker.c
 OPEN_READ, OPEN_WRITE, COMMIT, LIST, FACTS, STATUS, MKDIR, RMDIR = 0, 1, 2, 4, 5, 6, 8, 9
 NUMBER = b"\0"
-UP = b"\x01" + path("up") + b"\0" + b"\0" + b"\0\0" + b"\0\0"       # STOR, from the start
+UP = b"\x01" + path("up") + b"\0" + b"\0\0" + b"\0\0"     # STOR, from the start, no ALLO
 # what is done: the program, what comes before, the operation; "twice" is of whole inputs
 WORKS = {
     "worker: NOOP": ("session", SESSION, says("NOOP")),
@@ -110,6 +111,8 @@ def judge(name, got, expected):
     line = f"{name}: {got} instructions, {change:+.1f} % of {expected}"
     if change > MOST:
         return False, line + f": dearer by more than {MOST} %"
+    if change < -UNDONE:
+        return False, line + ": is it still done? If so, write it down with --update"
     return True, line + (": cheaper; write it down with --update" if change < -MOST else "")
 
 

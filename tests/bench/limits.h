@@ -33,9 +33,12 @@ int pair_with(void (*other)(int, void *), void *argument, pid_t *child);
 /* The child's CPU must not be counted: call this behind the last look at cpu(). */
 void end_child(pid_t child);
 
-double limit_open(void);
-double limit_small(bool tls, bool upload);
-double limit_walls(bool upload);
-double limit_login(bool tls);
+/* What a loop is measured with; those that have no choice are given 0. */
+enum with { TLS = 1, UPLOAD = 2, SYNC = 4, LOOK = 8 };
+
+double limit_open(unsigned none);
+double limit_small(unsigned with);      /* TLS, UPLOAD */
+double limit_walls(unsigned with);      /* UPLOAD */
+double limit_login(unsigned with);      /* TLS */
 
 #endif

@@ -184,8 +184,9 @@ begin(pid_t *child, void (*be)(int, bool), bool upload, int other)
 }
 
 double
-limit_walls(bool upload)
+limit_walls(unsigned with)
 {
+    bool upload = (with & UPLOAD) != 0;
     pid_t client, broker_pid, monitor_pid;
     char message[MESSAGE] = {0};
     struct sockaddr_in address;

@@ -23,10 +23,10 @@ def spread(values):
 
 
 class Line:
-    """One row with all that was measured: values by server, values of the bare limit."""
+    """One row with all that was measured: values by server, values of the bare limits."""
 
     def __init__(self, row):
-        self.row, self.values, self.limit, self.busy = row, {}, [], {}
+        self.row, self.values, self.limits, self.busy = row, {}, {}, {}
 
     def add(self, server, figure, result):
         self.values.setdefault(server, []).append(figure)
@@ -58,13 +58,13 @@ class Line:
             v = self.values.get(s)
             cell = number(self.median(s)) + (f" ±{spread(v):.0f}" if v and len(v) > 1 else "")
             cells += f"{cell:>14}"
-        ratio, limit = self.ratio(), statistics.median(self.limit) if self.limit else None
-        what = " " + self.row.limit.what if limit is not None else ""
+        ratio = self.ratio()
+        limits = [f"{number(statistics.median(v)):>10} {what}" for what, v in self.limits.items()]
         busy = self.busy.get(NAME)
         client = f"{statistics.median(busy):.0f} %" if busy else "-"
         return (f"{self.row.title:43}{self.row.unit:13}{cells}"
                 f"{'-' if ratio is None else format(ratio, '.2f'):>8}{client:>8}"
-                f"{number(limit) if limit is not None else '-':>10}{what}")
+                + ("".join(limits) or f"{'-':>10}"))
 
     def as_json(self):
         return {
@@ -73,8 +73,8 @@ class Line:
                             "client_cpu_percent": self.busy[s]}
                         for s, v in self.values.items()},
             "best_peer": self.best_peer(), "ratio": self.ratio(),
-            "limit": {"what": self.row.limit.what, "median": statistics.median(self.limit),
-                      "values": self.limit} if self.limit else None,
+            "limits": {what: {"median": statistics.median(v), "values": v}
+                       for what, v in self.limits.items()},
         }
 
 

@@ -10,7 +10,7 @@ import select
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 GIB, MIB = 1 << 30, 1 << 20
 OFTEN = 2                           # times in each round: works that are quick and wander
@@ -69,7 +69,7 @@ class Row:
     title: str
     unit: str
     more: bool = False              # more is better
-    limit: Limit = None
+    limits: list = field(default_factory=list)      # the machine, and then the design alone
     compare: bool = True            # a ratio says something
 
 
@@ -81,6 +81,7 @@ class Work:
     durable: bool = False           # by the server that syncs, and by no other
     rounds: int = 1000              # at most
     often: bool = False             # OFTEN times in each round
+    in_vain: bool = False           # once before the first round: who is first pays for memory
 
     def turns(self, rounds):
         return min(rounds * (OFTEN if self.often else 1), self.rounds)
@@ -157,6 +158,13 @@ def settled(bench, server, mode, **options):
     return result, server.cpu() - cpu
 
 
+def percentiles(bench, server, **options):
+    """What sessions wait beside another one."""
+    result, _ = settled(bench, server, "fair", tls=True, user=bench.user,
+                        seconds=bench.sizes.seconds, **options)
+    return [result[p] for p in ("p50", "p95", "p99")], result
+
+
 def take_away(folder, name, count, size):
     """What was uploaded, all of it and nothing else."""
     for i in range(count):
@@ -172,6 +180,8 @@ def big(bench, server, verb, tls):
     size = bench.sizes.big
     if verb == "put":
         bench.warm(size)
+    else:
+        bench.touch("big")
     result, cpu = held(bench, server, verb, tls=tls, user=bench.user, bytes=size,
                        name="big" if verb == "get" else "up")
     if verb == "put":
@@ -259,17 +269,14 @@ def burst(bench, server):
 
 
 def beside_greedy(bench, server):
-    result, _ = settled(bench, server, "fair", tls=True, user=bench.user, name="small",
-                        bytes=bench.sizes.small, count=bench.sizes.polite, pause=200,
-                        seconds=bench.sizes.seconds, greedy="big")
-    return [result[p] for p in ("p50", "p95", "p99")], result
+    bench.touch("big")
+    return percentiles(bench, server, name="small", bytes=bench.sizes.small,
+                       count=bench.sizes.polite, pause=200, greedy="big")
 
 
 def beside_slow(bench, server):
-    result, _ = settled(bench, server, "fair", tls=True, user=bench.user, name="medium",
-                        bytes=bench.sizes.medium, count=bench.sizes.readers, pause=0,
-                        seconds=bench.sizes.seconds, slow="big")
-    return [result[p] for p in ("p50", "p95", "p99")], result
+    return percentiles(bench, server, name="medium", bytes=bench.sizes.medium,
+                       count=bench.sizes.readers, pause=0, slow="big")
 
 
 def disk_big(bench, server):
@@ -292,6 +299,10 @@ def disk_small(bench, server, sessions):
 
 # ---- the table ------------------------------------------------------------------------------
 
+def reading(verb, folder):
+    return [Limit("names" if verb == "NLST" else "list", folder, 1, 1)]
+
+
 def make_works(bench):
     z, home, disk = bench.sizes, bench.home, bench.disk_home
     mib = z.big // MIB
@@ -305,27 +316,29 @@ def make_works(bench):
         name = f"{'RETR' if verb == 'get' else 'STOR'} {'TLS' if tls else 'plain'}"
         add(lambda b, s, v=verb, t=tls: big(b, s, v, t),
             Row(f"{name}, {amount(z.big)}", "CPU-s/GiB",
-                limit=Limit(what, home, mib, GIB / z.big)),
+                limits=[Limit(what, home, mib, GIB / z.big)]),
             Row(f"{name}, {amount(z.big)}, rate", "GiB/s", more=True), often=True)
     add(downloads, Row(f"RETR TLS, {z.downloads} x {amount(z.medium)} at once", "CPU-s/GiB",
-                       limit=Limit("seal-send", home, mib, GIB / z.big)), often=True)
+                       limits=[Limit("seal-send", home, mib, GIB / z.big)]), often=True)
     for verb, tls in (("get", False), ("get", True), ("put", False), ("put", True)):
         name = f"{'RETR' if verb == 'get' else 'STOR'} {'TLS' if tls else 'plain'}"
         add(lambda b, s, v=verb, t=tls: small(b, s, v, t),
             Row(f"{name}, {amount(z.small)}", "CPU-ms/file",
-                limit=Limit(verb + "-tls" * tls, home, z.files, 1000 / z.files)),
+                limits=[Limit(what, home, z.files, 1000 / z.files)
+                        for what in ([verb + "-tls"] if tls else [verb, verb + "-walls"])]),
             Row(f"{name}, {amount(z.small)}, rate", "files/s", more=True),
             often=not tls)
     for tls in (False, True):
         name = f"login and quit, {'TLS' if tls else 'plain'}"
         add(lambda b, s, t=tls: login(b, s, t),
             Row(name, "CPU-ms",
-                limit=Limit("login" + "-tls" * tls, home, z.logins, 1000 / z.logins)),
+                limits=[Limit("login" + "-tls" * tls, home, z.logins, 1000 / z.logins)]),
             Row(name + ", rate", "per s", more=True))
     for verb in ("LIST", "MLSD", "NLST"):
         add(lambda b, s, v=verb: listing(b, s, v),
             Row(f"{verb}, {z.entries:,} entries", "CPU-s",
-                limit=Limit("list", home + "/many", 1, 1)), often=True)
+                limits=reading(verb, home + "/many")),
+            often=True)
     for which, count in enumerate(z.idle):
         rounds = 1000 if which == 0 else 1
         beside = f"{count:,} logged in"
@@ -343,23 +356,24 @@ def make_works(bench):
         Row(f"{z.fetches:,} sessions, TLS, rate", "per s", more=True))
     add(burst, Row(f"burst of {z.burst:,} connections", "answered", more=True))
     add(beside_greedy, *(Row(f"{z.polite} polite beside a greedy one, {p}", "ms")
-                         for p in ("p50", "p95", "p99")))
+                         for p in ("p50", "p95", "p99")), often=True, in_vain=True)
     add(beside_slow, *(Row(f"{z.readers} readers beside a slow one, {p}", "ms")
-                       for p in ("p50", "p95", "p99")))
+                       for p in ("p50", "p95", "p99")), often=True, in_vain=True)
     for durable, how in ((True, "synced"), (False, "not synced")):
         add(disk_big, Row(f"STOR to disk, {how}, {amount(z.big)}", "s/GiB",
-                          limit=Limit("sync-big", disk, mib, GIB / z.big) if durable else None),
+                          limits=[Limit("sync-big" if durable else "disk-big", disk, mib,
+                                        GIB / z.big)]),
             durable=durable, often=True)
         for sessions in (1, z.disk_sessions):
             add(lambda b, s, n=sessions: disk_small(b, s, n),
                 Row(f"STOR to disk, {how}, {z.disk_files:,} by {sessions}", "ms/file",
-                    limit=Limit("sync-small", disk, z.disk_files, 1000 / z.disk_files)
-                    if durable else None),
+                    limits=[Limit("sync-small" if durable else "disk-small", disk,
+                                  z.disk_files, 1000 / z.disk_files)]),
                 durable=durable)
     for verb in ("LIST", "MLSD", "NLST"):
         add(lambda b, s, v=verb: listing_whole(b, s, v),
             Row(f"{verb}, {z.entries_whole:,} entries", "CPU-s",
-                limit=Limit("list", home + "/whole", 1, 1)),
+                limits=reading(verb, home + "/whole")),
             Row(f"{verb}, {z.entries_whole:,} entries, memory", "MiB at most"),
             whole=True, rounds=1)
     return works

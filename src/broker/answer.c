@@ -87,17 +87,17 @@ answer_open_write(struct broker *b, const struct message *in, struct message *re
 {
     struct msg_open_write ask;
     char path[PATH_MAX];
-    int fd = -1;
     enum sp_err rc;
 
     if ((rc = msg_open_write_unpack(in, &ask)) != SP_OK)
         return rc;
-    if ((rc = upload_begin(b, &ask, path, &fd)) != SP_OK)
+    if ((rc = upload_begin(b, &ask, path)) != SP_OK)
         return pack_failed(b, reply, rc);
     msg_uploading_pack(reply, &(struct msg_uploading){ .path = slice_of(path),
                                                        .offset = b->upload.offset });
-    reply->fds[0] = fd_move(&fd);
+    reply->fds[0] = b->upload.fd;       /* it is to be published, too */
     reply->nfds = 1;
+    reply->lent = true;
     return SP_OK;
 }
 

@@ -41,13 +41,13 @@ static const struct seccomp_rule rules[] = {
     ALLOW(write),           /* the same; a listing into its pipe */
     ALLOW(copy_file_range), /* the kept part of a file that is gone on with */
     ALLOW(lseek),           /* where the worker is to begin */
-    ALLOW(ftruncate),       /* REST within an unfinished upload */
+    ALLOW(ftruncate),       /* REST within an unfinished upload; what is left of ALLO's */
+    ALLOW_EQUAL(fallocate, 1, FALLOC_FL_KEEP_SIZE),   /* what ALLO announced */
     ALLOW(fsync),           /* durable */
     ALLOW(flock),           /* one writer for each upload */
     ALLOW(fadvise64),       /* a download is read from front to back */
     ALLOW(fstatfs),         /* AVBL, ALLO */
     ALLOW(pipe2),           /* a listing on its way */
-    ALLOW_EQUAL(fcntl, 1, F_DUPFD_CLOEXEC),   /* the worker's end of an upload */
     ALLOW_EQUAL(fcntl, 1, F_SETPIPE_SZ),      /* long listings */
     ALLOW_EQUAL(fcntl, 1, F_GETFL),           /* fdopendir checks what it is given */
     ALLOW_EQUAL(fcntl, 1, F_SETFD),           /* and sets close-on-exec once more */

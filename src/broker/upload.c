@@ -19,6 +19,7 @@
 #include "wire/pack.h"
 
 #define UNIQUE_TRIES 1000
+#define ALLOCATE_LEAST ((uint64_t)1 << 20)      /* bytes: smaller ones find their place */
 
 /* What lies at the final name and beside it when an upload begins. */
 struct found {
@@ -76,17 +77,61 @@ out:
     return rc;
 }
 
+/* *available: bytes; 0 where it is not known, or nothing is needed. */
 static enum sp_err
-check_space(struct broker *b, int fd, uint64_t size, uint64_t offset)
+check_space(struct broker *b, int fd, uint64_t needed, uint64_t *available)
 {
     struct statfs fs;
-    uint64_t needed = size > offset ? size - offset : 0;
 
+    *available = 0;
     if (needed == 0 || fstatfs(fd, &fs) == -1 || fs.f_bsize <= 0)
         return SP_OK;           /* only an early word: the kernel has the last one */
     if (needed / (uint64_t)fs.f_bsize >= (uint64_t)fs.f_bavail)
         return broker_refuse(b, FAIL_SPACE);
+    *available = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
     return SP_OK;
+}
+
+/*
+ * What ALLO announced has to have room, and is given to the upload before it begins: so
+ * it does not find the disk full in the middle, nor lie in pieces beside others. Not all
+ * that is free, which a client may name as well. The size stays: what is not written is
+ * given back by trim. Not to a file that grows in place: trim could cut what somebody of
+ * the system appends to it.
+ */
+static enum sp_err
+allocate(struct broker *b, struct upload *up, uint64_t size)
+{
+    uint64_t most = (uint64_t)b->settings.allocate_most << 20;
+    uint64_t needed = size > up->offset ? size - up->offset : 0, available = 0;
+    enum sp_err rc = check_space(b, up->fd, needed, &available);
+
+    if (rc != SP_OK || up->in_place || needed < ALLOCATE_LEAST)
+        return rc;
+    if (most > available / 2)
+        most = available / 2;
+    if (needed > most)
+        needed = most;
+    if (needed == 0)
+        return SP_OK;
+    up->allocated = up->offset + needed;
+    if (fallocate(up->fd, FALLOC_FL_KEEP_SIZE, (off_t)up->offset, (off_t)needed) == 0)
+        return SP_OK;
+    /* else the file system cannot, or not now: it is given what it writes */
+    return errno == ENOSPC || errno == EDQUOT ? SP_OS : SP_OK;
+}
+
+/* What was allocated and not written goes back. */
+static void
+trim(const struct upload *up)
+{
+    struct statx st;
+
+    if (up->allocated > 0
+        && (resolve_stat(up->fd, "", &st) != SP_OK
+            || (st.stx_size < up->allocated
+                && ftruncate(up->fd, (off_t)st.stx_size) == -1)))
+        log_warning("upload.untrimmed error=%d", errno);    /* it is whole all the same */
 }
 
 /* A file is begun anew; one that is there stays until this is complete. */
@@ -122,7 +167,8 @@ begin_resumed(struct broker *b, struct upload *up, bool at_end, uint64_t offset)
         offset = st.stx_size;
     if (offset > st.stx_size)
         return broker_refuse(b, FAIL_OFFSET);
-    if (offset < st.stx_size && ftruncate(up->fd, (off_t)offset) == -1)
+    /* also at its end: behind it may lie what the one that broke off could not give back */
+    if (ftruncate(up->fd, (off_t)offset) == -1)
         return SP_OS;
     up->replaces = permit_has(b, ACT_REPLACE);
     up->offset = offset;
@@ -153,6 +199,7 @@ begin_copied(struct broker *b, struct upload *up, const struct found *found,
              uint64_t offset)
 {
     int old = -1;
+    uint64_t available = 0;
     enum sp_err rc = SP_OK;
 
     if ((rc = open_final(b, up, found, O_WRONLY, &old)) != SP_OK)
@@ -160,7 +207,7 @@ begin_copied(struct broker *b, struct upload *up, const struct found *found,
     fd_close(&old);
     if ((rc = open_final(b, up, found, O_RDONLY, &old)) != SP_OK)
         goto out;
-    if ((rc = check_space(b, up->at.dir, offset, 0)) != SP_OK)
+    if ((rc = check_space(b, up->at.dir, offset, &available)) != SP_OK)
         goto out;
     if ((rc = partial_create(b, up->at.dir, up->partial, &up->fd)) != SP_OK)
         goto out;
@@ -194,7 +241,7 @@ static enum sp_err
 begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
 {
     bool append = ask->how == UPLOAD_APPE;
-    bool resume = ask->how == UPLOAD_STOR && ask->restart != 0 && ask->offset > 0;
+    bool resume = ask->how == UPLOAD_STOR && ask->offset > 0;
     struct found found;
     enum sp_err rc = look(b, up, append || resume, &found);
 
@@ -318,25 +365,20 @@ forget(struct upload *up)
 }
 
 enum sp_err
-upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_MAX],
-             int *fd)
+upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_MAX])
 {
     struct upload *up = &b->upload;
-    int handed = -1;
     enum sp_err rc = SP_OK;
 
     SP_ASSERT(!up->open);
     if ((rc = begin_any(b, up, ask, path)) != SP_OK)
         goto out;
-    if ((rc = check_space(b, up->fd, ask->size, up->offset)) != SP_OK)
+    if ((rc = allocate(b, up, ask->size)) != SP_OK)
         goto out;
-    rc = SP_OS;
-    if ((up->offset > 0 && lseek(up->fd, (off_t)up->offset, SEEK_SET) == -1)
-        || (handed = fcntl(up->fd, F_DUPFD_CLOEXEC, 0)) == -1)
-        goto out;
-    up->open = true;
-    *fd = fd_move(&handed);
-    rc = SP_OK;
+    if (up->offset > 0 && lseek(up->fd, (off_t)up->offset, SEEK_SET) == -1)
+        rc = SP_OS;
+    else
+        up->open = true;
 out:
     if (rc != SP_OK) {
         int saved = errno;
@@ -364,6 +406,7 @@ upload_settle(struct broker *b)
         if ((empty || replaced) && unlinkat(up->at.dir, up->partial, 0) == -1)
             log_warning("upload.leftover error=%d", errno);
     }
+    trim(up);
     /*
      * The worker may still hold its duplicate: the lock goes now, for the next attempt.
      */
@@ -384,6 +427,7 @@ upload_commit(struct broker *b, uint64_t bytes)
         log_debug("upload.size file=%llu offset=%llu written=%llu",
                   (unsigned long long)st.stx_size, (unsigned long long)up->offset,
                   (unsigned long long)bytes);
+    trim(up);
     if (!up->in_place)
         rc = publish(b, up->fd, &up->at, up->partial, up->replaces);
     else if (!b->settings.durable || fsync(up->fd) == 0)

@@ -38,6 +38,7 @@ struct upload {
     struct place at;            /* the final name                                      */
     char partial[NAME_MAX + 1];
     uint64_t offset;            /* where the worker began to write                     */
+    uint64_t allocated;         /* up to here it was given of the disk; 0: as written  */
 };
 
 #define UPLOAD_EMPTY { .open = false, .fd = -1, .at = { .dir = -1 } }
@@ -45,14 +46,14 @@ struct upload {
 enum upload_how { UPLOAD_STOR, UPLOAD_APPE, UPLOAD_STOU };
 
 /*
- * Begin. path: the final virtual path (another one than asked for with STOU). fd: for the
- * worker, write-only and positioned. SP_REFUSED: FAIL_PERMIT, FAIL_NOT_FILE, FAIL_EXISTS,
- * FAIL_BUSY, FAIL_NAME, FAIL_OFFSET, FAIL_SPACE. SP_CLOSED: the worker went away during a
- * copy. SP_OS. On failure nothing is open and nothing was changed, but for a stale
- * partial.
+ * Begin. path: the final virtual path (another one than asked for with STOU). The upload's
+ * fd is write-only, positioned, and to be lent to the worker. SP_REFUSED: FAIL_PERMIT,
+ * FAIL_NOT_FILE, FAIL_EXISTS, FAIL_BUSY, FAIL_NAME, FAIL_OFFSET, FAIL_SPACE. SP_CLOSED: the
+ * worker went away during a copy. SP_OS. On failure nothing is open and nothing was changed,
+ * but for a stale partial.
  */
 SP_CHECK enum sp_err upload_begin(struct broker *b, const struct msg_open_write *ask,
-                                  char path[PATH_MAX], int *fd);
+                                  char path[PATH_MAX]);
 /*
  * It is complete: make it durable (settings.durable) and give it its name. On failure it
  * has been settled as by upload_settle. Either way nothing is open afterwards. bytes:

@@ -58,8 +58,8 @@ ask_open_write(struct worker *w, const char *path, const struct upload_ask *how,
     enum sp_err rc = SP_OK;
 
     msg_open_write_pack(&w->m, &(struct msg_open_write){
-        .path = slice_of(path), .how = (uint8_t)how->how, .restart = how->restart,
-        .offset = how->offset, .size = how->size });
+        .path = slice_of(path), .how = (uint8_t)how->how, .offset = how->offset,
+        .size = how->size });
     if ((rc = ask(w, MSG_UPLOADING, fail)) != SP_OK)
         return rc;
     if (msg_uploading_unpack(&w->m, &in) != SP_OK

@@ -24,7 +24,7 @@ struct fail { unsigned code; int error; };
 
 enum upload_how { UPLOAD_STORE, UPLOAD_APPEND, UPLOAD_UNIQUE };
 
-struct upload_ask { enum upload_how how; bool restart; uint64_t offset, size; };
+struct upload_ask { enum upload_how how; uint64_t offset, size; };
 /* path: the name it will have. */
 struct upload_answer { int fd; uint64_t offset; char path[4097]; };
 

@@ -95,7 +95,7 @@ parse_allo(struct slice text, uint64_t *bytes)
         ? number_parse(text, INT64_MAX, &record) : SP_INPUT;
 }
 
-/* Is there room? Said before the upload, not after. */
+/* Is there room? Said before the upload, not after; the upload takes what it was promised. */
 enum sp_err
 cmd_allo(struct worker *w, const struct command *c, struct buf *out)
 {
@@ -103,6 +103,7 @@ cmd_allo(struct worker *w, const struct command *c, struct buf *out)
     uint64_t bytes = 0, space = 0;
     enum sp_err rc = SP_OK;
 
+    w->pending.size = 0;
     if (parse_allo(c->trimmed, &bytes) != SP_OK)
         return reply_line(out, 501, "Syntax: ALLO <bytes> [R <bytes>]");
     rc = ask_space(w, w->cwd.text, &space, &fail);
@@ -110,6 +111,7 @@ cmd_allo(struct worker *w, const struct command *c, struct buf *out)
         return rc;
     if (rc == SP_OK && bytes > space)
         return reply_line(out, 552, "Only %llu bytes are left.", (unsigned long long)space);
+    w->pending.size = bytes;
     return reply_line(out, 200, "There is room.");
 }
 

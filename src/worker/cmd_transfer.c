@@ -131,7 +131,8 @@ receive(struct worker *w, const struct command *c, struct upload_ask *how, struc
         rc = command_path(w, c->parameter, &p, out);
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
-    if (how->restart && how->offset > 0 && w->ascii)
+    how->size = w->pending.size;
+    if (how->offset > 0 && w->ascii)
         rc = ascii_offset(w, p.text, &how->offset, &fail);
     if (rc == SP_OK)
         rc = ask_open_write(w, p.text, how, &answer, &fail);
@@ -155,10 +156,8 @@ receive(struct worker *w, const struct command *c, struct upload_ask *how, struc
 enum sp_err
 cmd_stor(struct worker *w, const struct command *c, struct buf *out)
 {
-    const uint64_t offset = w->pending.restart;
-
-    return receive(w, c, &(struct upload_ask){ .how = UPLOAD_STORE, .restart = offset > 0,
-                                               .offset = offset }, out);
+    return receive(w, c, &(struct upload_ask){ .how = UPLOAD_STORE,
+                                               .offset = w->pending.restart }, out);
 }
 
 enum sp_err

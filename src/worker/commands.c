@@ -166,7 +166,7 @@ command_serve(struct worker *w, struct slice line, struct buf *out)
         w->pending.restart = 0;     /* also by one that is refused */
     rc = serve_row(w, row, &c, out);
     if ((row->needs & ENDS_REST) != 0)
-        w->pending.restart = 0;
+        w->pending.restart = w->pending.size = 0;
     return rc;
 }
 
@@ -174,7 +174,7 @@ enum sp_err
 command_unreadable(struct worker *w, const char *why, struct buf *out)
 {
     w->pending.rename_given = false;
-    w->pending.restart = 0;     /* it may have been the transfer */
+    w->pending.restart = w->pending.size = 0;   /* it may have been the transfer */
     return reply_line(out, 500, "%s", why);
 }
 

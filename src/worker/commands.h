@@ -27,7 +27,7 @@ enum command_need {
     NEED_NONE = 1u << 2,        /* 501 with one                                              */
     NEED_NOW = 1u << 3,         /* served while a transfer runs                              */
     NEED_TLS = 1u << 4,         /* 503 without TLS on the control connection                 */
-    ENDS_REST = 1u << 5,        /* whatever becomes of it: REST's offset is used up          */
+    ENDS_REST = 1u << 5,        /* whatever becomes of it: what REST and ALLO said is over   */
     HIDDEN = 1u << 6            /* not in HELP                                               */
 };
 

@@ -48,6 +48,7 @@ struct pending {
     bool rename_given;          /* RNFR: RNTO must be the next command    */
     char rename_from[CWD_MAX + 1];
     uint64_t restart;           /* REST, for the next transfer; 0: none   */
+    uint64_t size;              /* ALLO, for the next upload; 0: none     */
 };
 
 struct worker {

@@ -42,6 +42,7 @@ FILES = {
     "mkdirat": "ENOSPC EDQUOT EIO", "unlinkat": "EIO ENOMEM",
     "renameat2": "EIO ENOSPC ENOMEM EDQUOT", "linkat": "EIO ENOSPC", "fchmod": "EIO",
     "fchown": "EIO EDQUOT", "copy_file_range": "ENOSPC EIO EDQUOT", "ftruncate": "EIO",
+    "fallocate": "ENOSPC EDQUOT EOPNOTSUPP EIO EINTR",
     "fsync": "EIO ENOSPC EDQUOT", "fdatasync": "EIO ENOSPC", "flock": "EINTR ENOLCK",
     "fstatfs": "EIO", "pread64": "EIO", "pwrite64": "ENOSPC EIO",
 }

@@ -76,11 +76,13 @@ class Upload:
 
     good = 226
 
-    def __init__(self, line, before, whole, sends=WHOLE, rest=None, grows=False):
+    def __init__(self, line, before, whole, sends=WHOLE, rest=None, grows=False, allo=None):
         self.line, self.before, self.whole = line, before, whole
-        self.sends, self.rest, self.grows = sends, rest, grows
+        self.sends, self.rest, self.grows, self.allo = sends, rest, grows, allo
 
     def run(self, c):
+        if self.allo is not None and say(c, f"ALLO {self.allo}") == "closed":
+            return "closed"
         return transfer(c, self.line, self.sends, self.rest)[0]
 
     def check(self, v, code, hit):
@@ -197,6 +199,7 @@ STEPS = {
     "MLSD": Download("MLSD"),
     "STOR-new": Upload("STOR f", {}, WHOLE),
     "STOR-over": Upload("STOR f", {"f": OLD}, WHOLE),
+    "ALLO-STOR": Upload("STOR f", {}, WHOLE, allo=4 << 20),
     "APPE": Upload("APPE f", {"f": OLD}, OLD + WHOLE, grows=True),
     "APPE-resumes": Upload("APPE f", {PART + "f": HALF}, WHOLE, WHOLE[len(HALF):]),
     "REST-STOR": Upload("STOR f", {PART + "f": HALF}, WHOLE, WHOLE[20000:], 20000),

@@ -299,12 +299,12 @@ all_of("broker", [
     ALL + b"".join(asks("LIST", b"", b"", kind, options, 0x7ff) for kind in range(4)
                    for options in (0, 0x12, 0x3ff)),
     ALL + b"".join(asks("LIST", p, b"s", 0, 0, 0) for p in (b"*", b"d/*", b"[a-d]*", b"{a,d}/?", b"l2", b"l2/*")),
-    ALL + asks("OPEN_WRITE", b"new", 0, 0, 0, 0) + b"\xfe\x07content" + asks("COMMIT", 7) + asks("OPEN_READ", b"new"),
-    ALL + asks("OPEN_WRITE", b"a", 1, 0, 0, 0) + b"\xfe\x04more" + asks("COMMIT", 4) + asks("STATUS_OF", b"a"),
-    ALL + asks("OPEN_WRITE", b"", 2, 0, 0, 0) + asks("ABANDON") + asks("LIST", b"", b"", 1, 0, 0),
-    ALL + asks("OPEN_WRITE", b"a", 0, 1, 5, 0) + b"\xfe\x02xy" + asks("COMMIT", 0xfffe),
-    ALL + asks("OPEN_WRITE", b"l1", 0, 0, 0, 0) + asks("COMMIT", 0),
-    ALL + asks("OPEN_WRITE", b"l2/new", 0, 0, 0, 0) + asks("OPEN_WRITE", b"x", 0, 0, 0, 0xff00),
+    ALL + asks("OPEN_WRITE", b"new", 0, 0, 0) + b"\xfe\x07content" + asks("COMMIT", 7) + asks("OPEN_READ", b"new"),
+    ALL + asks("OPEN_WRITE", b"a", 1, 0, 0) + b"\xfe\x04more" + asks("COMMIT", 4) + asks("STATUS_OF", b"a"),
+    ALL + asks("OPEN_WRITE", b"", 2, 0, 0) + asks("ABANDON") + asks("LIST", b"", b"", 1, 0, 0),
+    ALL + asks("OPEN_WRITE", b"a", 0, 5, 0) + b"\xfe\x02xy" + asks("COMMIT", 0xfffe),
+    ALL + asks("OPEN_WRITE", b"l1", 0, 0, 0) + asks("COMMIT", 0),
+    ALL + asks("OPEN_WRITE", b"l2/new", 0, 0, 0) + asks("OPEN_WRITE", b"x", 0, 0, 0xff00),
     ALL + asks("MKDIR", b"n") + asks("MKDIR", b"n/m") + asks("RMDIR", b"n") + asks("RMDIR", b"n/m")
         + asks("RMDIR", b"n") + asks("RMDIR", b"l2") + asks("RMDIR", b""),
     ALL + asks("DELETE", b"a") + asks("DELETE", b"l1") + asks("DELETE", b"l2/secret") + asks("DELETE", b"d"),
@@ -314,10 +314,10 @@ all_of("broker", [
         + asks("UTIME", b"a", 1000, 5) + asks("UTIME", b"l1", 0xff01, 0) + asks("UMASK", 0o77),
     ALL + asks("FACTS", b"a", 0x7ff) + asks("FACTS", b"l1", 0x7ff) + asks("FACTS", b"c\r", 0x7ff)
         + asks("SPACE", b"") + asks("CHDIR", b"l3") + asks("CHDIR", b"l2"),
-    b"\x03\0" + asks("DELETE", b"a") + asks("OPEN_WRITE", b"n", 0, 0, 0, 0),
+    b"\x03\0" + asks("DELETE", b"a") + asks("OPEN_WRITE", b"n", 0, 0, 0),
     b"\0\0" + asks("OPEN_READ", b"a") + asks("DELETE", b"a") + asks("MKDIR", b"n")
         + asks("RENAME", b"a", b"b") + asks("CHMOD", b"a", 0) + asks("UTIME", b"a", 0, 0)
-        + asks("LIST", b"", b"", 0, 0, 0) + asks("OPEN_WRITE", b"n", 1, 0, 0, 0),
+        + asks("LIST", b"", b"", 0, 0, 0) + asks("OPEN_WRITE", b"n", 1, 0, 0),
     ALL + raw("OPEN_READ", run_of(b"/../outside/secret")) + raw("OPEN_READ", run_of(b"/d/../../outside/secret")),
     ALL + raw("DELETE", run_of(b"/../outside/secret")), ALL + raw("OPEN_READ", run_of(b"/a"), 1),
     ALL + raw("RENAME", run_of(b"/a") + run_of(b"/../outside/a")), ALL + raw("COMMIT", b"\0" * 8),

@@ -221,8 +221,7 @@ class Puppet(Steps):
             self.login()
         if state == "UPLOAD":
             name, _, _ = self.ask("b", "OPEN_WRITE",
-                                  text(f"/upload-{self.id}") + u8(0) + u8(0)
-                                  + u64(0) + u64(0))
+                                  text(f"/upload-{self.id}") + u8(0) + u64(0) + u64(0))
             assert name == "UPLOADING", name
         elif state == "LEAVING":
             self.first = self.step("m", "LOGOUT")

@@ -153,7 +153,7 @@ def listing(path):
 
 
 def writing(path, how=0):
-    return text(path) + u8(how) + u8(0) + u64(0) + u64(0)
+    return text(path) + u8(how) + u64(0) + u64(0)
 
 
 def content(p):

@@ -97,6 +97,7 @@ WRAP(int, utimensat, (int dir, const char *name, const struct timespec t[2], int
      (dir, name, t, how), -1)
 WRAP(ssize_t, readlinkat, (int dir, const char *name, char *out, size_t room),
      (dir, name, out, room), -1)
+WRAP(int, fallocate, (int fd, int mode, off_t from, off_t len), (fd, mode, from, len), -1)
 WRAP(ssize_t, copy_file_range,
      (int from, off_t *at, int to, off_t *into, size_t len, unsigned how),
      (from, at, to, into, len, how), -1)

@@ -136,15 +136,20 @@ enum sp_err
 fixture_upload(struct jail_fixture *f, const char *path, unsigned how, uint64_t offset,
                const char *text)
 {
+    return fixture_announced(f, path, how, offset, 0, text);
+}
+
+enum sp_err
+fixture_announced(struct jail_fixture *f, const char *path, unsigned how, uint64_t offset,
+                  uint64_t size, const char *text)
+{
     const struct msg_open_write ask = { .path = slice_of(path), .how = (uint8_t)how,
-                                        .restart = offset > 0, .offset = offset };
+                                        .offset = offset, .size = size };
     char final[PATH_MAX];
-    int fd = -1;
-    enum sp_err rc = upload_begin(&f->b, &ask, final, &fd);
+    enum sp_err rc = upload_begin(&f->b, &ask, final);
 
     if (rc == SP_OK)
-        CU_ASSERT(fd_write_all(fd, text, strlen(text)) == SP_OK);
-    fd_close(&fd);
+        CU_ASSERT(fd_write_all(f->b.upload.fd, text, strlen(text)) == SP_OK);
     return rc;
 }
 

@@ -35,6 +35,9 @@ mode_t fixture_mode(const struct jail_fixture *f, const char *name);
 /* Begin an upload, write text as the worker would; the result of upload_begin. */
 enum sp_err fixture_upload(struct jail_fixture *f, const char *path, unsigned how,
                            uint64_t offset, const char *text);
+/* The same after ALLO: it is to become size bytes long. */
+enum sp_err fixture_announced(struct jail_fixture *f, const char *path, unsigned how,
+                              uint64_t offset, uint64_t size, const char *text);
 /* Lists into out, as text with '\n' for CRLF. */
 enum sp_err fixture_list(struct jail_fixture *f, const char *path, const char *shown,
                          unsigned kind, unsigned options, char *out, size_t room);

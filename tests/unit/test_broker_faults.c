@@ -63,21 +63,26 @@ plant(struct jail_fixture *f)
 }
 
 static enum sp_err
-upload(struct jail_fixture *f, const char *path, unsigned how, uint64_t offset,
-       const char *more)
+upload_announced(struct jail_fixture *f, const char *path, unsigned how, uint64_t offset,
+                 const char *more, uint64_t size)
 {
     const struct msg_open_write ask = { .path = S(path), .how = (uint8_t)how,
-                                        .restart = offset > 0, .offset = offset };
+                                        .offset = offset, .size = size };
     char final[PATH_MAX];
-    int fd = -1;
-    enum sp_err rc = upload_begin(&f->b, &ask, final, &fd);
+    enum sp_err rc = upload_begin(&f->b, &ask, final);
 
     failing_pause(true);
     if (rc == SP_OK)
-        CU_ASSERT_EQUAL(fd_write_all(fd, more, strlen(more)), SP_OK);
-    fd_close(&fd);
+        CU_ASSERT_EQUAL(fd_write_all(f->b.upload.fd, more, strlen(more)), SP_OK);
     failing_pause(false);
     return rc == SP_OK ? upload_commit(&f->b, strlen(more)) : rc;
+}
+
+static enum sp_err
+upload(struct jail_fixture *f, const char *path, unsigned how, uint64_t offset,
+       const char *more)
+{
+    return upload_announced(f, path, how, offset, more, 0);
 }
 
 static enum sp_err
@@ -90,6 +95,20 @@ static enum sp_err
 create(struct jail_fixture *f)
 {
     return upload(f, "/new", UPLOAD_STOR, 0, NEW);
+}
+
+/* And announced more than came: it is trimmed. */
+static enum sp_err
+create_allocated(struct jail_fixture *f)
+{
+    return upload_announced(f, "/new", UPLOAD_STOR, 0, NEW, 4 << 20);
+}
+
+static enum sp_err
+resume_allocated(struct jail_fixture *f)
+{
+    return upload_announced(f, "/half", UPLOAD_STOR, sizeof HALF - 1,
+                            &NEW[sizeof HALF - 1], 4 << 20);
 }
 
 static enum sp_err
@@ -377,7 +396,9 @@ uploads(void)
     static const struct request rows[] = {
         { "STOR over a file", overwrite, overwritten },
         { "STOR of a new file", create, created },
+        { "STOR of a new file after ALLO", create_allocated, created },
         { "STOR after REST", resume, resumed },
+        { "STOR after ALLO and REST", resume_allocated, resumed },
         { "STOR over an unfinished file", over_a_rest, resumed },
         { "APPE", append, appended },
     };

@@ -341,7 +341,7 @@ a_session(void)
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
     /* within an existing file: the copy, under the sandbox */
     msg_open_write_pack(&r.m, &(struct msg_open_write){
-                                  .path = slice_of("/a"), .restart = 1, .offset = 2 });
+                                  .path = slice_of("/a"), .offset = 2 });
     CU_ASSERT_EQUAL(ask(&r), MSG_UPLOADING);
     message_clear(&r.m);
     CU_ASSERT_EQUAL(commit(&r, 0), MSG_DONE);

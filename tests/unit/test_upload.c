@@ -1,6 +1,7 @@
 /* tests/unit/test_upload.c - src/broker/upload.c, publish.c and copy.c */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -297,23 +298,19 @@ unique(void)
     const struct msg_open_write given = { .path = slice_of("/a"), .how = UPLOAD_STOU };
     const struct msg_open_write dir = { .path = slice_of("/d"), .how = UPLOAD_STOU };
     char path[PATH_MAX];
-    int fd = -1;
 
     fixture_open(&f);
     fixture_dir(&f, "d");
     fixture_file(&f, ".sp-part.a.1", "x");
-    CU_ASSERT(upload_begin(&f.b, &given, path, &fd) == SP_OK);
+    CU_ASSERT(upload_begin(&f.b, &given, path) == SP_OK);
     CU_ASSERT_STRING_EQUAL(path, "/a");
-    fd_close(&fd);
     CU_ASSERT(upload_commit(&f.b, 0) == SP_OK);
-    CU_ASSERT(upload_begin(&f.b, &given, path, &fd) == SP_OK);
+    CU_ASSERT(upload_begin(&f.b, &given, path) == SP_OK);
     CU_ASSERT_STRING_EQUAL(path, "/a.2");
-    fd_close(&fd);
     fixture_file(&f, "a.2", "theirs");
     CU_ASSERT(upload_commit(&f.b, 0) == SP_REFUSED && fixture_has(&f, "a.2", "theirs"));
-    CU_ASSERT(upload_begin(&f.b, &dir, path, &fd) == SP_OK);
+    CU_ASSERT(upload_begin(&f.b, &dir, path) == SP_OK);
     CU_ASSERT(strncmp(path, "/d/upload-20", 12) == 0 && strlen(path) == 25);
-    fd_close(&fd);
     CU_ASSERT(upload_commit(&f.b, 0) == SP_OK && fixture_exists(&f, path + 1));
     fixture_close(&f);
 }
@@ -334,16 +331,102 @@ long_names(void)
     fixture_close(&f);
 }
 
+static uint64_t
+bytes_on_disk(const struct jail_fixture *f, const char *name)
+{
+    struct stat st = { .st_size = 0 };
+
+    CU_ASSERT(fstatat(f->jail, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+static bool
+can_allocate(const struct jail_fixture *f)
+{
+    int fd = openat(f->jail, "tried", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    bool can = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1 << 20) == 0;
+
+    fd_close(&fd);
+    CU_ASSERT(unlinkat(f->jail, "tried", 0) == 0);
+    if (!can)
+        puts("skipped aloud: this file system allocates nothing ahead");
+    return can;
+}
+
+static void
+allocated(void)
+{
+    const uint64_t mib = 1 << 20;
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    if (!can_allocate(&f))
+        goto out;
+    f.b.settings.allocate_most = 8;
+    /* as announced, and no more than that much */
+    CU_ASSERT(fixture_announced(&f, "/a", STOR, 0, 4 * mib, "short") == SP_OK);
+    CU_ASSERT(bytes_on_disk(&f, ".sp-part.a") >= 4 * mib);
+    CU_ASSERT(fixture_has(&f, ".sp-part.a", "short"));
+    CU_ASSERT(upload_commit(&f.b, 5) == SP_OK && fixture_has(&f, "a", "short"));
+    CU_ASSERT(bytes_on_disk(&f, "a") < mib);
+    CU_ASSERT(fixture_announced(&f, "/b", STOR, 0, 64 * mib, "short") == SP_OK);
+    CU_ASSERT(bytes_on_disk(&f, ".sp-part.b") >= 8 * mib);
+    CU_ASSERT(bytes_on_disk(&f, ".sp-part.b") < 10 * mib);
+    /* broken off: what stays is what came */
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_has(&f, ".sp-part.b", "short"));
+    CU_ASSERT(bytes_on_disk(&f, ".sp-part.b") < mib);
+    /* gone on with: the rest of it */
+    CU_ASSERT(fixture_announced(&f, "/b", STOR, 5, 2 * mib, "er") == SP_OK);
+    CU_ASSERT(bytes_on_disk(&f, ".sp-part.b") >= 2 * mib);
+    CU_ASSERT(upload_commit(&f.b, 2) == SP_OK && fixture_has(&f, "b", "shorter"));
+    CU_ASSERT(bytes_on_disk(&f, "b") < mib);
+    /* one that is there grows without: another's bytes could be at its end */
+    CU_ASSERT(fixture_announced(&f, "/b", STOR, 7, 4 * mib, "!") == SP_OK);
+    CU_ASSERT(f.b.upload.in_place && bytes_on_disk(&f, "b") < mib);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK && fixture_has(&f, "b", "shorter!"));
+    /* switched off, and too small to be worth it */
+    CU_ASSERT(fixture_announced(&f, "/c", STOR, 0, mib - 1, "") == SP_OK);
+    CU_ASSERT_EQUAL(bytes_on_disk(&f, ".sp-part.c"), 0);
+    upload_settle(&f.b);
+    f.b.settings.allocate_most = 0;
+    CU_ASSERT(fixture_announced(&f, "/c", STOR, 0, 4 * mib, "") == SP_OK);
+    CU_ASSERT_EQUAL(bytes_on_disk(&f, ".sp-part.c"), 0);
+out:
+    fixture_close(&f);
+}
+
+/* An earlier broker was killed before it could give back what it had been given. */
+static void
+leftover_is_given_back(void)
+{
+    struct jail_fixture f;
+    int fd = -1;
+
+    fixture_open(&f);
+    if (!can_allocate(&f))
+        goto out;
+    fixture_file(&f, ".sp-part.a", "begun");
+    fd = openat(f.jail, ".sp-part.a", O_WRONLY | O_CLOEXEC);
+    CU_ASSERT(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 4 << 20) == 0);
+    fd_close(&fd);
+    CU_ASSERT(bytes_on_disk(&f, ".sp-part.a") >= 4 << 20);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 5, "!") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK && fixture_has(&f, "a", "begun!"));
+    CU_ASSERT(bytes_on_disk(&f, "a") < 1 << 20);
+out:
+    fixture_close(&f);
+}
+
 static void
 too_large(void)
 {
     const struct msg_open_write ask = { .path = slice_of("/a"), .size = INT64_MAX };
     struct jail_fixture f;
     char path[PATH_MAX];
-    int fd = -1;
 
     fixture_open(&f);
-    CU_ASSERT(upload_begin(&f.b, &ask, path, &fd) == SP_REFUSED);
+    CU_ASSERT(upload_begin(&f.b, &ask, path) == SP_REFUSED);
     CU_ASSERT_EQUAL(f.b.why, FAIL_SPACE);
     CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.a"));
     fixture_close(&f);
@@ -364,6 +447,8 @@ static const struct unit_test tests[] = {
     { "two writers of one file are kept apart", busy },
     { "STOU finds a name that nobody has", unique },
     { "a name of 255 bytes can be uploaded and resumed", long_names },
+    { "what was announced is allocated, and given back", allocated },
+    { "what a killed upload was given goes back with the next", leftover_is_given_back },
     { "an upload that cannot fit is refused before it begins", too_large },
     { NULL, NULL }
 };

@@ -85,7 +85,7 @@ take_number(const char **at)
 
 /*
  * Of the rw-p mappings those that malloc and its kind use: [heap], and what has no name.
- * Not the stack, which has none in a process made by clone3(2): the text lies on it that
+ * Not the stack, which has none in a process made by clone(2): the text lies on it that
  * is looked for, and so does the line. False: the line is about another one. By hand:
  * sscanf(3) of all lines was a twentieth of a login.
  */

@@ -5,7 +5,7 @@
  * Trusts:  the monitor.  Never sees a client's byte: a SPAWN message has a number and
  *          descriptors, what the child is to do arrives on the child's own channel.
  *
- * The child is made by clone3(CLONE_PARENT | CLONE_PIDFD): it is the monitor's child, not
+ * The child is made by clone(CLONE_PARENT | CLONE_PIDFD): it is the monitor's child, not
  * the template's, so the monitor alone waits for it and a template may die or be retired
  * while its sessions go on. The pidfd travels to the monitor with SPAWNED.
  */
@@ -13,6 +13,7 @@
 #define SP_BASE_TEMPLATE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -30,6 +31,11 @@ struct channel;
  */
 SP_CHECK enum sp_err template_serve(struct channel *monitor, unsigned spawn_type,
                                     uint64_t *number);
+/*
+ * As fork(2), but the child is one of our parent's, and *pidfd, close-on-exec, is it. Only
+ * where there is one thread.
+ */
+pid_t template_fork(int *pidfd);
 /*
  * The end of a child, without what libraries do at exit(3): that writes to, and so copies,
  * a page or more of every one of them, right before all is gone. Nothing of ours waits in

@@ -22,9 +22,9 @@ NOT_HERE = {
     "pidfd_open": [
         "process: how a child ended is told",
         "process: abandoned and unknown children are waited for",
+        "template: each session is a child of ours, with its own descriptors only",
     ],
     "clone3": [
-        "template: each session is a child of ours, with its own descriptors only",
         "tls: fork: forked workers share no random bytes",
         "tls: fork: forked workers greet differently",
     ],

@@ -178,7 +178,7 @@ class Server:
     def all_of(cls, marks):
         return list(dict.fromkeys(list(marks) + cls.running))
 
-    def __init__(self, world, name, accounts=True, **settings):
+    def __init__(self, world, name, accounts=True, walls=(), **settings):
         self.world = world
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
         self.dir = Path(tempfile.mkdtemp(prefix=name + "-", dir=world.dir))
@@ -189,6 +189,7 @@ class Server:
         self.process = None
         self.folders = count(1)
         self.with_accounts = accounts
+        self.walls = walls      # what tests/sandbox/confined.c puts around it
         self.settings = {
             "listen": [f"127.0.0.1:{self.port}", f"[::1]:{self.port}"],
             "listen_implicit": [f"127.0.0.1:{self.implicit}", f"[::1]:{self.implicit}"],
@@ -267,6 +268,11 @@ class Server:
         return jail
 
     # ---- process -------------------------------------------------------------------------
+    def command(self, *options):
+        around = [self.world.build / "confined", *self.walls, "--"] if self.walls else []
+        return [str(x) for x in
+                (*around, self.world.build / "sallyportd", *options, "-c", self.file)]
+
     def start(self):
         self.write()
         if self.with_accounts:
@@ -275,7 +281,7 @@ class Server:
             self.add_user("reader", "--read-only")
         log = open(self.logfile, "ab")
         self.process = subprocess.Popen(
-            [str(self.world.build / "sallyportd"), "-F", "-c", str(self.file)],
+            self.command("-F"),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, start_new_session=True)
         log.close()

@@ -73,7 +73,7 @@ RULES = {
         "close_range": "ENOMEM", "dup3": "EMFILE", "dup2": "EMFILE",
     },
     "keyholder": ANY_SIDE,
-    "template": {**ANY_SIDE, "clone3": "EAGAIN ENOMEM"},
+    "template": {**ANY_SIDE, "clone": "EAGAIN ENOMEM"},
     "monitor": {
         **ANY_SIDE, "accept4": "EMFILE ENFILE ENOMEM ECONNABORTED", "epoll_wait": "EINTR",
         "epoll_ctl,1,0xffffffff,1": "ENOMEM ENOSPC", "socketpair": "EMFILE ENFILE ENOMEM",

@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "monitor/generation.h"
 #include "monitor/prepare.h"
+#include "monitor/rehearsal.h"
 #include "monitor/session.h"
 
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
@@ -351,12 +352,13 @@ monitor_run(struct settings *s, bool foreground, int parent)
     prepare_report_settings(s);
     prepare_fit_settings(s);
     m.session_most = prepare_limits(s);
-    if ((rc = prepare_directories(s)) != SP_OK)
+    if ((rc = rehearsal_run(s, m.root)) != SP_OK || (rc = prepare_directories(s)) != SP_OK)
         settings_clear(s);
     else if ((rc = generation_new(&m, s, ++m.generations, &m.coming)) == SP_OK)
         rc = generation_start(m.coming, on_first_ready);
     if (rc != SP_OK)
-        fail_start(&m, "not all processes could be started");
+        fail_start(&m, rc == SP_REFUSED ? "sessions could not be served here"
+                                        : "not all processes could be started");
     else if (event_base_dispatch(m.loop) == -1)
         fail_start(&m, "the event loop failed");
     tell_parent(&m, m.ready ? 0 : 1);

@@ -1,14 +1,16 @@
 """The server in a container, and under the lines with which systemd hardens a unit.
 
-tests/sandbox/confined.c refuses what they refuse.
+tests/sandbox/confined.c refuses what they refuse. Where a session could not be served, the start
+fails, and says what is missing.
 """
 
 import os
+import re
 
 import pytest
 
 import harness
-from harness import PAM_PASSWORD, PAM_SERVICE, PAM_USER, needs_root
+from harness import PAM_PASSWORD, PAM_SERVICE, PAM_USER, needs_root, run
 
 DOCKER = ["docker", "docker-capabilities"]
 
@@ -50,3 +52,43 @@ def test_users_of_the_system_log_in_in_a_container(make_server):
     needs_root()
     server = make_server(walls=DOCKER, auth=["users", "pam"], pam_service=PAM_SERVICE)
     is_served(server, PAM_USER, PAM_PASSWORD)
+
+
+@pytest.mark.parametrize("walls, says, does", [
+    (["without=clone:EPERM"], "call=clone", "SystemCallFilter="),
+    (["without=pidfd_open:ENOSYS"], "call=pidfd_open", "SystemCallFilter="),
+    (["without=splice:EPERM"], "call=splice", "seccomp profile of the container"),
+    (["suid-sgid"], "call=openat2", "remove RestrictSUIDSGID="),
+    (["without=openat2:EPERM"], "call=openat2", "container runtime"),
+    (["without=seccomp:EPERM"], "call=seccomp", "SystemCallFilter="),
+    (["without=statx:kill"], "call=statx signal=31", "SystemCallFilter="),
+], ids=lambda x: x if isinstance(x, str) else "-".join(x))
+def test_a_call_that_sessions_need_is_missing(world, walls, says, does):
+    """Before "ready", and by name: with the first client it would be too late."""
+    is_refused(world, walls, says, does)
+
+
+@pytest.mark.parametrize("walls, says", [
+    (["without=chroot:EPERM"], "call=chroot"), (["without=chroot:kill"], "call=chroot signal=31"),
+    (["without=setresuid:EPERM"], "call=setresuid"),
+    (["without=setgroups:EPERM"], "call=setgroups"),
+    (["without-capability=18"], "capability=CAP_SYS_CHROOT"),
+    (["without-capability=7"], "capability=CAP_SETUID"),
+    (["without-capability=6"], "capability=CAP_SETGID"),
+    (["without-capability=5"], "capability=CAP_KILL"),
+], ids=lambda x: x if isinstance(x, str) else "-".join(x))
+def test_root_without_what_makes_it_root(world, walls, says):
+    needs_root()
+    is_refused(world, walls, says, "SystemCallFilter=|CapabilityBoundingSet=")
+
+
+def is_refused(world, walls, says, does):
+    s = harness.Server(world, "refused", accounts=False, walls=walls)
+    s.write()
+    s.add_user("guest")
+    r = run(*s.command("-F"), check=False, timeout=30)
+    assert r.returncode == 1
+    line, last = r.stderr.splitlines()[-2:]
+    assert "ready" not in r.stderr
+    assert f"start.missing {says}" in line and re.search(does, line), r.stderr
+    assert "start.failed: sessions could not be served here" in last

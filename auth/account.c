@@ -123,7 +123,8 @@ account_normalise(const char *path, char *out, size_t room)
 enum sp_err
 account_check_ids(const struct account *a, const char **why)
 {
-    if (a->uid == 0 || a->gid == 0) {
+    /* a container's arbitrary uid has group 0, and cannot leave it: see below */
+    if (a->uid == 0 || (a->gid == 0 && privilege_is_root())) {
         *why = "uid and gid 0 may not log in";
         return SP_REFUSED;
     }

@@ -253,7 +253,8 @@ try_back(void)
         return SP_REFUSED;
     if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setuid(0) == 0)
         return SP_REFUSED;
-    if (setresgid((gid_t)-1, 0, (gid_t)-1) == 0 || setgid(0) == 0)
+    /* rootless, group 0 may be where we are, and no way back to anything */
+    if (getgid() != 0 && (setresgid((gid_t)-1, 0, (gid_t)-1) == 0 || setgid(0) == 0))
         return SP_REFUSED;
     if (setgroups(0, NULL) == 0)
         return SP_REFUSED;

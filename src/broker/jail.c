@@ -48,7 +48,9 @@ adopt(struct broker *b, const struct msg_grant *grant)
     b->gid = (gid_t)grant->gid;
     b->permits = grant->permits;
     b->umask = (mode_t)grant->umask;
-    if (b->uid == 0 || b->gid == 0 || b->uid == (uid_t)-1 || b->gid == (gid_t)-1)
+    /* without root, group 0 may be our own, as that of a container's arbitrary uid is */
+    if (b->uid == 0 || (b->gid == 0 && privilege_is_root()) || b->uid == (uid_t)-1
+        || b->gid == (gid_t)-1)
         return SP_REFUSED;
     if (!privilege_is_root() && (b->uid != getuid() || b->gid != getgid()))
         return SP_REFUSED;

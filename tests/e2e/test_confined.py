@@ -6,6 +6,7 @@ fails, and says what is missing.
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -13,6 +14,7 @@ import harness
 from harness import PAM_PASSWORD, PAM_SERVICE, PAM_USER, needs_root, run
 
 DOCKER = ["docker", "docker-capabilities"]
+ANY_UID = 1000680000
 
 
 def is_served(server, user="guest", password=harness.PASSWORD):
@@ -52,6 +54,27 @@ def test_users_of_the_system_log_in_in_a_container(make_server):
     needs_root()
     server = make_server(walls=DOCKER, auth=["users", "pam"], pam_service=PAM_SERVICE)
     is_served(server, PAM_USER, PAM_PASSWORD)
+
+
+def test_any_uid_with_group_0_and_a_root_file_system_to_read(world, request):
+    """As OpenShift runs containers; what the server writes lies in one directory."""
+    needs_root()
+    s = harness.Server(world, "any-uid", accounts=False)
+    s.walls = ["docker", f"ids={ANY_UID}:0", f"read-only={s.dir}"]
+    request.addfinalizer(s.stop)
+    s.settings.update(certificate=str(s.dir / "chain"), certificate_key=str(s.dir / "key"))
+    shutil.copy(world.certs.ec.chain, s.dir / "chain")
+    shutil.copy(world.certs.ec.key, s.dir / "key")
+    s.write()
+    s.jail().mkdir(parents=True)
+    for path in (s.dir, s.jail().parent, s.jail(), s.dir / "chain", s.dir / "key"):
+        os.chown(path, ANY_UID, 0)
+    run(world.build / "sallyport", "-c", s.file, "user", "add", "guest", "--jail", s.jail(),
+        "--password-stdin", input=harness.PASSWORD + "\n", user=ANY_UID, group=0,
+        extra_groups=[])
+    s.start()
+    is_served(s)
+    assert os.listdir(s.jail()) == []
 
 
 @pytest.mark.parametrize("walls, says, does", [

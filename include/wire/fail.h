@@ -24,7 +24,7 @@ enum fail_code {
 /* The exit status of a broker whose worker broke the rules; it has logged which. */
 #define EXIT_BREACH 3
 
-/* In REFUSED. LOGIN_REFUSED has only the first and the last three: the rest is for the log. */
+/* In REFUSED. LOGIN_REFUSED has only the first and the last four: the rest is for the log. */
 enum refuse_reason {
     REFUSE_CREDENTIALS = 1,     /* wrong name or wrong password: never told apart        */
     REFUSE_DISABLED,            /* disabled, expired, not from this network              */
@@ -32,6 +32,7 @@ enum refuse_reason {
     REFUSE_PASSWORD_EXPIRED,    /* right password, but it has to be changed first        */
     REFUSE_SESSIONS,            /* right password, but the session limit is reached      */
     REFUSE_BUSY,                /* the server is too busy to check: try again later      */
+    REFUSE_FAILURES,            /* not checked: too much was wrong before, from there     */
     REFUSE_COUNT
 };
 

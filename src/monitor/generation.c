@@ -109,6 +109,10 @@ take_limits(struct generation *g)
         .violations = (unsigned)s->violations,
         .ban_ms = s->violation_ban * 1000
     };
+    g->guessing = (struct guessers_limits){ .names = (unsigned)s->failure_names,
+                                            .delay_most = s->failure_delay_most * 1000,
+                                            .memory = s->failure_memory * 1000,
+                                            .ban = s->failure_ban * 1000 };
     if (g->limits.sessions > g->monitor->session_most)
         g->limits.sessions = g->monitor->session_most;
 }

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "config/settings.h"
 #include "monitor/admission.h"
+#include "monitor/guessers.h"
 #include "monitor/keys.h"
 #include "monitor/spawn.h"
 
@@ -39,6 +40,7 @@ struct generation {
     struct event settle;
     struct settings settings;
     struct admission_limits limits;
+    struct guessers_limits guessing;
     struct ids worker, keyholder_ids;
     struct buf *certificates;   /* settings.certificate.count of them */
     int *keys;                  /* settings.certificate_key.count open files */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "monitor/generation.h"
+#include "monitor/guessers.h"
 #include "monitor/logsink.h"
 #include "monitor/monitor.h"
 #include "monitor/report.h"
@@ -17,14 +18,17 @@
 #include "wire/pack.h"
 
 #define USER_ROOM (NAME_BYTES + 1)
+#define HUNG_MS 5000            /* a check that takes longer at the end of the session */
 
 struct attempt {
     TAILQ_ENTRY(attempt) entry;
     struct session *session;
     bool queued, holds;         /* waits for a place; has one */
     bool refused;
+    bool slowed;                /* waits for its turn, too (guessers.h) */
+    bool checked, counted;      /* a login has the password; its outcome was counted */
     unsigned reason;
-    int64_t began, due;         /* clock_ms */
+    int64_t began, asked, due;  /* clock_ms; asked: the check began */
     struct event timer;
     char user[USER_ROOM];
     struct secret password;
@@ -61,6 +65,8 @@ ask_login(struct attempt *a)
         .password = slice_from(a->password.bytes, a->password.len),
         .peer = slice_from(peer, sizeof peer), .secure = s->secure });
     secret_clear(&a->password);
+    a->checked = true;
+    a->asked = clock_ms();
     rc = part_new(s, LOGIN, ST_LOGIN, &m, NULL, &s->login);
     if (rc == SP_OK)
         return;
@@ -90,6 +96,8 @@ next_waiting(const struct logins *l, unsigned most)
     TAILQ_FOREACH(a, &l->waiting, entry) {
         unsigned held = 0;
 
+        if (a->slowed)
+            continue;
         TAILQ_FOREACH(other, &l->holding, entry)
             held += same_peer(&other->session->peer, &a->session->peer);
         if (held < share)
@@ -107,6 +115,46 @@ take_place(struct logins *l, struct attempt *a)
 }
 
 static void
+set_timer(struct attempt *a, int64_t milliseconds)
+{
+    struct timeval after = { (time_t)(milliseconds / 1000),
+                             (suseconds_t)(milliseconds % 1000 * 1000) };
+
+    if (event_add(&a->timer, &after) == -1)
+        attempt_refuse(a->session, REFUSE_ERROR, "no timer");
+}
+
+/*
+ * True: its password may be checked now. Else it is slowed (the timer brings it back), or
+ * refused: its address is shut out, or it had no turn in so long that its client is about
+ * to give up. Among many of one address, who comes at the right moment has the turn: a
+ * queue could be filled, and those behind it would never have theirs.
+ */
+static bool
+take_turn(struct attempt *a)
+{
+    struct session *s = a->session;
+    struct monitor *m = s->monitor;
+    const struct guessers_limits *limits = &m->current->guessing;
+    int64_t now = clock_ms(), patience = a->began + 2 * limits->delay_most - now;
+    int64_t wait = guessers_turn(&m->guessers, limits, &s->peer, slice_of(a->user),
+                                 a->began, now);
+
+    if (wait == 0)
+        return true;
+    if (wait == GUESSERS_SHUT || patience <= 0) {
+        attempt_refuse(s, REFUSE_FAILURES, wait == GUESSERS_SHUT
+                           ? "not checked: this address is shut out for strangers"
+                           : "not checked: too many attempts from this address");
+        return false;
+    }
+    report_session(s, LOG_LEVEL_DEBUG, "login.slowed milliseconds=%lld", (long long)wait);
+    a->slowed = true;
+    set_timer(a, wait < patience ? wait : patience);
+    return false;
+}
+
+static void
 start_waiting(struct logins *l, unsigned most)
 {
     struct attempt *a = NULL;
@@ -116,6 +164,8 @@ start_waiting(struct logins *l, unsigned most)
         return;
     l->starting = true;
     while (l->running < most && (a = next_waiting(l, most)) != NULL) {
+        if (!take_turn(a))
+            continue;
         TAILQ_REMOVE(&l->waiting, a, entry);
         a->queued = false;
         take_place(l, a);
@@ -137,7 +187,7 @@ leave_place(struct attempt *a)
 
     if (a->queued)
         TAILQ_REMOVE(&l->waiting, a, entry);
-    a->queued = false;
+    a->queued = a->slowed = false;
     if (!a->holds)
         return;
     a->holds = false;
@@ -160,10 +210,60 @@ attempt_resume(struct session *s)
     take_place(logins_of(s), s->attempt);
 }
 
-void
-attempt_decided(struct session *s)
+/* ---- what is counted ---------------------------------------------------------------- */
+
+static void
+tell_shut(const struct session *s, const struct guessers_shut *shut)
 {
-    leave_place(s->attempt);
+    log_warning("address.shut peer=%s%s seconds=%lld names=%u", s->peer_text,
+                shut->network.kind == NETWORK_48 ? "/48" : "",
+                (long long)((shut->until - clock_ms() + 999) / 1000), shut->names);
+}
+
+/*
+ * The password was wrong, or nobody waited for the verdict: who gives up early knows as
+ * well that it was wrong, since the right one is answered at once.
+ */
+static void
+count_failure(struct attempt *a)
+{
+    struct session *s = a->session;
+    struct monitor *m = s->monitor;
+    struct guessers_shut shut = { 0 };
+
+    if (!a->checked || a->counted)
+        return;
+    a->counted = true;
+    if (m->stopping || (s->leaving && clock_ms() - a->asked >= HUNG_MS))
+        return;                 /* no fault of the client: what checks it hangs, or we end */
+    if (guessers_failed(&m->guessers, &m->current->guessing, &s->peer, slice_of(a->user),
+                        clock_ms(), &shut))
+        tell_shut(s, &shut);
+}
+
+/* A fault of the server says nothing about the password. */
+static void
+count_refusal(struct attempt *a)
+{
+    struct session *s = a->session;
+
+    if (a->reason == REFUSE_CREDENTIALS || a->reason == REFUSE_DISABLED)
+        count_failure(a);
+    else if (a->reason == REFUSE_PASSWORD_EXPIRED && !a->counted)
+        guessers_succeeded(&s->monitor->guessers, &s->peer, slice_of(a->user), false,
+                           clock_ms());
+    a->counted = true;
+}
+
+void
+attempt_granted(struct session *s, bool remember)
+{
+    struct attempt *a = s->attempt;
+
+    guessers_succeeded(&s->monitor->guessers, &s->peer, slice_of(a->user), remember,
+                       clock_ms());
+    a->counted = true;
+    leave_place(a);
 }
 
 /* ---- the refusal and its time ------------------------------------------------------ */
@@ -172,7 +272,7 @@ static unsigned
 told_reason(unsigned reason)
 {
     return reason == REFUSE_PASSWORD_EXPIRED || reason == REFUSE_SESSIONS
-        || reason == REFUSE_BUSY ? reason : REFUSE_CREDENTIALS;
+        || reason == REFUSE_BUSY || reason == REFUSE_FAILURES ? reason : REFUSE_CREDENTIALS;
 }
 
 static void
@@ -206,9 +306,16 @@ wait_until_due(struct attempt *a)
 static void
 on_timer_event(evutil_socket_t fd, short what, void *context)
 {
+    struct attempt *a = context;
+
     (void)fd;
     (void)what;
-    wait_until_due(context);
+    if (!a->slowed) {
+        wait_until_due(a);
+        return;
+    }
+    a->slowed = false;
+    start_waiting(logins_of(a->session), places(a->session));
 }
 
 /* The next multiple of the delay: how long a check took cannot be told from outside. */
@@ -227,6 +334,7 @@ attempt_deliver(struct session *s, bool at_once)
     struct attempt *a = s->attempt;
 
     leave_place(a);
+    count_failure(a);
     if (!a->refused) {          /* given up: it counts all the same */
         a->refused = true;
         a->reason = REFUSE_ERROR;
@@ -246,6 +354,7 @@ reason_name(unsigned reason)
     case REFUSE_PASSWORD_EXPIRED: return "password-expired";
     case REFUSE_SESSIONS: return "sessions";
     case REFUSE_BUSY: return "busy";
+    case REFUSE_FAILURES: return "failures";
     case REFUSE_COUNT: break;
     }
     return "?";
@@ -263,6 +372,7 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
     a->refused = true;
     a->reason = reason;
     s->refusals++;
+    count_refusal(a);
     report_session(s, LOG_LEVEL_NOTICE,
                    "login.refused user=%s reason=%s tls=%s cipher=%s "
                    "attempt=%u%s%.200s",
@@ -328,6 +438,7 @@ attempt_clear(struct session *s)
     if (a == NULL)
         return;
     (void)event_del(&a->timer);
+    count_failure(a);
     leave_place(a);
     secret_clear(&a->password);
     free(a);

@@ -42,8 +42,11 @@ struct slice attempt_user(const struct session *s);
 void attempt_pause(struct session *s);
 /* The client has answered. */
 void attempt_resume(struct session *s);
-/* The chain is through with it: its place is free. */
-void attempt_decided(struct session *s);
+/*
+ * The password was right: its place is free. remember: from now on the account is known at
+ * this address (guessers.h).
+ */
+void attempt_granted(struct session *s, bool remember);
 /*
  * Logs it with text (from the login; for the administrator alone: it tells an unknown
  * name from a wrong password), and answers LOGIN_REFUSED at the next multiple of

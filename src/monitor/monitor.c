@@ -280,7 +280,8 @@ init(struct monitor *m)
     TAILQ_INIT(&m->ended);
     logins_init(&m->logins);
     if ((rc = naming_random(&boot)) != SP_OK || (rc = naming_random(&seed)) != SP_OK
-        || (rc = admission_init(&m->admission, seed)) != SP_OK)
+        || (rc = admission_init(&m->admission, seed)) != SP_OK
+        || (rc = guessers_init(&m->guessers)) != SP_OK)
         return rc;
     naming_boot(boot, m->boot);
     bucket_init(&m->refusal_lines, REFUSALS_BURST, REFUSALS_RATE, clock_us());
@@ -328,6 +329,7 @@ clear(struct monitor *m)
     (void)event_del(&m->on_hup);
     event_base_free(m->loop);
     admission_clear(&m->admission);
+    guessers_clear(&m->guessers);
 }
 
 int

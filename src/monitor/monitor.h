@@ -14,6 +14,7 @@
 
 #include "monitor/admission.h"
 #include "monitor/bucket.h"
+#include "monitor/guessers.h"
 #include "monitor/listener.h"
 #include "monitor/logins.h"
 #include "monitor/logsink.h"
@@ -35,6 +36,7 @@ struct monitor {
     struct logsink sink;
     struct children children;
     struct admission admission;
+    struct guessers guessers;
     struct listeners listeners;
     struct logins logins;
     struct generation *current, *coming;

@@ -183,7 +183,8 @@ hear_granted(struct part *login, const struct message *m)
     if (msg_granted_unpack(m, &in) != SP_OK || slice_has_line_break(in.jail))
         return SP_INPUT;
     channel_enter(&login->channel, ST_USER);
-    attempt_decided(s);
+    /* who may be anybody makes no address known */
+    attempt_granted(s, (in.flags & ACCOUNT_ANONYMOUS) == 0);
     if ((wrong = wrong_with(s, &in)) != NULL) {
         report_session(s, LOG_LEVEL_ERROR, "account.unusable user=%s: %s",
                        log_text(in.user, &user), wrong);

@@ -78,6 +78,8 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
             return reply_line(out, 530, "Too many sessions of this account.");
         if (result->reason == REFUSE_BUSY)
             return reply_line(out, 530, "The server is too busy to check; try again later.");
+        if (result->reason == REFUSE_FAILURES)
+            return reply_line(out, 530, "Too many failed logins from your network; try again later.");
         return reply_line(out, 530, "Login incorrect.");
     case LOGIN_DONE:
         break;

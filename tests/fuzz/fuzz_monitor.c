@@ -83,6 +83,7 @@ start(void)
     TAILQ_INIT(&m.ended);
     logins_init(&m.logins);
     FUZZ_HOLDS(admission_init(&m.admission, 1) == SP_OK);
+    FUZZ_HOLDS(guessers_init(&m.guessers) == SP_OK);
     naming_boot(1, m.boot);
     bucket_init(&m.refusal_lines, 10, 10, clock_us());
     FUZZ_HOLDS((m.loop = event_base_new()) != NULL);
@@ -92,6 +93,7 @@ start(void)
     FUZZ_HOLDS(setting_text(&s.worker_user, slice_of("nobody")) == SP_OK);
     FUZZ_HOLDS(setting_text(&s.keyholder_user, slice_of("daemon")) == SP_OK);
     s.login_failure_delay = 0;
+    s.failure_delay_most = 0;           /* nobody waits for a clock here */
     s.tls_required = false;
     add_file(&s.certificate, &certificate);
     add_file(&s.certificate_key, &key);
@@ -117,6 +119,7 @@ stop(void)
     (void)event_del(&m.burial);
     event_base_free(m.loop);
     admission_clear(&m.admission);
+    guessers_clear(&m.guessers);
 }
 
 /* ---- sessions ---------------------------------------------------------------------- */

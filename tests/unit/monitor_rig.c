@@ -119,6 +119,8 @@ rig_configure(const struct rig *r, const char *lines)
     add_setting(&text, lines, "keyholder_user", "\"daemon\"");
     add_setting(&text, lines, "active_port", "0");
     add_setting(&text, lines, "login_failure_delay", "200");
+    add_setting(&text, lines, "failure_delay_most", "0");
+    add_setting(&text, lines, "failure_ban", "0");
     add_setting(&text, lines, "log", "\"%s/log\"", r->dir);
     add_setting(&text, lines, "log_level", "\"debug\"");
     CU_ASSERT_EQUAL(buf_add_text(&text, lines), SP_OK);

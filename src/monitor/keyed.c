@@ -1,0 +1,119 @@
+/* monitor/keyed.c - see keyed.h */
+#include "monitor/keyed.h"
+
+#include "monitor/naming.h"
+
+#define BELOW_48 0xffffu                 /* of the first 64 bits of an address */
+
+enum sp_err
+keyed_init(struct keyed *k)
+{
+    enum sp_err rc = SP_OK;
+
+    if ((rc = naming_random(&k->k0)) != SP_OK)
+        return rc;
+    return naming_random(&k->k1);
+}
+
+static uint64_t
+turn(uint64_t x, unsigned by)
+{
+    return x << by | x >> (64 - by);
+}
+
+static void
+mix(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = turn(v[1], 13) ^ v[0];
+    v[0] = turn(v[0], 32);
+    v[2] += v[3];
+    v[3] = turn(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = turn(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = turn(v[1], 17) ^ v[2];
+    v[2] = turn(v[2], 32);
+}
+
+static void
+take_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    mix(v);
+    mix(v);
+    v[0] ^= word;
+}
+
+/* SipHash-2-4 (Aumasson and Bernstein, 2012). */
+uint64_t
+keyed_hash(const struct keyed *k, struct slice what)
+{
+    uint64_t v[4] = { k->k0 ^ 0x736f6d6570736575u, k->k1 ^ 0x646f72616e646f6du,
+                      k->k0 ^ 0x6c7967656e657261u, k->k1 ^ 0x7465646279746573u };
+    uint64_t word = 0;
+
+    for (size_t i = 0; i < what.len; i++) {
+        word |= (uint64_t)what.at[i] << i % 8 * 8;
+        if (i % 8 == 7) {
+            take_word(v, word);
+            word = 0;
+        }
+    }
+    take_word(v, word | (uint64_t)what.len << 56);
+    v[2] ^= 0xff;
+    for (unsigned i = 0; i < 4; i++)
+        mix(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t
+keyed_network(const struct keyed *k, const struct network *n)
+{
+    unsigned char bytes[9] = { (unsigned char)n->kind };
+
+    for (unsigned i = 0; i < 8; i++)
+        bytes[i + 1] = (unsigned char)(n->prefix >> i * 8);
+    return keyed_hash(k, slice_from(bytes, sizeof bytes));
+}
+
+/* ---- networks ---------------------------------------------------------------------- */
+
+static uint64_t
+prefix_of(const struct net_addr *a, unsigned bytes)
+{
+    uint64_t prefix = 0;
+
+    for (unsigned i = 0; i < bytes; i++)
+        prefix = prefix << 8 | a->bytes[i];
+    return prefix;
+}
+
+struct network
+network_of(const struct net_addr *a)
+{
+    return a->family == AF_INET ? (struct network){ NETWORK_IPV4, prefix_of(a, 4) }
+                                : (struct network){ NETWORK_64, prefix_of(a, 8) };
+}
+
+struct network
+network_around(const struct net_addr *a)
+{
+    return a->family == AF_INET
+               ? (struct network){ NETWORK_NONE, 0 }
+               : (struct network){ NETWORK_48, prefix_of(a, 6) << 16 };
+}
+
+bool
+network_same(const struct network *a, const struct network *b)
+{
+    return a->kind == b->kind && a->prefix == b->prefix;
+}
+
+bool
+network_holds(const struct network *outer, const struct network *inner)
+{
+    if (outer->kind == NETWORK_48 && inner->kind == NETWORK_64)
+        return outer->prefix == (inner->prefix & ~(uint64_t)BELOW_48);
+    return network_same(outer, inner);
+}

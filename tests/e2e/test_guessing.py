@@ -1,0 +1,114 @@
+"""Whoever guesses passwords is slowed down, then shut out; those beside it go on working.
+
+The days that this takes pass in tests/unit/test_guessers.c, by a clock of its own. Here the
+figures are small. Clients of several addresses come from 127.0.0.0/8.
+"""
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import PASSWORD
+
+NAMES = 5                       # that may fail at one address
+
+
+@pytest.fixture
+def guarded(make_server):
+    """failure_delay_most is 1 s, which every delay is then."""
+    return make_server(failure_delay_most=1, failure_names=NAMES, failure_ban=3600,
+                       login_attempts=100, login_failure_delay=0, log_level="debug")
+
+
+def attempt(server, user, password=PASSWORD, source=None):
+    """The reply to one login of a connection of its own."""
+    c = server.client(source=source)
+    try:
+        r = c.cmd("USER " + user)
+        return c.cmd("PASS " + password) if r.code == 331 else r
+    finally:
+        c.abandon()
+
+
+def checked(server):
+    return len(re.findall(r"login\.refused .*reason=credentials", server.log()))
+
+
+def test_a_guesser_is_shut_out_and_colleagues_work(guarded):
+    assert attempt(guarded, "guest").code == 230        # from now on known at 127.0.0.1
+    for n in range(NAMES):
+        r = attempt(guarded, f"nobody{n}", "wrong")
+        assert r.code == 530 and "Login incorrect" in r.text
+    line = guarded.wait_log(r"address\.shut")
+    assert "peer=127.0.0.1" in line and f"names={NAMES}" in line
+    for name, password in (("nobody0", "wrong"), ("reader", "wrong"), ("reader", PASSWORD)):
+        r = attempt(guarded, name, password)
+        assert r.code == 530 and "Too many failed logins" in r.text, r
+    assert checked(guarded) == NAMES, "a password was checked all the same"
+    guarded.wait_log(r"login\.refused user=reader reason=failures .*shut out")
+    # the colleague, and everybody elsewhere
+    assert attempt(guarded, "guest").code == 230
+    assert attempt(guarded, "reader", source="127.0.0.2").code == 230
+    assert attempt(guarded, "guest", "wrong").code == 530
+    assert attempt(guarded, "guest").code == 230
+
+
+def test_an_old_password_shuts_nobody_out(guarded):
+    """A program with an old password tries as fast as it can, beside others."""
+    assert attempt(guarded, "guest").code == 230
+    begin = time.monotonic()
+    for n in range(8):
+        assert "Login incorrect" in attempt(guarded, "reader", "old").text
+    # three are free, and each of the others waits its second behind the one before
+    assert time.monotonic() - begin > 4
+    assert attempt(guarded, "guest").code == 230
+    assert attempt(guarded, "reader").code == 230       # the new password, in its turn
+    assert "address.shut" not in guarded.log()
+
+
+def test_guesses_at_once_are_no_faster(guarded):
+    """One name, twenty connections: what is checked is bounded by the time that passed."""
+    begin = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        texts = {r.text for r in pool.map(
+            lambda n: attempt(guarded, "guest", f"wrong{n}"), range(40))}
+    passed = time.monotonic() - begin
+    # three are free, and as many more as are checked at once (a quarter of logins_at_once)
+    assert checked(guarded) <= 3 + 8 + passed + 1
+    assert any("Too many failed logins" in t for t in texts), texts
+
+
+def test_who_does_not_wait_for_the_verdict_is_counted(guarded):
+    for n in range(NAMES):
+        c = guarded.client()
+        assert c.cmd(f"USER nobody{n}").code == 331
+        c.raw(b"PASS wrong\r\n")
+        guarded.wait_log(rf"login\.(refused user=nobody{n} |slowed)")
+        c.abandon()
+    assert "Login incorrect" in attempt(guarded, "one-more", "wrong").text \
+        or "Too many" in attempt(guarded, "one-more", "wrong").text
+    guarded.wait_log(r"address\.shut peer=127\.0\.0\.1 ")
+
+
+def test_an_account_under_attack_is_slowed_for_strangers_alone(guarded):
+    assert attempt(guarded, "guest").code == 230
+    for n in range(12):
+        assert attempt(guarded, "guest", "wrong", source=f"127.0.1.{n + 1}").code == 530
+    mark = guarded.mark()
+    assert attempt(guarded, "guest").code == 230
+    assert "login.slowed" not in guarded.log(mark), "its owner waits for the guessers"
+    assert attempt(guarded, "guest", source="127.0.2.1").code == 230
+    assert "login.slowed" in guarded.log(mark), "a stranger does not wait"
+
+
+def test_a_name_does_not_tell_whether_it_exists(guarded):
+    """The same failures, the same treatment: an account, and a name that nobody has."""
+    shapes = []
+    for name in ("reader", "nobody"):
+        source = f"127.0.3.{len(shapes) + 1}"
+        mark = guarded.mark()
+        texts = [attempt(guarded, name, "wrong", source).text for _ in range(6)]
+        shapes.append((texts, guarded.log(mark).count("login.slowed") > 0))
+    assert shapes[0] == shapes[1], shapes

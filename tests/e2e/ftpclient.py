@@ -1,6 +1,7 @@
 """An FTP client on raw sockets that can do right and wrong, a step at a time.
 
-Every wait has a deadline (Client.timeout). A reply is read whole and checked for its form;
+Every wait has a deadline (Client.timeout), for what hangs. A reply is read whole and checked for
+its form;
 texts are UTF-8 with surrogateescape, so that no byte gets lost.
 """
 
@@ -13,6 +14,9 @@ from contextlib import suppress
 
 # How many times longer everything takes here: an emulated machine says so (tests/kernel).
 SLOWER = int(os.environ.get("SALLYPORT_SLOWER", "1"))
+# How many times longer a deadline of the kernel's or of Python's is, which knows no Stopwatch:
+# it only ends what hangs. What may not take long is asked of a Stopwatch (patience.py).
+HELD_UP = 20
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -47,7 +51,7 @@ class Client:
     def __init__(self, host, port, tls="explicit", cafile=None, version=None, timeout=15,
                  resume="newest", alpn=None, server_name="localhost", ciphers=None,
                  source=None, greet=True, context=None):
-        self.host, self.port, self.timeout = host, port, timeout * SLOWER
+        self.host, self.port, self.timeout = host, port, timeout * SLOWER * HELD_UP
         self.resume = resume            # "newest", "first", None, or an ssl.SSLSession
         self.server_name = server_name
         self.first_session = None
@@ -158,7 +162,7 @@ class Client:
 
     def closed(self, timeout=None):
         """Wait for the server to close; True when it did, False when the time is over."""
-        self.sock.settimeout(timeout or self.timeout)
+        self.sock.settimeout(timeout * HELD_UP if timeout else self.timeout)
         try:
             while True:
                 more = self.sock.recv(65536)

@@ -17,7 +17,8 @@ import pytest
 
 import procfs
 from certificates import Certificates
-from ftpclient import SLOWER, Client
+from ftpclient import HELD_UP, SLOWER, Client
+from patience import Stopwatch
 
 HERE = Path(__file__).resolve().parent
 ROOT = os.geteuid() == 0
@@ -50,7 +51,7 @@ def needs_root():
 def run(*argv, timeout=60, check=True, **kw):
     """A program to its end; output as text that keeps every byte."""
     argv = [str(a) for a in argv]
-    r = subprocess.run(argv, timeout=timeout * SLOWER,
+    r = subprocess.run(argv, timeout=timeout * SLOWER * HELD_UP,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                        stdin=kw.pop("stdin", None if "input" in kw else subprocess.DEVNULL),
                        text=True, errors="surrogateescape", **kw)
@@ -292,15 +293,15 @@ class Server:
         return self
 
     def wait_ready(self, timeout=20):
-        end = time.monotonic() + timeout * SLOWER
+        watch = Stopwatch()
         last = None
-        while time.monotonic() < end:
+        while watch.own() < timeout * SLOWER:
             if self.process.poll() is not None:
                 raise AssertionError(f"sallyportd ended with {self.process.returncode}:\n"
                                      + self.log())
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 2) as s:
-                    s.settimeout(5 * SLOWER)
+                    s.settimeout(5 * SLOWER * HELD_UP)
                     if s.recv(200).startswith(b"220"):
                         s.sendall(b"QUIT\r\n")
                         return
@@ -329,7 +330,7 @@ class Server:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             try:
-                code = self.process.wait(timeout * SLOWER)
+                code = self.process.wait(timeout * SLOWER * HELD_UP)
             except subprocess.TimeoutExpired:
                 raise AssertionError(f"SIGTERM did not end sallyportd in {timeout} s:\n"
                                      + self.log()[-3000:]) from None
@@ -346,7 +347,7 @@ class Server:
         if self.process and self.process.poll() is None:
             children = procfs.descendants(self.pid)
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(10 * HELD_UP)
             for p in children:
                 try:
                     os.kill(p, signal.SIGKILL)
@@ -414,10 +415,11 @@ class Server:
 
 
 def wait_until(what, timeout=5, step=0.02):
-    end = time.monotonic() + timeout * SLOWER
+    """Whether it becomes true, within so many seconds of a machine that is not held up."""
+    watch = Stopwatch()
     while True:
         if what():
             return True
-        if time.monotonic() > end:
+        if watch.own() > timeout * SLOWER:
             return False
         time.sleep(step)

@@ -7,11 +7,10 @@ taken (take) and what it is to read can be given (give) as bytes, too.
 
 import ctypes
 import select
-import socket
-import time
 from contextlib import suppress
 
-from ftpclient import Client
+from ftpclient import HELD_UP, Client
+from patience import Stopwatch
 
 _ssl = ctypes.CDLL("libssl.so.3")
 _crypto = ctypes.CDLL("libcrypto.so.3")
@@ -394,7 +393,7 @@ def hello(suites, version=0x0303, groups=(29, 23, 24), sigalgs=(0x0403, 0x0804, 
     return record(22, b"\x01" + _vector(3, body), min(version, 0x0301))
 
 
-def answer(sock, timeout=10):
+def answer(sock, timeout=10 * HELD_UP):
     """What comes first: ("alert", number), ("hello", suite, compression), ("end",)."""
     sock.settimeout(timeout)
     data = b""
@@ -421,16 +420,14 @@ def silent(sock, seconds):
 
 def ended(sock, timeout):
     """Seconds until the server closes; what comes before is thrown away. None: never."""
-    begin = time.monotonic()
-    try:
-        while (left := begin + timeout - time.monotonic()) > 0:
-            sock.settimeout(left)
+    watch = Stopwatch()
+    sock.settimeout(0.5)
+    while watch.own() < timeout:
+        try:
             if not sock.recv(65536):
-                break
-        else:
-            return None
-    except TimeoutError:
-        return None
-    except (socket.timeout, OSError):
-        pass
-    return time.monotonic() - begin
+                return watch.own()
+        except TimeoutError:
+            continue
+        except OSError:
+            return watch.own()
+    return None

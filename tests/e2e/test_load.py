@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ftpclient import HELD_UP
 from harness import procfs, wait_until
 
 
@@ -66,7 +67,7 @@ def test_a_burst_of_1000_connections_loses_none(make_server):
         assert lost == 0, f"{lost} of 1000 connections got no greeting"
         for x in socks[::50]:
             x.sendall(b"NOOP\r\n")
-            x.settimeout(10)
+            x.settimeout(10 * HELD_UP)
             assert x.recv(200)[:3] in (b"200", b"530")
     finally:
         for x in socks:
@@ -117,8 +118,8 @@ def test_a_full_implicit_port_does_not_hang(make_server):
     alone(s)
     kept = s.client(tls=None)
     assert kept.greeting.code == 220
-    x = socket.create_connection(("127.0.0.1", s.implicit), 5)
-    x.settimeout(5)
+    x = socket.create_connection(("127.0.0.1", s.implicit), 5 * HELD_UP)
+    x.settimeout(5 * HELD_UP)
     try:
         while x.recv(1000):
             pass
@@ -153,7 +154,7 @@ def test_connections_that_come_and_go_leave_nothing(make_server):
     base = len(procfs.children(s.pid))
     fds = len(procfs.descriptors(s.pid)) if os.geteuid() == 0 else 0
     for n in range(300):
-        x = socket.create_connection(("127.0.0.1", s.port if n % 2 else s.implicit), 5)
+        x = socket.create_connection(("127.0.0.1", s.port if n % 2 else s.implicit), 5 * HELD_UP)
         if n % 3 == 0:
             x.sendall(b"AUTH TLS\r\n")
         x.close()

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 import rawtls
-from ftpclient import Client
+from ftpclient import HELD_UP, Client
 from harness import Server, times, wait_until
 from rawtls import Peer, RawClient, TLSError
 
@@ -237,7 +237,7 @@ def test_a_connection_that_ends_before_its_handshake_is_no_empty_file(session, p
         assert c.cmd("STOR over").code == 150
         s, _ = listener.accept()
         listener.close()
-        s.settimeout(5)
+        s.settimeout(5 * HELD_UP)
         if "hello" in how:
             peer = Peer(s, version=c.tls_["version"], session=c.sock.session)
             peer.step()

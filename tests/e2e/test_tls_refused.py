@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 import rawtls
-from ftpclient import Client
+from ftpclient import HELD_UP, Client
 from harness import PASSWORD, Server
 from rawtls import Peer, RawClient, TLSError, answer, hello
 
@@ -100,8 +100,8 @@ def test_half_a_telnet_sequence_does_not_reach_into_tls(short):
 @pytest.mark.parametrize("before", [b"USER guest\r\n", b"\r\n", b"X", b"\0\0\0\0\0",
                                     b"GET / HTTP/1.1\r\n"])
 def test_bytes_before_the_handshake_of_implicit_tls_end_it(short, before, tried):
-    s = socket.create_connection(("127.0.0.1", short.implicit), 5)
-    s.settimeout(5)
+    s = socket.create_connection(("127.0.0.1", short.implicit), 5 * HELD_UP)
+    s.settimeout(5 * HELD_UP)
     s.sendall(before)
     with pytest.raises(OSError), Peer(s) as peer:
         peer.handshake()
@@ -118,9 +118,9 @@ def test_bytes_before_the_handshake_of_a_data_connection_end_it(short, place, ve
     line = f"{command} {place.ftp}/" + ("up" if command == "STOR" else "f")
     for before in (b"injected", b"\n", b"\x00" * 200, b"\x17\x03\x03\x00\x08injected"):
         where = c.passive()
-        bad, good = (socket.create_connection(where, 5) for _ in range(2))
-        bad.settimeout(5)
-        good.settimeout(10)
+        bad, good = (socket.create_connection(where, 5 * HELD_UP) for _ in range(2))
+        bad.settimeout(5 * HELD_UP)
+        good.settimeout(10 * HELD_UP)
         bad.sendall(before)
         assert c.cmd(line).code == 150
         with pytest.raises(OSError), Peer(bad, version=version,
@@ -187,7 +187,7 @@ class Control:
         self.server = server
 
     def open(self):
-        return socket.create_connection(("127.0.0.1", self.server.implicit), 5)
+        return socket.create_connection(("127.0.0.1", self.server.implicit), 5 * HELD_UP)
 
 
 class Data:
@@ -201,7 +201,7 @@ class Data:
         if self.uses % 4 == 0:
             self.where = self.client.passive()
         self.uses += 1
-        return socket.create_connection(self.where, 5)
+        return socket.create_connection(self.where, 5 * HELD_UP)
 
 
 @pytest.fixture(params=["control", "data"])
@@ -241,8 +241,8 @@ def test_suites_of_tls_1_3_are_those_of_the_standard_without_ccm_8(short):
     for suite, fine in (("TLS_AES_128_GCM_SHA256", True), ("TLS_AES_256_GCM_SHA384", True),
                         ("TLS_CHACHA20_POLY1305_SHA256", True),
                         ("TLS_AES_128_CCM_8_SHA256", False), ("TLS_AES_128_CCM_SHA256", False)):
-        s = socket.create_connection(("127.0.0.1", short.implicit), 5)
-        s.settimeout(5)
+        s = socket.create_connection(("127.0.0.1", short.implicit), 5 * HELD_UP)
+        s.settimeout(5 * HELD_UP)
         with Peer(s, version="1.3", suites=suite) as peer:
             if fine:
                 peer.handshake()
@@ -324,9 +324,9 @@ def test_a_server_name_that_is_not_ours_is_refused(named, tried):
                                 ("www.example.test", version == "1.2")):
                 c.server_name = other
                 where = c.passive()
-                first, second = (socket.create_connection(where, 5) for _ in range(2))
-                first.settimeout(5)
-                second.settimeout(10)
+                first, second = (socket.create_connection(where, 5 * HELD_UP) for _ in range(2))
+                first.settimeout(5 * HELD_UP)
+                second.settimeout(10 * HELD_UP)
                 assert c.cmd(f"RETR {folder.ftp}/f").code == 150
                 if fine:
                     with c.wrap_data(first) as data:
@@ -359,9 +359,9 @@ def test_alpn_of_other_protocols_is_refused_on_data_connections_too(short, place
                                                                   offered):
     c = RawClient.of(short, version=version, timeout=10)
     where = c.passive()
-    bad, good = (socket.create_connection(where, 5) for _ in range(2))
-    bad.settimeout(5)
-    good.settimeout(10)
+    bad, good = (socket.create_connection(where, 5 * HELD_UP) for _ in range(2))
+    bad.settimeout(5 * HELD_UP)
+    good.settimeout(10 * HELD_UP)
     assert c.cmd(f"RETR {place.ftp}/f").code == 150
     with pytest.raises(TLSError, match="no application protocol"):
         c.wrap_data(bad, alpn=offered)

@@ -11,6 +11,8 @@ from contextlib import suppress
 
 import pytest
 
+from ftpclient import HELD_UP
+from patience import Stopwatch
 import rawtls
 from harness import LONG, Server
 from rawtls import Peer, RawClient, ended
@@ -116,7 +118,7 @@ def stop_after_server_hello(sock, peer):
 
 def never_finished(sock, peer):
     """All but the last byte of the last flight."""
-    sock.settimeout(5)
+    sock.settimeout(5 * HELD_UP)
     sock.sendall(first_flight(peer))
     out = b""
     while not out:
@@ -155,12 +157,12 @@ def together(version, begin_one, clients):
 
     def one(how, client):
         sock = begin_one(client)
-        begin = time.monotonic()
+        begin = Stopwatch()
         with Peer(sock, version=version) as peer:
             with suppress(OSError):
                 how(sock, peer)
             if ended(sock, 10) is not None:
-                took[how.__name__] = time.monotonic() - begin
+                took[how.__name__] = begin.own()
 
     threads = [threading.Thread(target=one, args=x, daemon=True)
                for x in zip(STALLS, clients)]
@@ -193,7 +195,7 @@ def test_a_stalled_handshake_of_a_control_connection_ends_in_time(short, place, 
 
     def begin(client):
         if tls == "implicit":
-            return socket.create_connection(("127.0.0.1", short.implicit), 10)
+            return socket.create_connection(("127.0.0.1", short.implicit), 10 * HELD_UP)
         client.expect(234, "AUTH TLS")
         return client.sock
 
@@ -213,7 +215,7 @@ def test_a_stalled_handshake_of_a_data_connection_ends_in_time(short, place, ver
 
     def begin(client):
         if mode == "passive":
-            s = socket.create_connection(client.passive(), 10)
+            s = socket.create_connection(client.passive(), 10 * HELD_UP)
             assert client.cmd(line).code == 150
             return s
         with client.active() as listener:
@@ -288,11 +290,11 @@ def test_a_flood_of_key_updates_on_a_data_connection_does_not_hold_up_its_sessio
     f = Flood(data, kind, 4)
     f.start()
     time.sleep(0.3)
-    begin = time.monotonic()
+    begin = Stopwatch()
     c.send("NOOP")
     c.send("ABOR")
     codes = [c.reply().code for _ in range(3)]
-    assert time.monotonic() - begin < 2 * short.world.slower, "commands waited behind a flood"
+    assert begin.own() < 2 * short.world.slower, "commands waited behind a flood"
     # the transfer may have failed by then: its 426 comes first
     assert codes in ([200, 426, 226], [426, 200, 226], [426, 200, 225]), codes
     f.join(6)

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 import rawtls
-from ftpclient import Client
+from ftpclient import HELD_UP, Client
 from harness import PASSWORD, Server, wait_until
 from rawtls import RawClient, TLSError, bend
 
@@ -161,10 +161,10 @@ def test_the_owner_behind_a_wrong_ticket_is_served(short, others, place, command
     n = 0
     for name, session in wrong_ones(owner, others):
         where = owner.passive()
-        stolen = socket.create_connection(where, 5)
-        mine = socket.create_connection(where, 5)
-        stolen.settimeout(5)
-        mine.settimeout(10)
+        stolen = socket.create_connection(where, 5 * HELD_UP)
+        mine = socket.create_connection(where, 5 * HELD_UP)
+        stolen.settimeout(5 * HELD_UP)
+        mine.settimeout(10 * HELD_UP)
         assert owner.cmd(line).code == 150
         got = attempt(stolen, line, session, others.version)
         assert got == b"", f"served to a ticket that is wrong: {name}"
@@ -186,7 +186,7 @@ def test_a_wrong_ticket_at_the_end_of_an_active_connection_is_522(short, others,
         listener = owner.active()
         assert owner.cmd(line).code == 150
         s, _ = listener.accept()
-        s.settimeout(5)
+        s.settimeout(5 * HELD_UP)
         listener.close()
         got = attempt(s, line, session, others.version)
         assert got == b"", f"served to a ticket that is wrong: {name}"
@@ -212,13 +212,13 @@ def test_many_thieves_at_once_do_not_crowd_the_owner_out(short, others, place, t
     version = others.version
     owner = RawClient.of(short, version=version, timeout=15)
     where = owner.passive()
-    queue = [socket.create_connection(where, 5) for _ in range(12)]
-    mine = socket.create_connection(where, 5)
-    mine.settimeout(15)
+    queue = [socket.create_connection(where, 5 * HELD_UP) for _ in range(12)]
+    mine = socket.create_connection(where, 5 * HELD_UP)
+    mine.settimeout(15 * HELD_UP)
     line = f"RETR {place.ftp}/f"
     assert owner.cmd(line).code == 150
     for s in queue:
-        s.settimeout(5)
+        s.settimeout(5 * HELD_UP)
         assert attempt(s, line, others.living, version) == b""
     serve(owner, mine, line, place)
     tried("wrong tickets on passive data connections", len(queue))
@@ -239,9 +239,9 @@ def test_session_ids_of_tls_1_2_are_bound_as_tickets_are(short, place, presents)
         if dead:
             thief.quit()
         where = owner.passive()
-        stolen, mine = (socket.create_connection(where, 5) for _ in range(2))
-        stolen.settimeout(5)
-        mine.settimeout(10)
+        stolen, mine = (socket.create_connection(where, 5 * HELD_UP) for _ in range(2))
+        stolen.settimeout(5 * HELD_UP)
+        mine.settimeout(10 * HELD_UP)
         assert owner.cmd(line).code == 150
         if presents != "its own":
             session = thief.sock_session if dead else thief.sock.session
@@ -265,9 +265,9 @@ def test_a_ticket_of_the_other_version_is_none(short, place):
                        lambda _: b"\x03\x04" if other == "1.3" else b"\x03\x03")
         session = bend(session, 2, lambda _: suites[other])
         where = owner.passive()
-        first, second = (socket.create_connection(where, 5) for _ in range(2))
-        first.settimeout(5)
-        second.settimeout(10)
+        first, second = (socket.create_connection(where, 5 * HELD_UP) for _ in range(2))
+        first.settimeout(5 * HELD_UP)
+        second.settimeout(10 * HELD_UP)
         assert owner.cmd(line).code == 150
         assert attempt(first, line, session, other) == b""
         serve(owner, second, line, place)
@@ -294,8 +294,8 @@ def test_the_own_ticket_from_another_address_gets_not_even_a_connection(
     line = f"RETR {place.ftp}/f"
     where = owner.passive()
     strangers = [knock(where, a) for a in strangers_at]
-    mine = socket.create_connection(where, 5, source_address=(owner_at, 0))
-    mine.settimeout(10)
+    mine = socket.create_connection(where, 5 * HELD_UP, source_address=(owner_at, 0))
+    mine.settimeout(10 * HELD_UP)
     assert owner.cmd(line).code == 150
     connected = 0
     for s in strangers:
@@ -303,7 +303,7 @@ def test_the_own_ticket_from_another_address_gets_not_even_a_connection(
         if select.select([], [s], [], 0)[1] and not s.getsockopt(socket.SOL_SOCKET,
                                                                  socket.SO_ERROR):
             connected += 1
-            s.settimeout(5)
+            s.settimeout(5 * HELD_UP)
             assert attempt(s, line, owner.sock.session, version) == b""
     serve(owner, mine, line, place)
     for s in strangers:
@@ -331,8 +331,8 @@ def test_tickets_have_no_early_data_and_a_server_takes_none(short, place, tried)
         assert rawtls.max_early_data(session) == 0
     # a client that sends it all the same, with the right ticket
     for n in range(3):
-        s = socket.create_connection(owner.passive(), 5)
-        s.settimeout(10)
+        s = socket.create_connection(owner.passive(), 5 * HELD_UP)
+        s.settimeout(10 * HELD_UP)
         assert owner.cmd(f"STOR {place.ftp}/early").code == 150
         data = rawtls.Peer(s, version="1.3", session=owner.sock.session, early=True)
         data.early_data(b"EARLY " * 100)
@@ -348,9 +348,9 @@ def test_tickets_have_no_early_data_and_a_server_takes_none(short, place, tried)
         else:
             assert not place.path("early").exists()
     # and on the control connection: a USER that would be executed before the Finished
-    p = rawtls.Peer(socket.create_connection(("127.0.0.1", short.implicit), 5),
+    p = rawtls.Peer(socket.create_connection(("127.0.0.1", short.implicit), 5 * HELD_UP),
                     version="1.3", session=owner.sock.session, early=True)
-    p.settimeout(10)
+    p.settimeout(10 * HELD_UP)
     p.early_data(b"SYST\r\n")
     with suppress(TLSError), p:
         p.handshake()

@@ -4,10 +4,10 @@ import hashlib
 import os
 import re
 import threading
-import time
 
 import pytest
 
+from patience import Stopwatch
 import procfs
 from harness import needs_root, times, wait_until
 from puppet import Gone, Puppet, require_puppet, start, text, u8, u16, u32
@@ -59,13 +59,13 @@ class Honest(threading.Thread):
     def run(self):
         try:
             while not self.over.is_set():
-                began = time.monotonic()
+                began = Stopwatch()
                 assert self.client.retr("RETR down") == self.content
                 self.client.stor("STOR up", self.content)
                 assert hashlib.sha256(self.folder.read("up")).digest() \
                     == hashlib.sha256(self.content).digest()
                 assert self.client.cmd("NOOP").code == 200
-                self.longest = max(self.longest, time.monotonic() - began)
+                self.longest = max(self.longest, began.own())
                 self.rounds += 1
         except BaseException as error:          # noqa: B902 (told to the test)
             self.error = error

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from abusetools import in_step
+from ftpclient import HELD_UP
 from harness import LONG, times
 
 BIG = 64 << 20                  # sparse: more than all socket buffers take
@@ -125,7 +126,7 @@ def during_the_data_handshake(c, line, mode, way):
 
 
 def assert_closed(s):
-    s.settimeout(5)
+    s.settimeout(5 * HELD_UP)
     with suppress(OSError):
         while s.recv(262144):
             pass
@@ -160,7 +161,7 @@ def after_the_last_byte(c, line, mode, way):
     if line.startswith(("STO", "APPE")):
         data.sendall(b"whole")
         if c.protected:
-            data.settimeout(5)
+            data.settimeout(5 * HELD_UP)
             raw = data.unwrap()
             abort(c, way)
             raw.close()

@@ -6,13 +6,13 @@ so that between any two looks of the server the path may mean something else.
 
 import os
 import stat
-import time
 from contextlib import suppress
 
 import pytest
 
 from harness import needs_root, times
 from jail_rows import ROWS, attempt
+from patience import Stopwatch
 from swapper import Swapper
 
 SHORT, WHOLE = 0.3, 10                  # seconds for each row
@@ -90,7 +90,7 @@ def test_a_directory_swapped_with_a_link_outside(inmate, cell, outside, scene, t
     n = 0
     pairs = [(cell.path("swapped"), cell.path("evil"))]
     with Swapper(*pairs) as swapper:
-        begin = time.monotonic()
+        begin = Stopwatch()
         while True:
             for wanted in row.on.split():
                 done = attempt(inmate, row, "swapped/" + wanted)
@@ -100,7 +100,7 @@ def test_a_directory_swapped_with_a_link_outside(inmate, cell, outside, scene, t
                 assert done.code != 421, done
                 inmate.expect(250, "CWD " + cell.ftp)
                 scene.refresh()
-            took = time.monotonic() - begin
+            took = begin.own()
             if took > PATIENCE or (took > times(SHORT, WHOLE) and all(outcomes.values())):
                 break
     assert outside.state() == before
@@ -150,8 +150,8 @@ def test_a_file_swapped_with_a_link_outside(inmate, cell, outside, tried, row):
     pair = Pair(cell, lambda at: os.symlink(outside.root / "secret", at), stat.S_ISLNK)
     n = 0
     with Swapper(pair.names) as swapper:
-        begin = time.monotonic()
-        while time.monotonic() - begin < times(SHORT, WHOLE):
+        begin = Stopwatch()
+        while begin.passed() < times(SHORT, WHOLE):
             pair.refresh()
             done = attempt(inmate, row, "victim")
             n += 1
@@ -176,13 +176,13 @@ def test_a_file_swapped_with_what_must_not_be_opened(inmate, cell, tried, kind):
     rows += 2 * len(rows) * [next(r for r in rows if r.verb == "RETR" and r.rest is None)]
     codes = set()
     with Swapper(pair.names) as swapper:
-        begin = time.monotonic()
-        while time.monotonic() - begin < times(1.5, 30):
+        begin = Stopwatch()
+        while begin.passed() < times(1.5, 30):
             for row in rows:
                 pair.refresh()
-                started = time.monotonic()
+                started = Stopwatch()
                 done = attempt(inmate, row, "victim")
-                took = time.monotonic() - started
+                took = started.own()
                 assert took < 5, f"{row.name} took {took:.1f} s"
                 assert len(done.shown) < 20000, f"{row.name} read from the device"
                 codes.add((row.verb, done.code < 400))

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import time
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 import harness
 import procfs
+from ftpclient import HELD_UP
 from harness import LONG, PASSWORD, wait_until
 
 BOUND = 10              # seconds in which every reply or the end has to come
@@ -131,7 +131,7 @@ class Tracer:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            said, error = self.process.communicate(timeout=BOUND)
+            said, error = self.process.communicate(timeout=BOUND * HELD_UP)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
@@ -206,10 +206,14 @@ class FaultServer(harness.Server):
         return names, sorted(re.sub(r"\[\d+\]", "", x) for x in what)
 
     def remember(self):
+        """Called once: at rest there is one process of each program, and no zombie."""
         self.serves()
-        assert wait_until(lambda: len(kids(self.pid)) == 4, BOUND), self.settled()
-        time.sleep(0.3)
-        self.rest = self.settled()
+
+        def still():
+            last, self.rest = self.rest, self.settled()
+            names = self.rest[0]
+            return last == self.rest and len(names) == len(set(names) - {"", "zombie"}) >= 4
+        assert wait_until(still, BOUND, 0.2), (self.settled(), self.log()[-2000:])
 
     def at_rest(self, timeout=BOUND):
         """No zombie, no process more or less, no descriptor more or less than at first."""
@@ -249,7 +253,7 @@ def transfer(c, line, content=None, rest=None):
     if r == "closed" or r.code != 229:
         return getattr(r, "code", r), b""
     port = int(re.search(r"\|\|\|(\d+)\|", r.text)[1])
-    data = told(lambda: socket.create_connection((c.host, port), BOUND))
+    data = told(lambda: socket.create_connection((c.host, port), BOUND * HELD_UP))
     if data == "closed":
         return "closed", b""
     try:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+from ftpclient import HELD_UP
 import harness
 import procfs
 from harness import wait_until
@@ -19,6 +20,7 @@ MESSAGE_MAX = 16384
 FAULTS = range(9)               # enum forge_fault
 FDS = (1, 2, 3, 4, 5, 16)       # counts of descriptors that no worker's message has
 
+ANSWER = 5 * HELD_UP            # seconds: what hangs is ended by the test's own limit
 PERMIT = 2                      # enum fail_code: the account may not
 
 
@@ -67,7 +69,7 @@ class Steps:
 
     def __init__(self, sock, timeout=10):
         self.sock = sock
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout * HELD_UP)
         self.buffer = b""
         self.id = "before its greeting"
         self.first = None           # a step that is taken together with the next one
@@ -126,7 +128,7 @@ class Steps:
     def send(self, *what, **how):
         return self.do(self.step(*what, **how))
 
-    def get(self, where="m", timeout=5):
+    def get(self, where="m", timeout=ANSWER):
         """(name, body, descriptors) of the next message; None if none comes in time."""
         answer = self.do(f"get {where} {int(timeout * 1000)}").split()
         if answer[0] == "nothing":
@@ -136,7 +138,7 @@ class Steps:
         name = next(r.name for r in self.rows.values() if r.type == int(answer[1]))
         return name, bytes.fromhex(answer[3]) if answer[3] != "-" else b"", int(answer[2])
 
-    def ask(self, where, name, body=b"", timeout=5):
+    def ask(self, where, name, body=b"", timeout=ANSWER):
         assert self.send(where, name, body) == "ok"
         answer = self.get(where, timeout)
         assert answer is not None, f"{name} was not answered"
@@ -153,7 +155,7 @@ class Steps:
 
     def ended(self, timeout=8):
         """Waits for its end: the monitor has closed or killed everything."""
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout * HELD_UP)
         try:
             while self.sock.recv(65536):
                 pass
@@ -170,7 +172,7 @@ class Puppet(Steps):
     def __init__(self, server, timeout=10, source=None):
         self.server = server
         self.mark = server.mark()
-        super().__init__(socket.create_connection(("127.0.0.1", server.port), timeout,
+        super().__init__(socket.create_connection(("127.0.0.1", server.port), timeout * HELD_UP,
                                                   source), timeout)
         assert re.fullmatch(r"220 [A-Z0-9]+-\d+", self.greeting), self.greeting
 
@@ -201,7 +203,7 @@ class Puppet(Steps):
 
     def login(self, user="guest", password=harness.PASSWORD):
         self.try_login(user, password)
-        name, _, _ = self.get("m", 10)
+        name, _, _ = self.get("m")
         assert name == "LOGGED_IN", name
         return self
 
@@ -246,7 +248,7 @@ class HostileServer(harness.Server):
         self.control = socket.socket(socket.AF_UNIX)
         self.control.bind(str(self.libexec / "control"))
         self.control.listen(1000)
-        self.control.settimeout(15)
+        self.control.settimeout(15 * HELD_UP)
         self.settings.update({
             "libexec_directory": str(self.libexec), "violation_ban": 0,
             "login_failure_delay": 0, "template_sessions": 1000000,
@@ -284,14 +286,20 @@ class HostileServer(harness.Server):
             return names, 0     # rootless: the monitor is nobody's to look into
 
     def remember(self):
-        """Called at rest, after a first session: nothing may be left behind then on."""
+        """Called after a first session: nothing may be left behind from then on.
+
+        At rest there is one process of each program, and no zombie: the monitor has seen the
+        end of all others, and closed what it had of them.
+        """
         previous = None
 
         def still():
             nonlocal previous
             last, previous = previous, self.settled()
-            return last == previous
-        assert wait_until(still, 10, 0.3)
+            names = previous[0]
+            return last == previous and len(names) == len(set(names) - {""}) >= 4 \
+                and len(procfs.children(self.pid)) == len(names)
+        assert wait_until(still, 15, 0.2), (self.settled(), self.log()[-2000:])
         self.rest = previous
         self.first_pid = self.pid
 
@@ -335,9 +343,9 @@ class Driven(Steps):
 
     def __exit__(self, *error):
         super().__exit__(*error)
-        self.process.wait(10)
+        self.process.wait(10 * HELD_UP)
 
-    def said(self, timeout=5):
+    def said(self, timeout=ANSWER):
         """The next message that is no line for the log; None if none comes any more."""
         while True:
             try:

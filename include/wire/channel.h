@@ -61,7 +61,10 @@ SP_CHECK enum sp_err channel_send(struct channel *c, struct message *m);
 SP_CHECK enum sp_err channel_send_wait(struct channel *c, struct message *m);
 /* Has the peer not yet read all that was sent? */
 bool channel_has_unread(const struct channel *c);
-/* Sends a LOG message; a line that cannot be sent is dropped. A log_sink (base/log.h). */
+/*
+ * Sends a LOG message, and waits until there is room for it; a monitor that is gone reads
+ * no more. A log_sink (base/log.h).
+ */
 void channel_log(void *context, enum log_level level, const char *line);
 
 #endif

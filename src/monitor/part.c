@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/generation.h"
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
+
+#define PATIENCE_MS 20          /* so long a session that says too much is not heard */
 
 static struct pool *
 pool_of(const struct part *part)
@@ -29,6 +32,7 @@ close_channel(struct part *part)
     if (part->channel.fd == -1)
         return;
     (void)event_del(&part->readable);
+    (void)event_del(&part->patience);
     fd_close(&part->channel.fd);        /* the state stays: it says how far it came */
 }
 
@@ -69,12 +73,35 @@ hear_one(struct part *part)
     return false;
 }
 
+/*
+ * A session that says more than its share is not heard for a moment: its processes wait for
+ * room in their channels, and the loop has time for others. That is no breach: a client may
+ * pipeline as many commands as it likes, and each of them may be worth a message.
+ */
 static void
 on_readable_event(evutil_socket_t fd, short what, void *context)
 {
+    const struct timeval after = { 0, PATIENCE_MS * 1000L };
+    struct part *part = context;
+
     (void)fd;
     (void)what;
-    (void)hear_one(context);    /* what else there is is told once more */
+    if (bucket_take(&part->session->messages, clock_us())
+        || event_add(&part->patience, &after) == -1)
+        (void)hear_one(part);   /* what else there is is told once more */
+    else
+        (void)event_del(&part->readable);
+}
+
+static void
+on_patience_event(evutil_socket_t fd, short what, void *context)
+{
+    struct part *part = context;
+
+    (void)fd;
+    (void)what;
+    if (part->channel.fd != -1 && event_add(&part->readable, NULL) == -1)
+        session_end(part->session, "memory");
 }
 
 /* ---- beginning and end ------------------------------------------------------------- */
@@ -174,6 +201,7 @@ part_new(struct session *s, unsigned kind, unsigned state, struct message *first
     rc = SP_NOMEM;
     if (event_assign(&part->readable, loop, part->channel.fd, EV_READ | EV_PERSIST,
                      on_readable_event, part) == -1
+        || event_assign(&part->patience, loop, -1, 0, on_patience_event, part) == -1
         || event_assign(&part->deadline, loop, -1, 0, on_deadline_event, part) == -1
         || event_add(&part->readable, NULL) == -1)
         goto out;

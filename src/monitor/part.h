@@ -30,6 +30,7 @@ struct part {
     unsigned kind;              /* WORKER, BROKER or LOGIN                              */
     struct channel channel;
     struct event readable, deadline;
+    struct event patience;      /* its session has been heard enough for now: it waits  */
     struct spawn_request request;
     struct process process;
     bool spawning;              /* the template has not answered yet                    */

@@ -26,10 +26,8 @@
 #define LOGOUT_MS 2000          /* a client that waits for the answer to REIN       */
 #define LOGOUT_BROKER_MS 60000
 
-#define MESSAGES_BURST 10000    /* no client causes so many; a captured worker may */
-#define MESSAGES_RATE 10000
-#define PORTS_BURST 1000
-#define PORTS_RATE 5000
+#define MESSAGES_BURST 10000    /* heard at once; a client that pipelines may cause more */
+#define MESSAGES_RATE 5000      /* from there on: whoever sends more waits for its turn  */
 #define LINES_BURST 50
 #define LINES_RATE 10
 #define TRANSFERS_BURST 4000    /* lines of transfers: more than one client gets done */
@@ -116,7 +114,6 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     s->gate = (struct gate)GATE_EMPTY;
     LIST_INIT(&s->parts);
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
-    bucket_init(&s->ports, PORTS_BURST, PORTS_RATE, now);
     bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
     bucket_init(&s->transfer_lines, TRANSFERS_BURST, TRANSFERS_RATE, now);
     bucket_init(&s->signatures, (uint32_t)set->signatures_burst,
@@ -423,10 +420,6 @@ session_hear(struct part *part, struct message *m, const char **fault)
 {
     struct session *s = part->session;
 
-    if (!bucket_take(&s->messages, clock_us())) {
-        *fault = "too-many-messages";
-        return SP_INPUT;
-    }
     if (m->type == MSG_LOG)
         return report_log(part, m);
     if (m->type == MSG_SANDBOX)

@@ -53,7 +53,7 @@ struct session {
     struct event timer; /* login_timeout; in ST_LEAVING, how long a broker may take;
                            in ST_USER, that the broker is gone                      */
     struct gate gate;           /* of its data connections */
-    struct bucket messages, ports, signatures, lines, transfer_lines;
+    struct bucket messages, signatures, lines, transfer_lines;
     unsigned refusals, suppressed;
     char *user;                 /* escaped for the log; NULL: nobody is logged in */
     char tls[17], cipher[65];

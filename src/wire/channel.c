@@ -247,5 +247,6 @@ channel_log(void *context, enum log_level level, const char *line)
     struct message m;
 
     msg_log_pack(&m, &(struct msg_log){ .level = (uint8_t)level, .text = slice_of(line) });
-    SP_IGNORE(channel_send(c, &m));     /* a peer that does not read loses a line */
+    /* the monitor may let a session that says much wait, and then no line is to be lost */
+    SP_IGNORE(channel_send_wait(c, &m));
 }

@@ -195,7 +195,7 @@ def test_a_worker_cannot_fill_the_log_with_transfers(captured, tried):
     with Puppet(captured) as p:
         p.enter("USER")
         began, sent = Stopwatch(), 0
-        while sent < 9000 and (answer := p.do(f"flood m {p.rows['TRANSFER'].type} 300")):
+        while sent < 14000 and (answer := p.do(f"flood m {p.rows['TRANSFER'].type} 300")):
             sent += int(answer.split()[1])
             time.sleep(0.001)
         assert p.do("get m 0") == "nothing"
@@ -203,10 +203,38 @@ def test_a_worker_cannot_fill_the_log_with_transfers(captured, tried):
     seconds = began.passed()
     lines = len(p.lines(r" transfer "))
     assert 4000 <= lines <= 4000 + 1500 * seconds + 1, (lines, seconds)
+    assert not p.lines("breach")        # more than are heard at once: it waits
     if sent > lines:
         assert wait_until(lambda: p.lines(r"log\.suppressed lines=\d+"), 5)
         assert f" transfers={sent} " in p.lines(r"session\.closed")[0]
     tried("lines of transfers that were made up", sent)
+
+
+def test_floods_without_end_keep_nobody_waiting(captured, tried):
+    """All of them are heard in turn, and nobody is ended for it: clients pipeline, too."""
+    crowd, sent = [], 0
+    try:
+        for _ in range(4):
+            crowd.append(Puppet(captured).enter("USER"))
+        with Puppet(captured, source=("127.0.0.9", 0)) as honest:
+            honest.enter("USER")
+            for _ in range(20000):
+                if sent > 4 * 11000:
+                    break
+                for p in crowd:
+                    sent += int(p.do(f"flood m {p.rows['TRANSFER'].type} 2000").split()[1])
+                assert honest.ask("m", "LISTEN", u8(0), 20)[0] == "LISTENING"
+        for p in crowd:
+            assert p.do("get m 0") == "nothing"
+            assert p.attack("QUIT") == "gone"
+        wait_until(lambda: all(p.lines(r"session\.closed") for p in crowd), 20)
+        heard = [p.lines(r"session\.closed")[0] for p in crowd]
+        assert sum(int(line.split("transfers=")[1].split()[0]) for line in heard) == sent
+        assert not any(p.lines("breach") for p in crowd)
+    finally:
+        for p in crowd:
+            p.sock.close()
+    tried("messages of floods beside an honest session", sent)
 
 
 def test_a_report_of_a_sandbox_is_one_line_from_whomever(captured):

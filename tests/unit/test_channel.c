@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../hostile/forge.h"
@@ -361,6 +362,35 @@ a_log_line_arrives_with_its_level(void)
     channel_clear(&worker);
 }
 
+/* The reader takes its time; the writer waits, and no line is lost. */
+static void
+a_log_line_waits_for_room(void)
+{
+    struct channel worker = CHANNEL_EMPTY, monitor = CHANNEL_EMPTY;
+    const unsigned lines = 5000;
+    unsigned heard = 0;
+    int one = -1, other = -1, status = 0;
+    pid_t writer = -1;
+
+    CU_ASSERT_EQUAL_FATAL(channel_pair(&one, &other), SP_OK);
+    channel_init(&monitor, one, MONITOR, WORKER, ST_CLEAR);
+    channel_init(&worker, other, WORKER, MONITOR, ST_CLEAR);
+    CU_ASSERT_FATAL((writer = fork()) != -1);
+    if (writer == 0) {
+        channel_clear(&monitor);
+        for (unsigned i = 0; i < lines; i++)
+            channel_log(&worker, LOG_LEVEL_NOTICE, "test.line");
+        _exit(0);
+    }
+    channel_clear(&worker);
+    while (channel_wait(&monitor, &message, -1) == SP_OK)
+        heard++;
+    CU_ASSERT_EQUAL(heard, lines);
+    CU_ASSERT_EQUAL(waitpid(writer, &status, 0), writer);
+    CU_ASSERT_EQUAL(status, 0);
+    channel_clear(&monitor);
+}
+
 static const struct unit_test tests[] = {
     { "each message is taken from its sender in its states, and nowhere else",
       each_message_is_taken_from_its_sender_in_its_states_and_nowhere_else },
@@ -384,6 +414,7 @@ static const struct unit_test tests[] = {
     { "sending to one who is gone says so", sending_to_one_who_is_gone_says_so },
     { "it can be told whether all was read", it_can_be_told_whether_all_was_read },
     { "a log line arrives with its level", a_log_line_arrives_with_its_level },
+    { "a log line waits for room", a_log_line_waits_for_room },
     { NULL, NULL }
 };
 const struct unit_suite suite_channel = { "channel", tests };

@@ -221,8 +221,32 @@ chatter_is_limited(void)
     rig_stop(&r);
 }
 
+/* 10,000 messages are heard at once, 5,000 a second from there on; none is lost. */
 static void
-a_worker_that_floods_is_ended(void)
+a_worker_that_floods_waits_for_its_turn(void)
+{
+    struct rig r;
+    int64_t began = 0;
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    began = clock_ms();
+    rig_say(client, "flood 16000");
+    rig_ask(client, "sign x", "SIGNED");
+    CU_ASSERT_TRUE(clock_ms() - began >= 1000);
+    CU_ASSERT_EQUAL(rig_count(&r, " breach "), 0);
+    rig_say(client, "exit 0");
+    CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=ended user=good"));
+    CU_ASSERT_EQUAL(rig_count(&r, " transfers=16000 "), 1);
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+/* It dies while it waits: what it had said is heard, and its session is over. */
+static void
+a_worker_that_dies_while_it_waits_is_buried(void)
 {
     struct rig r;
     char line[256];
@@ -231,10 +255,11 @@ a_worker_that_floods_is_ended(void)
     rig_start(&r, "log_level = \"error\"\n");
     client = rig_client(&r, true);
     rig_ask(client, "login good right", "LOGGED_IN good");
-    rig_say(client, "flood 200000");
+    rig_say(client, "flood 12000");
+    rig_say(client, "crash");
     CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
-    CU_ASSERT_TRUE(rig_logs(&r, "breach side=worker message=TRANSFER "
-                                "fault=too-many-messages"));
+    CU_ASSERT_TRUE(rig_logs(&r, "worker.crashed signal=11"));
+    CU_ASSERT_EQUAL(rig_count(&r, " breach "), 0);
     fd_close(&client);
     rig_stop(&r);
 }
@@ -352,7 +377,9 @@ static const struct unit_test tests[] = {
     { "a broken rule ends its session alone", a_breach_ends_its_session },
     { "every message from a worker is survived", every_message_is_survived },
     { "the lines of one session are limited", chatter_is_limited },
-    { "a worker that floods is ended", a_worker_that_floods_is_ended },
+    { "a worker that floods waits for its turn", a_worker_that_floods_waits_for_its_turn },
+    { "a worker that dies while it waits is buried",
+      a_worker_that_dies_while_it_waits_is_buried },
     { "a worker that closes its channel is killed", a_worker_that_hides_is_killed },
     { "data sockets go to the own peer", data_sockets },
     { "signatures are limited", signatures },

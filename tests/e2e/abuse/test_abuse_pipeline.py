@@ -249,3 +249,33 @@ def test_clients_that_never_read_end_in_time_and_harm_nobody(hasty, world, tried
     for c in deaf:
         c.abandon()
     tried("clients that never read, or drip", 10)
+
+
+def test_more_listeners_than_anybody_needs_are_no_breach(ftp, patient, tried):
+    """Each takes the place of the one before it; the monitor answers as it has time."""
+    n = 13000
+    mark = patient.mark()
+    codes = pump(ftp, b"EPSV\r\n" * n, n, timeout=200)
+    assert codes == [229] * n
+    in_step(ftp)
+    assert "breach" not in patient.log(mark)
+    tried("pipelined commands", n)
+
+
+@pytest.mark.limit(300)
+def test_more_deletions_than_the_monitor_hears_at_once(tls, patient, folder, tried):
+    """Each is a line for the log: who sends more of them than are written goes on all the same."""
+    n = 30000
+    names = [f"{i}" for i in range(n)]
+    for name in names:
+        (folder.disk / name).touch()
+    mark = patient.mark()
+    c = patient.login(tls=tls)
+    assert c.cmd("CWD " + folder.ftp).code == 250
+    codes = pump(c, b"".join(b"DELE %s\r\n" % name.encode() for name in names), n, timeout=200)
+    assert codes == [250] * n
+    in_step(c)
+    c.quit()
+    assert folder.names() == []
+    assert "breach" not in patient.log(mark)
+    tried("pipelined commands", n)

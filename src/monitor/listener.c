@@ -35,8 +35,15 @@ set_options(int fd, int family)
     return SP_OK;
 }
 
-enum sp_err
-listener_socket(const struct net_addr *at, int backlog, int *fd)
+/* Two listeners that both have it, and are of one uid, may overlap. */
+static enum sp_err
+set_sharing(int fd, int on)
+{
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == -1 ? SP_OS : SP_OK;
+}
+
+static enum sp_err
+make_socket(const struct net_addr *at, int backlog, bool sharing, int *fd)
 {
     struct sockaddr_storage sa;
     socklen_t len = 0;
@@ -46,6 +53,7 @@ listener_socket(const struct net_addr *at, int backlog, int *fd)
     if ((made = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
         goto out;
     if ((rc = set_options(made, at->family)) != SP_OK
+        || (sharing && (rc = set_sharing(made, 1)) != SP_OK)
         || (rc = net_to_sockaddr(at, at->family, &sa, &len)) != SP_OK)
         goto out;
     rc = SP_OS;
@@ -56,6 +64,12 @@ listener_socket(const struct net_addr *at, int backlog, int *fd)
 out:
     fd_close(&made);
     return rc;
+}
+
+enum sp_err
+listener_socket(const struct net_addr *at, int backlog, int *fd)
+{
+    return make_socket(at, backlog, false, fd);
 }
 
 /* ---- accepting --------------------------------------------------------------------- */
@@ -102,12 +116,8 @@ take_client(struct listener *l, int *client, const struct sockaddr_storage *sa,
 }
 
 static void
-on_readable_event(evutil_socket_t fd, short what, void *context)
+accept_some(struct listener *l)
 {
-    struct listener *l = context;
-
-    (void)fd;
-    (void)what;
     for (unsigned i = 0; i < ACCEPT_MOST; i++) {
         struct sockaddr_storage sa;
         socklen_t len = sizeof sa;
@@ -130,6 +140,14 @@ on_readable_event(evutil_socket_t fd, short what, void *context)
     }
 }
 
+static void
+on_readable_event(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    accept_some(context);
+}
+
 /* ---- the set of them --------------------------------------------------------------- */
 
 void
@@ -138,6 +156,7 @@ listeners_init(struct listeners *l, struct event_base *loop, listener_accepted *
 {
     *l = (struct listeners){ .loop = loop, .accepted = accepted, .owner = owner };
     TAILQ_INIT(&l->list);
+    TAILQ_INIT(&l->kept);
 }
 
 static void
@@ -161,15 +180,47 @@ free_list(struct listener_list *list)
 }
 
 static struct listener *
-find(const struct listeners *all, const struct net_addr *at, bool implicit, int backlog)
+find(const struct listener_list *list, const struct net_addr *at)
 {
     struct listener *l = NULL;
 
-    TAILQ_FOREACH(l, &all->list, entry)
-        if (net_same(&l->at, at) && l->at.port == at->port && l->implicit == implicit
-            && l->backlog == backlog)
+    TAILQ_FOREACH(l, list, entry)
+        if (net_same(&l->at, at) && l->at.port == at->port)
             return l;
     return NULL;
+}
+
+/*
+ * 127.0.0.1 and 0.0.0.0 on one port: the kernel has both only if they share the port. What
+ * is about to be closed shares it, until the new one listens; so nobody is refused between
+ * the two, and where the new one cannot be had, the old one has never been away.
+ */
+static enum sp_err
+open_socket(const struct listener_list *dropped, const struct net_addr *at, int backlog,
+            int *fd)
+{
+    const struct listener *l = NULL;
+    bool shared = false;
+    enum sp_err rc = make_socket(at, backlog, false, fd);
+    int why = errno;
+
+    if (rc != SP_OS || why != EADDRINUSE)
+        return rc;
+    TAILQ_FOREACH(l, dropped, entry)
+        if (l->at.port == at->port && set_sharing(l->fd, 1) == SP_OK)
+            shared = true;
+    if (!shared) {
+        errno = why;
+        return rc;
+    }
+    if ((rc = make_socket(at, backlog, true, fd)) == SP_OK)
+        rc = set_sharing(*fd, 0);       /* with nobody else, from now on */
+    why = errno;
+    TAILQ_FOREACH(l, dropped, entry)
+        if (l->at.port == at->port)
+            (void)set_sharing(l->fd, 0);
+    errno = why;
+    return rc;
 }
 
 static enum sp_err
@@ -185,14 +236,16 @@ open_listener(struct listeners *all, const struct net_addr *at, bool implicit,
     *l = (struct listener){ .all = all,
                             .at = *at,
                             .implicit = implicit,
+                            .implicit_wanted = implicit,
                             .backlog = backlog,
                             .fd = -1 };
-    if ((rc = listener_socket(at, backlog, &l->fd)) != SP_OK) {
+    if ((rc = open_socket(&all->list, at, backlog, &l->fd)) != SP_OK) {
         /* [::] is in the default; a machine without IPv6 is no fault */
         bool missing = rc == SP_OS && errno == EAFNOSUPPORT && at->family == AF_INET6;
 
         log_error("listen.failed address=%s: %s", net_text_port(at, text),
                   strerror(errno));
+        fd_close(&l->fd);
         free(l);
         *out = NULL;
         return missing ? SP_OK : rc;
@@ -212,47 +265,109 @@ open_listener(struct listeners *all, const struct net_addr *at, bool implicit,
     return SP_OK;
 }
 
-/* What is wanted and open already goes from the old list to kept, the rest is opened. */
-static enum sp_err
-gather(struct listeners *l, const struct text_list *texts, bool implicit, int backlog,
-       struct listener_list *kept, struct listener_list *opened)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        struct net_addr at = NET_ADDR_EMPTY;
-        struct listener *one = NULL;
-        enum sp_err rc = net_parse_port(&at, slice_of(texts->texts[i]));
+typedef enum sp_err for_address(struct listeners *l, const struct net_addr *at,
+                                bool implicit, int backlog, struct listener_list *to);
 
-        if (rc != SP_OK)
-            return rc;
-        if ((one = find(l, &at, implicit, backlog)) != NULL) {
-            TAILQ_REMOVE(&l->list, one, entry);
-            TAILQ_INSERT_TAIL(kept, one, entry);
-        } else if ((rc = open_listener(l, &at, implicit, backlog, &one)) != SP_OK) {
-            return rc;
-        } else if (one != NULL) {
-            TAILQ_INSERT_TAIL(opened, one, entry);
+static enum sp_err
+for_each(struct listeners *l, const struct settings *s, for_address *what,
+         struct listener_list *to)
+{
+    const struct text_list *lists[] = { &s->listen, &s->listen_implicit };
+
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < lists[k]->count; i++) {
+            struct net_addr at = NET_ADDR_EMPTY;
+            enum sp_err rc = net_parse_port(&at, slice_of(lists[k]->texts[i]));
+
+            if (rc != SP_OK
+                || (rc = what(l, &at, k == 1, (int)s->backlog, to)) != SP_OK)
+                return rc;
         }
-    }
     return SP_OK;
+}
+
+/* What is wanted and open already leaves the list; what stays there will be closed. */
+static enum sp_err
+keep(struct listeners *l, const struct net_addr *at, bool implicit, int backlog,
+     struct listener_list *kept)
+{
+    struct listener *one = find(&l->list, at);
+    char text[NET_TEXT_MAX];
+
+    (void)backlog;
+    if (find(kept, at) != NULL) {
+        log_error("listen.failed address=%s: it is configured twice",
+                  net_text_port(at, text));
+        return SP_INPUT;
+    }
+    if (one == NULL)
+        return SP_OK;
+    one->implicit_wanted = implicit;
+    TAILQ_REMOVE(&l->list, one, entry);
+    TAILQ_INSERT_TAIL(kept, one, entry);
+    return SP_OK;
+}
+
+/* All others. One that is configured twice is in use when its second turn comes. */
+static enum sp_err
+open_missing(struct listeners *l, const struct net_addr *at, bool implicit, int backlog,
+             struct listener_list *opened)
+{
+    struct listener *one = NULL;
+    enum sp_err rc = SP_OK;
+
+    if (find(&l->kept, at) != NULL)
+        return SP_OK;
+    if ((rc = open_listener(l, at, implicit, backlog, &one)) == SP_OK && one != NULL)
+        TAILQ_INSERT_TAIL(opened, one, entry);
+    return rc;
+}
+
+/* A second listen(2) changes how many may wait; who waits already stays. */
+static void
+adjust(struct listener *l, int backlog)
+{
+    char text[NET_TEXT_MAX];
+
+    if (l->backlog != backlog && listen(l->fd, backlog) == 0)
+        l->backlog = backlog;
+    if (l->implicit != l->implicit_wanted)
+        log_notice("listening address=%s tls=%s", net_text_port(&l->at, text),
+                   l->implicit_wanted ? "implicit" : "explicit");
+    l->implicit = l->implicit_wanted;
+}
+
+/* Whoever connected before it closes is served. */
+static void
+drop(struct listener_list *list)
+{
+    struct listener *l = NULL;
+
+    TAILQ_FOREACH(l, list, entry)
+        for (unsigned i = 0; i <= (unsigned)l->backlog / ACCEPT_MOST; i++)
+            accept_some(l);
+    free_list(list);
 }
 
 enum sp_err
 listeners_set(struct listeners *l, const struct settings *s)
 {
-    struct listener_list kept = TAILQ_HEAD_INITIALIZER(kept);
     struct listener_list opened = TAILQ_HEAD_INITIALIZER(opened);
-    int backlog = (int)s->backlog;
+    struct listener *one = NULL;
     enum sp_err rc = SP_OK;
 
-    if ((rc = gather(l, &s->listen, false, backlog, &kept, &opened)) == SP_OK)
-        rc = gather(l, &s->listen_implicit, true, backlog, &kept, &opened);
-    if (rc == SP_OK && TAILQ_EMPTY(&kept) && TAILQ_EMPTY(&opened))
+    if ((rc = for_each(l, s, keep, &l->kept)) == SP_OK)
+        rc = for_each(l, s, open_missing, &opened);
+    if (rc == SP_OK && TAILQ_EMPTY(&l->kept) && TAILQ_EMPTY(&opened))
         rc = SP_INPUT;
-    if (rc == SP_OK)
-        free_list(&l->list);            /* what is left there is not wanted any more */
-    else
+    if (rc == SP_OK) {
+        TAILQ_FOREACH(one, &l->kept, entry)
+            adjust(one, (int)s->backlog);
+        drop(&l->list);
+    } else {
         free_list(&opened);
-    TAILQ_CONCAT(&l->list, &kept, entry);
+    }
+    TAILQ_CONCAT(&l->list, &l->kept, entry);
     TAILQ_CONCAT(&l->list, &opened, entry);
     return rc;
 }

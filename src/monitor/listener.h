@@ -24,7 +24,7 @@ struct listener {
     TAILQ_ENTRY(listener) entry;
     struct listeners *all;
     struct net_addr at;
-    bool implicit;
+    bool implicit, implicit_wanted;
     int backlog, fd;
     struct event readable, resume;
 };
@@ -35,15 +35,16 @@ struct listeners {
     struct event_base *loop;
     listener_accepted *accepted;
     void *owner;
-    struct listener_list list;
+    struct listener_list list, kept;    /* kept: empty but for listeners_set */
 };
 
 void listeners_init(struct listeners *l, struct event_base *loop,
                     listener_accepted *accepted, void *owner);
 /*
- * Listen where the settings say. A socket that is right already stays open, connections
- * that wait in it are not lost; what is no longer wanted is closed. SP_OS, SP_INPUT: an
- * address cannot be listened on (logged), and everything stays as it was.
+ * Listen where the settings say. A socket of a wanted address stays open, also where its
+ * backlog or its TLS changes: connections that wait in it are not lost. What is no longer
+ * wanted closes once the rest listens, and who waits there is taken before. SP_OS,
+ * SP_INPUT: an address cannot be listened on (logged), and everything stays as it was.
  */
 SP_CHECK enum sp_err listeners_set(struct listeners *l, const struct settings *s);
 void listeners_clear(struct listeners *l);

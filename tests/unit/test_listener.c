@@ -165,9 +165,139 @@ reload_keeps_what_is_right(void)
     event_base_free(loop);
 }
 
+struct set {
+    struct event_base *loop;
+    struct seen seen;
+    struct listeners l;
+    uint16_t port;
+};
+
+static void
+set_open(struct set *t)
+{
+    *t = (struct set){ .loop = event_base_new(), .port = free_port() };
+    t->seen.loop = t->loop;
+    listeners_init(&t->l, t->loop, on_accepted, &t->seen);
+}
+
+static void
+set_close(struct set *t)
+{
+    listeners_clear(&t->l);
+    event_base_free(t->loop);
+}
+
+/* host: where the listener (implicit: the one with implicit TLS) is to be on the port. */
+static enum sp_err
+set_to(struct set *t, const char *host, bool implicit, int backlog)
+{
+    struct settings s = { 0 };
+    char text[64];
+    enum sp_err rc = SP_OK;
+
+    (void)snprintf(text, sizeof text, "%s:%u", host, (unsigned)t->port);
+    s = settings_with(text, implicit ? text : NULL);
+    if (implicit) {
+        free(s.listen.texts[0]);
+        s.listen.count = 0;
+    }
+    s.backlog = backlog;
+    rc = listeners_set(&t->l, &s);
+    settings_clear(&s);
+    return rc;
+}
+
+/* How many may wait: a listening socket says it in tcpi_sacked. */
+static unsigned
+backlog_of(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+
+    CU_ASSERT_EQUAL_FATAL(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    return info.tcpi_sacked;
+}
+
+static void
+a_changed_backlog_keeps_the_socket(void)
+{
+    struct set t;
+    int fd = -1, waiting = -1;
+
+    set_open(&t);
+    CU_ASSERT_EQUAL_FATAL(set_to(&t, "127.0.0.1", false, 7), SP_OK);
+    fd = TAILQ_FIRST(&t.l.list)->fd;
+    CU_ASSERT_EQUAL(backlog_of(fd), 7);
+    waiting = dial(t.port);
+    CU_ASSERT_EQUAL_FATAL(set_to(&t, "127.0.0.1", false, 9), SP_OK);
+    CU_ASSERT_EQUAL(TAILQ_FIRST(&t.l.list)->fd, fd);
+    CU_ASSERT_EQUAL(backlog_of(fd), 9);
+    CU_ASSERT_EQUAL_FATAL(set_to(&t, "127.0.0.1", true, 9), SP_OK);
+    CU_ASSERT_EQUAL(TAILQ_FIRST(&t.l.list)->fd, fd);
+    (void)event_base_dispatch(t.loop);
+    CU_ASSERT_EQUAL(t.seen.count, 1);
+    CU_ASSERT_TRUE(t.seen.implicit);
+    fd_close(&waiting);
+    set_close(&t);
+}
+
+static void
+one_port_moves_between_addresses(void)
+{
+    static const char *const hosts[] = { "0.0.0.0", "127.0.0.1", "0.0.0.0" };
+    struct set t;
+
+    set_open(&t);
+    CU_ASSERT_EQUAL_FATAL(set_to(&t, "127.0.0.1", false, 8), SP_OK);
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        int waiting = dial(t.port), later = -1;
+
+        CU_ASSERT_EQUAL_FATAL(set_to(&t, hosts[i], false, 8), SP_OK);
+        CU_ASSERT_PTR_NULL(TAILQ_NEXT(TAILQ_FIRST(&t.l.list), entry));
+        CU_ASSERT_EQUAL(t.seen.count, 2 * i + 1);       /* taken before it closed */
+        CU_ASSERT_EQUAL(option(TAILQ_FIRST(&t.l.list)->fd, SOL_SOCKET, SO_REUSEPORT), 0);
+        later = dial(t.port);
+        (void)event_base_dispatch(t.loop);
+        CU_ASSERT_EQUAL(t.seen.count, 2 * i + 2);
+        fd_close(&later);
+        fd_close(&waiting);
+    }
+    set_close(&t);
+}
+
+static void
+what_cannot_move_stays(void)
+{
+    struct net_addr at = NET_ADDR_EMPTY;
+    struct set t;
+    int fd = -1, other = -1, client = -1;
+
+    set_open(&t);
+    CU_ASSERT_EQUAL_FATAL(set_to(&t, "127.0.0.1", false, 8), SP_OK);
+    fd = TAILQ_FIRST(&t.l.list)->fd;
+    CU_ASSERT_EQUAL(net_parse(&at, slice_of("127.0.0.2")), SP_OK);
+    at.port = t.port;
+    CU_ASSERT_EQUAL_FATAL(listener_socket(&at, 8, &other), SP_OK);     /* somebody else's */
+    CU_ASSERT_NOT_EQUAL(set_to(&t, "0.0.0.0", false, 8), SP_OK);
+    CU_ASSERT_EQUAL(TAILQ_FIRST(&t.l.list)->fd, fd);
+    CU_ASSERT_EQUAL(option(fd, SOL_SOCKET, SO_REUSEPORT), 0);
+    client = dial(t.port);
+    (void)event_base_dispatch(t.loop);
+    CU_ASSERT_EQUAL(t.seen.count, 1);
+    fd_close(&other);
+    CU_ASSERT_EQUAL(set_to(&t, "0.0.0.0", false, 8), SP_OK);
+    fd_close(&client);
+    set_close(&t);
+}
+
 static const struct unit_test listener_tests[] = {
     { "accepted sockets inherit the options", accepted_sockets_inherit },
     { "a reload keeps the listeners that are right", reload_keeps_what_is_right },
+    { "a changed backlog or TLS keeps the socket and who waits",
+      a_changed_backlog_keeps_the_socket },
+    { "one port moves between an address and all of them",
+      one_port_moves_between_addresses },
+    { "a port that somebody else has too stays where it is", what_cannot_move_stays },
     { NULL, NULL }
 };
 const struct unit_suite suite_listener = { "listener", listener_tests };

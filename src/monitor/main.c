@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,7 +96,7 @@ become_daemon(int *parent, int *code)
 }
 
 static int
-serve(const struct options *o)
+serve(const struct options *o, const struct notify *notify)
 {
     struct settings s = { 0 };
     int parent = -1, code = EXIT_FAULT;
@@ -114,7 +115,7 @@ serve(const struct options *o)
         settings_clear(&s);
         return code;
     }
-    return monitor_run(&s, o->foreground, parent);
+    return monitor_run(&s, o->foreground, parent, notify);
 }
 
 /* We leave the directory we were started in, and may read the file again much later. */
@@ -134,8 +135,10 @@ int
 main(int argc, char **argv)
 {
     struct options o = { OPTIONS_RUN, false, NULL };
+    struct notify notify;
     char file[PATH_MAX];
 
+    notify_init(&notify, getenv("NOTIFY_SOCKET"));  /* before the environment goes */
     if (options_parse(&o, argc, argv, stderr) != SP_OK)
         return EXIT_USAGE;
     switch (o.what) {
@@ -159,5 +162,5 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "sallyportd: cannot begin: %s\n", strerror(errno));
         return EXIT_FAULT;
     }
-    return serve(&o);
+    return serve(&o, &notify);
 }

@@ -1,4 +1,4 @@
-/* monitor/monitor.c - see monitor.h: start, reload and stop of the whole server */
+/* monitor/monitor.c - see monitor.h: start and stop of the whole server */
 #include "monitor/monitor.h"
 
 #include <errno.h>
@@ -11,7 +11,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/privilege.h"
-#include "config/load.h"
 #include "monitor/generation.h"
 #include "monitor/prepare.h"
 #include "monitor/rehearsal.h"
@@ -41,11 +40,11 @@ set_log_level(const struct settings *s)
             log_set_level((enum log_level)i);
 }
 
-static void
-take_log(struct monitor *m, const struct settings *s)
+void
+monitor_take_log(struct monitor *m)
 {
-    set_log_level(s);
-    if (open_log(m, s) != SP_OK)
+    set_log_level(&m->current->settings);
+    if (open_log(m, &m->current->settings) != SP_OK)
         log_error("log.failed: %s; the log goes where it went", strerror(errno));
 }
 
@@ -69,6 +68,7 @@ stop(struct monitor *m, const char *reason)
         return;
     }
     m->stopping = true;
+    notify_stopping(&m->notify);
     log_notice("stopping signal=%s sessions=%u", reason, m->admission.sessions);
     listeners_clear(&m->listeners);
     TAILQ_FOREACH(s, &m->sessions, entry)
@@ -89,7 +89,7 @@ static void
 on_stop_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
-    stop(context, number == SIGINT ? "INT" : "TERM");
+    stop(context, number == SIGINT ? "INT" : number == SIGQUIT ? "QUIT" : "TERM");
 }
 
 /* ---- start ------------------------------------------------------------------------- */
@@ -136,88 +136,32 @@ on_first_ready(struct generation *g, enum sp_err rc)
     prepare_write_pid(&g->settings);
     log_notice("ready pid=%ld sessions=%u", (long)getpid(), g->limits.sessions);
     tell_parent(m, 0);
+    notify_ready(&m->notify, "Serving");
+    reload_go_on(m);
 }
 
-/* ---- reload ------------------------------------------------------------------------ */
-
-static void
-log_fault(void *context, const char *text)
-{
-    char line[LOGSINK_TEXT_MAX];
-
-    (void)context;
-    log_error("configuration.fault %s", logsink_line(slice_of(text), line));
-}
-
-static void reload(struct monitor *m);
-
-static void
-refuse_reload(struct monitor *m)
-{
-    generation_unref(&m->coming);
-    log_error("reload.refused: the configuration stays as it was");
-    if (m->reload_again)
-        reload(m);
-}
-
-static void
-on_reload_ready(struct generation *g, enum sp_err rc)
-{
-    struct monitor *m = g->monitor;
-
-    if (rc != SP_OK || m->stopping
-        || listeners_set(&m->listeners, &g->settings) != SP_OK) {
-        refuse_reload(m);
-        return;
-    }
-    m->coming = NULL;
-    generation_outdate(m->current);
-    generation_unref(&m->current);
-    m->current = g;
-    take_log(m, &g->settings);
-    prepare_report_settings(&g->settings);
-    log_notice("reload.done generation=%u", g->number);
-    if (m->reload_again)
-        reload(m);
-}
-
-static void
-reload(struct monitor *m)
-{
-    struct settings s = { 0 };
-
-    m->reload_again = false;
-    take_log(m, &m->current->settings);         /* the file may have been renamed */
-    if (config_load(&s, m->file, log_fault, NULL) != SP_OK) {
-        refuse_reload(m);
-        return;
-    }
-    if (config_check_machine(&s, log_fault, NULL) != SP_OK
-        || prepare_directories(&s) != SP_OK) {
-        settings_clear(&s);
-        refuse_reload(m);
-        return;
-    }
-    prepare_fit_settings(&s);
-    m->session_most = prepare_limits(&s);
-    if (generation_new(m, &s, ++m->generations, &m->coming) != SP_OK
-        || generation_start(m->coming, on_reload_ready) != SP_OK)
-        refuse_reload(m);
-}
+/* ---- other signals ----------------------------------------------------------------- */
 
 static void
 on_reload_signal(evutil_socket_t number, short what, void *context)
+{
+    (void)number;
+    (void)what;
+    reload_ask(context, NULL, NULL, NULL);
+}
+
+/* For who rotates logs by it, as other servers do: the log alone, no reload. */
+static void
+on_log_signal(evutil_socket_t number, short what, void *context)
 {
     struct monitor *m = context;
 
     (void)number;
     (void)what;
-    if (m->stopping)
-        return;
-    if (!m->ready || m->coming != NULL)
-        m->reload_again = true;
-    else
-        reload(m);
+    if (!m->ready)
+        return;                 /* it was opened a moment ago */
+    monitor_take_log(m);
+    log_notice("log.opened signal=USR1");
 }
 
 /* ---- the loop ---------------------------------------------------------------------- */
@@ -253,6 +197,23 @@ on_sweep_event(evutil_socket_t fd, short what, void *context)
     children_sweep(&m->children);
 }
 
+/* What was sent since prepare_process comes now. */
+static enum sp_err
+add_signals(struct monitor *m)
+{
+    static const struct { int number; event_callback_fn call; } rows[MONITOR_SIGNALS] = {
+        { SIGTERM, on_stop_signal },  { SIGINT, on_stop_signal },
+        { SIGQUIT, on_stop_signal },  { SIGHUP, on_reload_signal },
+        { SIGUSR1, on_log_signal },
+    };
+
+    for (size_t i = 0; i < MONITOR_SIGNALS; i++)
+        if (evsignal_assign(&m->signals[i], m->loop, rows[i].number, rows[i].call, m) == -1
+            || event_add(&m->signals[i], NULL) == -1)
+            return SP_NOMEM;
+    return prepare_let_signals();
+}
+
 static enum sp_err
 add_events(struct monitor *m)
 {
@@ -261,13 +222,9 @@ add_events(struct monitor *m)
     if (event_assign(&m->burial, m->loop, -1, 0, on_burial_event, m) == -1
         || event_assign(&m->stop_timer, m->loop, -1, 0, on_stop_timer, m) == -1
         || event_assign(&m->sweep, m->loop, -1, EV_PERSIST, on_sweep_event, m) == -1
-        || evsignal_assign(&m->on_term, m->loop, SIGTERM, on_stop_signal, m) == -1
-        || evsignal_assign(&m->on_int, m->loop, SIGINT, on_stop_signal, m) == -1
-        || evsignal_assign(&m->on_hup, m->loop, SIGHUP, on_reload_signal, m) == -1
-        || event_add(&m->sweep, &sweep) == -1 || event_add(&m->on_term, NULL) == -1
-        || event_add(&m->on_int, NULL) == -1 || event_add(&m->on_hup, NULL) == -1)
+        || reload_init(m) != SP_OK || event_add(&m->sweep, &sweep) == -1)
         return SP_NOMEM;
-    return SP_OK;
+    return add_signals(m);
 }
 
 static enum sp_err
@@ -301,7 +258,9 @@ hold_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGQUIT);
     (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGUSR1);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -311,6 +270,7 @@ clear(struct monitor *m)
     struct session *s = NULL;
 
     hold_signals();
+    reload_clear(m);
     listeners_clear(&m->listeners);
     while ((s = TAILQ_FIRST(&m->ended)) != NULL)
         session_free(s);
@@ -324,18 +284,18 @@ clear(struct monitor *m)
     (void)event_del(&m->burial);
     (void)event_del(&m->stop_timer);
     (void)event_del(&m->sweep);
-    (void)event_del(&m->on_term);
-    (void)event_del(&m->on_int);
-    (void)event_del(&m->on_hup);
+    for (size_t i = 0; i < MONITOR_SIGNALS; i++)
+        (void)event_del(&m->signals[i]);
     event_base_free(m->loop);
     admission_clear(&m->admission);
     guessers_clear(&m->guessers);
 }
 
 int
-monitor_run(struct settings *s, bool foreground, int parent)
+monitor_run(struct settings *s, bool foreground, int parent, const struct notify *notify)
 {
     struct monitor m = { .file = s->file, .foreground = foreground, .parent = parent,
+                         .notify = *notify,
                          .root = privilege_is_root(), .sink = LOGSINK_EMPTY };
     char *file = strdup(s->file);
     enum sp_err rc = SP_NOMEM;

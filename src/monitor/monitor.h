@@ -19,18 +19,22 @@
 #include "monitor/logins.h"
 #include "monitor/logsink.h"
 #include "monitor/naming.h"
+#include "monitor/notify.h"
 #include "monitor/process.h"
+#include "monitor/reload.h"
 
 struct generation;
 struct session;
 struct settings;
 TAILQ_HEAD(session_list, session);
 
+#define MONITOR_SIGNALS 5       /* that have a meaning; all others are ignored */
+
 struct monitor {
     struct event_base *loop;
     const char *file;                   /* the configuration */
     bool root, foreground;
-    bool ready, stopping, reload_again;
+    bool ready, stopping;
     int exit_code;
     int parent;                         /* who waits for us to be ready; -1: nobody */
     struct logsink sink;
@@ -49,14 +53,19 @@ struct monitor {
     struct bucket refusal_lines;
     unsigned refusals_unsaid;
     struct event burial, sweep, stop_timer;
-    struct event on_term, on_int, on_hup;
+    struct event signals[MONITOR_SIGNALS];
+    struct reload reload;
+    struct notify notify;
 };
 
 /*
  * The server from its first process to its last. *s is moved. parent: where the exit code
- * of the process that started a daemon goes once everything is ready, or -1. Returns the
- * exit code.
+ * of the process that started a daemon goes once everything is ready, or -1. notify: the
+ * service manager that wants to know. Returns the exit code.
  */
-int monitor_run(struct settings *s, bool foreground, int parent);
+int monitor_run(struct settings *s, bool foreground, int parent,
+                const struct notify *notify);
+/* Opens the log anew, as the current settings have it. */
+void monitor_take_log(struct monitor *m);
 
 #endif

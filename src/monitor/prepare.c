@@ -28,19 +28,52 @@
 
 /* ---- the process ------------------------------------------------------------------- */
 
+/*
+ * The faults of a program (SEGV, BUS, ...) end it, SIGCHLD must not be ignored (children
+ * would vanish before they are waited for), job control is the terminal's. The monitor
+ * gives TERM, INT, QUIT, HUP and USR1 a meaning; none of the rest may end it by default.
+ */
+static bool
+is_left_alone(int number)
+{
+    static const int those[] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,
+                                 SIGABRT, SIGSYS,  SIGTRAP, SIGTERM, SIGINT,  SIGQUIT,
+                                 SIGHUP,  SIGUSR1, SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN,
+                                 SIGTTOU };
+
+    for (size_t i = 0; i < sizeof those / sizeof *those; i++)
+        if (those[i] == number)
+            return true;
+    return false;
+}
+
 static enum sp_err
 prepare_signals(void)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN },
                      usual = { .sa_handler = SIG_DFL };
+    sigset_t kept;
+
+    /* kept until there is somebody to take them: prepare_let_signals */
+    (void)sigemptyset(&kept);
+    (void)sigaddset(&kept, SIGHUP);
+    (void)sigaddset(&kept, SIGUSR1);
+    if (sigprocmask(SIG_SETMASK, &kept, NULL) == -1)
+        return SP_OS;
+    for (int i = 1; i <= SIGRTMAX; i++)     /* EINVAL: the C library's own */
+        if (sigaction(i, is_left_alone(i) ? &usual : &ignore, NULL) == -1
+            && errno != EINVAL)
+            return SP_OS;
+    return SP_OK;
+}
+
+enum sp_err
+prepare_let_signals(void)
+{
     sigset_t none;
 
     (void)sigemptyset(&none);
-    if (sigprocmask(SIG_SETMASK, &none, NULL) == -1
-        || sigaction(SIGPIPE, &ignore, NULL) == -1)
-        return SP_OS;
-    /* ignored, children would vanish before they are waited for */
-    return sigaction(SIGCHLD, &usual, NULL) == -1 ? SP_OS : SP_OK;
+    return sigprocmask(SIG_SETMASK, &none, NULL) == -1 ? SP_OS : SP_OK;
 }
 
 enum sp_err

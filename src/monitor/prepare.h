@@ -13,9 +13,12 @@
 
 /*
  * Nothing of whoever started us stays: descriptors, environment, umask, signals, core
- * dumps. 0, 1 and 2 are open. SP_OS.
+ * dumps. 0, 1 and 2 are open. SIGHUP and SIGUSR1 wait until prepare_let_signals, so that
+ * one that comes early is done late, and not the end of us. SP_OS.
  */
 SP_CHECK enum sp_err prepare_process(void);
+/* There are handlers now. SP_OS. */
+SP_CHECK enum sp_err prepare_let_signals(void);
 /* As many descriptors as there may be. Returns the sessions that these are enough for. */
 unsigned prepare_limits(const struct settings *s);
 /*

@@ -145,8 +145,21 @@ prepare(struct rig *r, const char *lines)
 
 /* ---- the process ------------------------------------------------------------------- */
 
+/* What is pending goes through execve(2), and so does the mask that holds it. */
 static void
-execute(struct rig *r, const char *option)
+raise_held(int number)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, number);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)raise(number);
+}
+
+/* early: a signal that is there before the program is, or 0. */
+static void
+execute(struct rig *r, const char *option, int early, const char *notify)
 {
     char daemon[PATH_MAX], conf[PATH_MAX], out[PATH_MAX];
 
@@ -159,6 +172,10 @@ execute(struct rig *r, const char *option)
 
         /* a test that fails half way leaves no server behind */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (early != 0)
+            raise_held(early);
+        if (notify != NULL)
+            (void)setenv("NOTIFY_SOCKET", notify, 1);
         if (fd != -1 && dup2(fd, STDOUT_FILENO) != -1 && dup2(fd, STDERR_FILENO) != -1)
             (void)execl(daemon, daemon, "-c", conf, option, (char *)NULL);
         _exit(126);
@@ -197,15 +214,21 @@ int
 rig_run(struct rig *r, const char *lines, const char *option)
 {
     prepare(r, lines);
-    execute(r, option);
+    execute(r, option, 0, NULL);
     return rig_wait(r, PATIENCE / 1000);
 }
 
 void
 rig_start(struct rig *r, const char *lines)
 {
+    rig_start_as(r, lines, 0, NULL);
+}
+
+void
+rig_start_as(struct rig *r, const char *lines, int early, const char *notify)
+{
     prepare(r, lines);
-    execute(r, "-F");
+    execute(r, "-F", early, notify);
     if (!is_ready(r)) {
         char command[192];
 

@@ -22,6 +22,9 @@ struct rig {
 /* Starts it with a plain configuration and these lines besides, and waits until it is
  * ready. */
 void rig_start(struct rig *r, const char *lines);
+/* The same, with a signal that comes before it can take any (0: none), and NOTIFY_SOCKET
+ * (NULL: none). */
+void rig_start_as(struct rig *r, const char *lines, int early, const char *notify);
 /* Writes the configuration anew. */
 void rig_configure(const struct rig *r, const char *lines);
 /* Runs it to its end with these options; the exit code. */

@@ -63,6 +63,17 @@ note(enum sp_err rc, const char *event, struct slice path)
 }
 
 static enum sp_err
+pack_opened(struct message *reply, int *fd, const struct statx *st)
+{
+    msg_opened_pack(reply, &(struct msg_opened){
+        .size = st->stx_size > INT64_MAX ? INT64_MAX : st->stx_size,
+        .mtime = st->stx_mtime.tv_sec });
+    reply->fds[0] = fd_move(fd);
+    reply->nfds = 1;
+    return SP_OK;
+}
+
+static enum sp_err
 answer_open_read(struct broker *b, const struct message *in, struct message *reply)
 {
     struct msg_open_read ask;
@@ -74,12 +85,22 @@ answer_open_read(struct broker *b, const struct message *in, struct message *rep
         return rc;
     if ((rc = files_open_read(b, ask.path, &fd, &st)) != SP_OK)
         return pack_failed(b, reply, rc);
-    msg_opened_pack(reply, &(struct msg_opened){
-        .size = st.stx_size > INT64_MAX ? INT64_MAX : st.stx_size,
-        .mtime = st.stx_mtime.tv_sec });
-    reply->fds[0] = fd_move(&fd);
-    reply->nfds = 1;
-    return SP_OK;
+    return pack_opened(reply, &fd, &st);
+}
+
+static enum sp_err
+answer_open_resumed(struct broker *b, const struct message *in, struct message *reply)
+{
+    struct msg_open_resumed ask;
+    struct statx st;
+    int fd = -1;
+    enum sp_err rc;
+
+    if ((rc = msg_open_resumed_unpack(in, &ask)) != SP_OK)
+        return rc;
+    if ((rc = files_open_resumed(b, ask.path, &fd, &st)) != SP_OK)
+        return pack_failed(b, reply, rc);
+    return pack_opened(reply, &fd, &st);
 }
 
 static enum sp_err
@@ -231,6 +252,21 @@ answer_status_of(struct broker *b, const struct message *in, struct message *rep
 }
 
 static enum sp_err
+answer_size_of(struct broker *b, const struct message *in, struct message *reply)
+{
+    struct msg_size_of ask;
+    struct msg_status found = { 0 };
+    enum sp_err rc;
+
+    if ((rc = msg_size_of_unpack(in, &ask)) != SP_OK)
+        return rc;
+    if ((rc = files_size(b, ask.path, &found)) != SP_OK)
+        return pack_failed(b, reply, rc);
+    msg_status_pack(reply, &found);
+    return SP_OK;
+}
+
+static enum sp_err
 answer_chdir(struct broker *b, const struct message *in, struct message *reply)
 {
     struct msg_chdir ask;
@@ -364,6 +400,8 @@ static const struct { unsigned type; answer *run; } rows[] = {
     { MSG_UTIME, answer_utime },
     { MSG_UMASK, answer_umask },
     { MSG_SPACE, answer_space },
+    { MSG_SIZE_OF, answer_size_of },
+    { MSG_OPEN_RESUMED, answer_open_resumed },
 };
 
 static enum sp_err

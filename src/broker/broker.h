@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "broker/unfinished.h"
 #include "broker/upload.h"
 #include "config/settings.h"
 #include "wire/channel.h"
@@ -37,6 +38,7 @@ struct broker {
     mode_t umask;
     enum fail_code why;         /* of the last SP_REFUSED */
     struct upload upload;
+    struct told told;           /* by SIZE */
 };
 
 /* Empty, with nothing permitted; the settings are yet to be made. */

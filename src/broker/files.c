@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "broker/attributes.h"
 #include "broker/broker.h"
 #include "broker/entry.h"
@@ -16,6 +17,7 @@
 #include "broker/permit.h"
 #include "broker/publish.h"
 #include "broker/resolve.h"
+#include "broker/unfinished.h"
 #include "wire/pack.h"
 
 #define TRIES 8
@@ -54,7 +56,7 @@ begin_place(struct broker *b, enum permit_act act, struct slice path, struct pla
  * another object the second time.
  */
 static enum sp_err
-open_regular(struct broker *b, const char *path, int *fd, struct statx *st)
+open_regular(struct broker *b, const char *path, bool resumed, int *fd, struct statx *st)
 {
     struct seen first = SEEN_EMPTY;
     bool unfinished = false;
@@ -65,6 +67,10 @@ open_regular(struct broker *b, const char *path, int *fd, struct statx *st)
         return rc;
     if (!S_ISREG(first.st.stx_mode)) {
         rc = broker_refuse(b, FAIL_NOT_FILE);
+        goto out;
+    }
+    if (first.unfinished && !resumed) {
+        rc = broker_refuse(b, FAIL_UNFINISHED);
         goto out;
     }
     if ((rc = resolve_open_seen(b, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &got,
@@ -82,21 +88,56 @@ out:
     return rc;
 }
 
+/* resumed: an unfinished upload, too. */
+static enum sp_err
+open_tried(struct broker *b, const char *path, bool resumed, int *fd, struct statx *st)
+{
+    enum sp_err rc = SP_AGAIN;
+
+    for (unsigned tries = 0; rc == SP_AGAIN && tries < TRIES; tries++)
+        rc = open_regular(b, path, resumed, fd, st);
+    if (rc == SP_AGAIN)
+        return broker_refuse(b, FAIL_BUSY);
+    if (rc == SP_OK && st->stx_size > READ_AHEAD)
+        (void)posix_fadvise(*fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return rc;
+}
+
 enum sp_err
 files_open_read(struct broker *b, struct slice path, int *fd, struct statx *st)
 {
     char text[PATH_MAX];
     enum sp_err rc = begin(b, ACT_READ, path, text);
 
+    if (rc != SP_OK || (rc = open_tried(b, text, false, fd, st)) != SP_OK)
+        return rc;
+    if ((rc = unfinished_check_read(b, text, st)) != SP_OK)
+        fd_close(fd);
+    return rc;
+}
+
+enum sp_err
+files_open_resumed(struct broker *b, struct slice path, int *fd, struct statx *st)
+{
+    char text[PATH_MAX], partial[NAME_MAX + 1];
+    struct place at = PLACE_EMPTY;
+    int got = -1;
+    enum sp_err rc = begin(b, ACT_READ, path, text);
+
     if (rc != SP_OK)
         return rc;
-    rc = SP_AGAIN;
-    for (unsigned tries = 0; rc == SP_AGAIN && tries < TRIES; tries++)
-        rc = open_regular(b, text, fd, st);
-    if (rc == SP_AGAIN)
-        return broker_refuse(b, FAIL_BUSY);
-    if (rc == SP_OK && st->stx_size > READ_AHEAD)
-        (void)posix_fadvise(*fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (!permit_has(b, ACT_REPLACE)
+        || unfinished_find(b, text, &at, partial, st) != SP_OK)
+        return open_tried(b, text, true, fd, st);
+    if ((rc = resolve_name(at.dir, partial, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &got))
+        == SP_OK && (rc = resolve_stat(got, "", st)) == SP_OK) {
+        if (S_ISREG(st->stx_mode))
+            *fd = fd_move(&got);
+        else
+            rc = broker_refuse(b, FAIL_BUSY);
+    }
+    fd_close(&got);
+    place_clear(&at);
     return rc;
 }
 
@@ -131,6 +172,16 @@ files_facts(struct broker *b, struct slice path, unsigned facts, struct buf *lin
     return rc;
 }
 
+static void
+fill_status(const struct statx *st, struct msg_status *out)
+{
+    *out = (struct msg_status){
+        .kind = (uint8_t)entry_kind(st->stx_mode), .size = entry_size(st),
+        .mtime = st->stx_mtime.tv_sec, .nanos = entry_nanos(st),
+        .mode = st->stx_mode & 07777u
+    };
+}
+
 enum sp_err
 files_status(struct broker *b, struct slice path, struct msg_status *out)
 {
@@ -139,13 +190,28 @@ files_status(struct broker *b, struct slice path, struct msg_status *out)
 
     if (rc != SP_OK)
         return rc;
-    *out = (struct msg_status){
-        .kind = (uint8_t)entry_kind(seen.st.stx_mode), .size = entry_size(&seen.st),
-        .mtime = seen.st.stx_mtime.tv_sec, .nanos = entry_nanos(&seen.st),
-        .mode = seen.st.stx_mode & 07777u
-    };
+    fill_status(&seen.st, out);
     seen_clear(&seen);
     return SP_OK;
+}
+
+enum sp_err
+files_size(struct broker *b, struct slice path, struct msg_status *out)
+{
+    char text[PATH_MAX];
+    struct seen seen = SEEN_EMPTY;
+    struct statx st;
+    enum sp_err rc = begin(b, ACT_LIST, path, text);
+
+    if (rc != SP_OK || (rc = resolve_seen(b, text, &seen)) != SP_OK)
+        return rc;
+    st = seen.st;
+    if (!seen.unfinished && S_ISREG(st.stx_mode))
+        rc = unfinished_tell(b, text, &seen.st, &st);
+    if (rc == SP_OK)
+        fill_status(&st, out);
+    seen_clear(&seen);
+    return rc;
 }
 
 enum sp_err
@@ -165,14 +231,20 @@ files_chdir(struct broker *b, struct slice path)
     return rc;
 }
 
-/* Is there an unfinished upload of that name? */
-static bool
-has_partial(const struct place *at, char partial[NAME_MAX + 1])
+/* Is there an unfinished upload of that name? One that cannot be seen is not taken for none. */
+static enum sp_err
+find_partial(const struct place *at, char partial[NAME_MAX + 1], bool *found)
 {
     struct statx st;
+    enum sp_err rc = SP_OK;
 
     partial_name(at->name, partial);
-    return resolve_stat(at->dir, partial, &st) == SP_OK && S_ISREG(st.stx_mode);
+    *found = false;
+    if ((rc = resolve_stat(at->dir, partial, &st)) == SP_OK)
+        *found = S_ISREG(st.stx_mode);
+    else if (errno == ENOENT)
+        rc = SP_OK;
+    return rc;
 }
 
 enum sp_err
@@ -180,13 +252,14 @@ files_mkdir(struct broker *b, struct slice path)
 {
     struct place at = PLACE_EMPTY;
     char partial[NAME_MAX + 1];
+    bool unfinished = false;
     enum sp_err rc = begin_place(b, ACT_MKDIR, path, &at);
 
     if (rc != SP_OK)
         return rc;
-    if (has_partial(&at, partial))
+    if ((rc = find_partial(&at, partial, &unfinished)) == SP_OK && unfinished)
         rc = broker_errno(EEXIST);      /* the upload could never be published */
-    else if (mkdirat(at.dir, at.name, 0777) == -1)
+    if (rc == SP_OK && mkdirat(at.dir, at.name, 0777) == -1)
         rc = SP_OS;
     place_clear(&at);
     return rc;
@@ -204,20 +277,38 @@ files_rmdir(struct broker *b, struct slice path)
     return rc;
 }
 
+/*
+ * An unfinished upload, and the file that it was to replace: else the name would be there
+ * again. The file goes first, so that it is not lost where it may not be removed.
+ */
+static enum sp_err
+delete_unfinished(struct broker *b, const struct place *at, const char *partial)
+{
+    int fd = -1;
+    enum sp_err rc = partial_hold(b, at->dir, partial, &fd);
+
+    if (rc == SP_OK && unlinkat(at->dir, at->name, 0) == -1 && errno != ENOENT)
+        rc = SP_OS;
+    if (rc == SP_OK && unlinkat(at->dir, partial, 0) == -1)
+        rc = SP_OS;
+    fd_close(&fd);
+    return rc;
+}
+
 enum sp_err
 files_delete(struct broker *b, struct slice path)
 {
     struct place at = PLACE_EMPTY;
     char partial[NAME_MAX + 1];
+    bool unfinished = false;
     enum sp_err rc = begin_place(b, ACT_DELETE, path, &at);
 
     if (rc != SP_OK)
         return rc;
-    if (unlinkat(at.dir, at.name, 0) == -1) {
+    if ((rc = find_partial(&at, partial, &unfinished)) == SP_OK && unfinished)
+        rc = delete_unfinished(b, &at, partial);
+    else if (rc == SP_OK && unlinkat(at.dir, at.name, 0) == -1)
         rc = SP_OS;
-        if (errno == ENOENT && has_partial(&at, partial))
-            rc = partial_remove(b, at.dir, partial);
-    }
     place_clear(&at);
     return rc;
 }
@@ -227,16 +318,21 @@ static enum sp_err
 rename_finished(struct broker *b, const struct place *from, const struct place *to)
 {
     char partial[NAME_MAX + 1];
-    bool replaces = permit_has(b, ACT_RENAME_OVER);
-    enum sp_err rc = SP_OK;
+    bool replaces = permit_has(b, ACT_RENAME_OVER), unfinished = false;
+    int held = -1;
+    enum sp_err rc = find_partial(to, partial, &unfinished);
 
-    if (has_partial(to, partial)) {
-        if (!replaces)
-            return broker_refuse(b, FAIL_EXISTS);
-        rc = partial_remove(b, to->dir, partial);
-    }
-    if (rc == SP_OK)
-        rc = publish_rename(b, from->dir, from->name, to->dir, to->name, replaces);
+    if (rc != SP_OK)
+        return rc;
+    if (unfinished && !replaces)
+        return broker_refuse(b, FAIL_EXISTS);
+    if (unfinished && (rc = partial_hold(b, to->dir, partial, &held)) != SP_OK)
+        return rc;
+    rc = publish_rename(b, from->dir, from->name, to->dir, to->name, replaces);
+    /* only now: had the rename failed, it could still be gone on with */
+    if (rc == SP_OK && unfinished && unlinkat(to->dir, partial, 0) == -1)
+        log_warning("upload.leftover error=%d", errno);
+    fd_close(&held);
     return rc;
 }
 
@@ -266,6 +362,7 @@ files_rename(struct broker *b, struct slice from, struct slice to)
     struct place old = PLACE_EMPTY, new = PLACE_EMPTY;
     char partial[NAME_MAX + 1];
     struct statx st;
+    bool unfinished = false;
     enum sp_err rc = SP_OK;
 
     if ((rc = begin_place(b, ACT_RENAME, from, &old)) != SP_OK
@@ -275,10 +372,8 @@ files_rename(struct broker *b, struct slice from, struct slice to)
         rc = rename_finished(b, &old, &new);
     else if (errno != ENOENT)
         rc = SP_OS;
-    else if (has_partial(&old, partial))
-        rc = rename_unfinished(b, &old, partial, &new);
-    else
-        rc = broker_errno(ENOENT);
+    else if ((rc = find_partial(&old, partial, &unfinished)) == SP_OK)
+        rc = unfinished ? rename_unfinished(b, &old, partial, &new) : broker_errno(ENOENT);
 out:
     place_clear(&old);
     place_clear(&new);

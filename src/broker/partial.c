@@ -142,32 +142,31 @@ partial_open(struct broker *b, int dir, const char *partial, int *fd)
     return rc == SP_AGAIN ? broker_refuse(b, FAIL_BUSY) : rc;
 }
 
-/*
- * Another user's, say, may perhaps be read, which is enough to see whether it is locked.
- */
-static enum sp_err
-remove_once(struct broker *b, int dir, const char *partial)
+/* Another user's, say, may perhaps be read, which is enough for a lock. */
+enum sp_err
+partial_hold(struct broker *b, int dir, const char *partial, int *fd)
+{
+    enum sp_err rc = SP_AGAIN;
+
+    for (unsigned tries = 0; rc == SP_AGAIN && tries < TRIES; tries++) {
+        rc = open_once(b, dir, partial, O_WRONLY, fd);
+        if (rc == SP_OS && errno == EACCES)
+            rc = open_once(b, dir, partial, O_RDONLY, fd);
+    }
+    return rc == SP_AGAIN ? broker_refuse(b, FAIL_BUSY) : rc;
+}
+
+/* With the lock held nobody who keeps to the rule has it open or will. */
+enum sp_err
+partial_remove(struct broker *b, int dir, const char *partial)
 {
     int fd = -1;
-    enum sp_err rc = open_once(b, dir, partial, O_WRONLY, &fd);
+    enum sp_err rc = partial_hold(b, dir, partial, &fd);
 
-    if (rc == SP_OS && errno == EACCES)
-        rc = open_once(b, dir, partial, O_RDONLY, &fd);
-    /* With the lock held nobody who keeps to the rule has it open or will. */
     if (rc == SP_OK && unlinkat(dir, partial, 0) == -1)
         rc = SP_OS;
     fd_close(&fd);
     return rc;
-}
-
-enum sp_err
-partial_remove(struct broker *b, int dir, const char *partial)
-{
-    enum sp_err rc = SP_AGAIN;
-
-    for (unsigned tries = 0; rc == SP_AGAIN && tries < TRIES; tries++)
-        rc = remove_once(b, dir, partial);
-    return rc == SP_AGAIN ? broker_refuse(b, FAIL_BUSY) : rc;
 }
 
 /* Made and locked, but it could not be looked at: it is ours, and nobody's upload. */

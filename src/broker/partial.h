@@ -45,6 +45,12 @@ SP_CHECK enum sp_err partial_create(struct broker *b, int dir, const char *parti
 /* Opens one that is there and locks it. SP_REFUSED: FAIL_BUSY. SP_OS: ENOENT, ... */
 SP_CHECK enum sp_err partial_open(struct broker *b, int dir, const char *partial,
                                   int *fd);
+/*
+ * Locks one that is to be removed, or kept from others for a while: what may only be read
+ * can be held, too. Errors as partial_open.
+ */
+SP_CHECK enum sp_err partial_hold(struct broker *b, int dir, const char *partial,
+                                  int *fd);
 /* Removes one that nobody writes to. Errors as partial_open. */
 SP_CHECK enum sp_err partial_remove(struct broker *b, int dir, const char *partial);
 /* Is the open file still the one that this name in dir means? */

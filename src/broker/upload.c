@@ -16,6 +16,7 @@
 #include "broker/partial.h"
 #include "broker/permit.h"
 #include "broker/publish.h"
+#include "broker/unfinished.h"
 #include "wire/pack.h"
 
 #define UNIQUE_TRIES 1000
@@ -24,15 +25,13 @@
 /* What lies at the final name and beside it when an upload begins. */
 struct found {
     bool final, partial;
-    struct statx st;            /* of the final file */
+    struct statx st, part;
 };
 
 /* partial: is that to be looked for? What is begun anew finds it when it makes its own. */
 static enum sp_err
 look(struct broker *b, const struct upload *up, bool partial, struct found *out)
 {
-    struct statx part;
-
     *out = (struct found){ .final = false };
     if (up->at.absent) {
         out->final = false;     /* who makes one meanwhile is seen when this is published */
@@ -46,7 +45,7 @@ look(struct broker *b, const struct upload *up, bool partial, struct found *out)
     if (!partial)
         return SP_OK;
     /* one that cannot be seen is not taken for none: APPE would begin anew, and cut it */
-    out->partial = resolve_stat(up->at.dir, up->partial, &part) == SP_OK;
+    out->partial = resolve_stat(up->at.dir, up->partial, &out->part) == SP_OK;
     return out->partial || errno == ENOENT ? SP_OK : SP_OS;
 }
 
@@ -149,6 +148,7 @@ begin_new(struct broker *b, struct upload *up, const struct found *found)
         return rc;
     fd_close(&old);
     up->replaces = permit_has(b, ACT_REPLACE);
+    up->made = true;
     return partial_create(b, up->at.dir, up->partial, &up->fd);
 }
 
@@ -173,6 +173,25 @@ begin_resumed(struct broker *b, struct upload *up, bool at_end, uint64_t offset)
     up->replaces = permit_has(b, ACT_REPLACE);
     up->offset = offset;
     return SP_OK;
+}
+
+/*
+ * An upload over a file broke off: it is gone on with, and the file that is there is not
+ * touched. APPE does not say what its bytes follow: the session has to have been told.
+ */
+static enum sp_err
+begin_over(struct broker *b, struct upload *up, const struct found *found, bool at_end,
+           uint64_t offset)
+{
+    int old = -1;
+    enum sp_err rc = SP_OK;
+
+    if (at_end && !unfinished_was_told(b, &found->part))
+        return broker_refuse(b, FAIL_UNFINISHED);
+    if ((rc = open_final(b, up, found, O_WRONLY, &old)) != SP_OK)
+        return rc;
+    fd_close(&old);
+    return begin_resumed(b, up, at_end, offset);
 }
 
 /* The file that is there grows. SP_AGAIN: it has changed, look again. */
@@ -209,6 +228,7 @@ begin_copied(struct broker *b, struct upload *up, const struct found *found,
         goto out;
     if ((rc = check_space(b, up->at.dir, offset, &available)) != SP_OK)
         goto out;
+    up->made = true;
     if ((rc = partial_create(b, up->at.dir, up->partial, &up->fd)) != SP_OK)
         goto out;
     up->replaces = true;
@@ -247,6 +267,8 @@ begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
 
     if (rc != SP_OK)
         return rc;
+    if (found.final && found.partial && permit_has(b, ACT_REPLACE))
+        return begin_over(b, up, &found, append, ask->offset);
     if (found.final && (append || resume))
         return begin_continued(b, up, &found, append ? found.st.stx_size : ask->offset);
     if (found.partial && (append || resume))
@@ -364,6 +386,17 @@ forget(struct upload *up)
     *up = (struct upload)UPLOAD_EMPTY;
 }
 
+/* It has not begun: what was there stays, and nothing else does. */
+static void
+undo(struct upload *up)
+{
+    if (up->fd != -1 && up->made && partial_is_at(up->fd, up->at.dir, up->partial)
+        && unlinkat(up->at.dir, up->partial, 0) == -1)
+        log_warning("upload.leftover error=%d", errno);
+    trim(up);
+    forget(up);
+}
+
 enum sp_err
 upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_MAX])
 {
@@ -383,29 +416,36 @@ out:
     if (rc != SP_OK) {
         int saved = errno;
 
-        up->open = up->fd != -1;
-        upload_settle(b);
-        forget(up);
+        undo(up);
         errno = saved;
     }
     return rc;
+}
+
+/*
+ * An empty one over a file is: it tells that the file is not what the client has begun to
+ * send. One that could not replace what is there by now is not.
+ */
+static bool
+is_worth_keeping(const struct upload *up)
+{
+    struct statx open, final;
+
+    if (resolve_stat(up->at.dir, up->at.name, &final) == SP_OK)
+        return up->replaces && S_ISREG(final.stx_mode);
+    return resolve_stat(up->fd, "", &open) != SP_OK || open.stx_size > 0;
 }
 
 void
 upload_settle(struct broker *b)
 {
     struct upload *up = &b->upload;
-    struct statx open, final;
 
     if (!up->open)
         return;
-    if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)) {
-        bool empty = resolve_stat(up->fd, "", &open) == SP_OK && open.stx_size == 0;
-        bool replaced = resolve_stat(up->at.dir, up->at.name, &final) == SP_OK;
-
-        if ((empty || replaced) && unlinkat(up->at.dir, up->partial, 0) == -1)
-            log_warning("upload.leftover error=%d", errno);
-    }
+    if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)
+        && !is_worth_keeping(up) && unlinkat(up->at.dir, up->partial, 0) == -1)
+        log_warning("upload.leftover error=%d", errno);
     trim(up);
     /*
      * The worker may still hold its duplicate: the lock goes now, for the next attempt.

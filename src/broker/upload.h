@@ -5,8 +5,9 @@
  * Owns:    the open file, its lock, and the descriptor of its directory.
  *
  * The promises: under its final name a file is seen only when it is complete, by one
- * rename; a failed overwrite leaves the old file; what was begun and has no final file
- * beside it is kept, so that it can be resumed (broker/partial.h says under which name).
+ * rename; a failed overwrite leaves the old file; what was begun is kept beside it, so
+ * that it can be resumed (broker/partial.h says under which name). REST and APPE go on
+ * with it as long as it is there, never with the old file (broker/unfinished.h).
  *
  * A symbolic link at the final name is followed, inside the jail: the file that it means
  * is the one that is replaced, and the link stays, as cp(1) would have it. A file that
@@ -34,6 +35,7 @@ struct upload {
     bool open;
     bool in_place;              /* no partial: the final file itself grows             */
     bool replaces;              /* the final name may be taken when this is complete   */
+    bool made;                  /* the partial is new: not one that is gone on with    */
     int fd;                     /* the worker has a duplicate: offset and lock are one */
     struct place at;            /* the final name                                      */
     char partial[NAME_MAX + 1];
@@ -48,7 +50,7 @@ enum upload_how { UPLOAD_STOR, UPLOAD_APPE, UPLOAD_STOU };
 /*
  * Begin. path: the final virtual path (another one than asked for with STOU). The upload's
  * fd is write-only, positioned, and to be lent to the worker. SP_REFUSED: FAIL_PERMIT,
- * FAIL_NOT_FILE, FAIL_EXISTS, FAIL_BUSY, FAIL_NAME, FAIL_OFFSET, FAIL_SPACE. SP_CLOSED: the
+ * FAIL_NOT_FILE, FAIL_EXISTS, FAIL_BUSY, FAIL_NAME, FAIL_OFFSET, FAIL_SPACE, FAIL_UNFINISHED. SP_CLOSED: the
  * worker went away during a copy. SP_OS. On failure nothing is open and nothing was changed,
  * but for a stale partial.
  */

@@ -32,14 +32,14 @@ ask(struct worker *w, unsigned want, struct fail *fail)
     return answer(w, want, fail);
 }
 
-enum sp_err
-ask_open_read(struct worker *w, const char *path, int *fd, uint64_t *size, struct fail *fail)
+/* The question that is answered by OPENED stands in w->m. */
+static enum sp_err
+ask_opened(struct worker *w, int *fd, uint64_t *size, struct fail *fail)
 {
     struct msg_opened in = { 0 };
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = ask(w, MSG_OPENED, fail);
 
-    msg_open_read_pack(&w->m, &(struct msg_open_read){ .path = slice_of(path) });
-    if ((rc = ask(w, MSG_OPENED, fail)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
     if (msg_opened_unpack(&w->m, &in) != SP_OK) {
         message_clear(&w->m);
@@ -48,6 +48,21 @@ ask_open_read(struct worker *w, const char *path, int *fd, uint64_t *size, struc
     *size = in.size;
     *fd = message_take_fd(&w->m, 0);
     return SP_OK;
+}
+
+enum sp_err
+ask_open_read(struct worker *w, const char *path, int *fd, uint64_t *size, struct fail *fail)
+{
+    msg_open_read_pack(&w->m, &(struct msg_open_read){ .path = slice_of(path) });
+    return ask_opened(w, fd, size, fail);
+}
+
+enum sp_err
+ask_open_resumed(struct worker *w, const char *path, int *fd, uint64_t *size,
+                 struct fail *fail)
+{
+    msg_open_resumed_pack(&w->m, &(struct msg_open_resumed){ .path = slice_of(path) });
+    return ask_opened(w, fd, size, fail);
 }
 
 enum sp_err
@@ -128,20 +143,34 @@ ask_facts(struct worker *w, const char *path, struct buf *line, struct fail *fai
     return buf_add(line, in.line.at, in.line.len) == SP_OK ? SP_OK : SP_CLOSED;
 }
 
-enum sp_err
-ask_status(struct worker *w, const char *path, struct file_status *out, struct fail *fail)
+/* The question that is answered by STATUS stands in w->m. */
+static enum sp_err
+ask_for_status(struct worker *w, struct file_status *out, struct fail *fail)
 {
     struct msg_status in = { 0 };
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = ask(w, MSG_STATUS, fail);
 
-    msg_status_of_pack(&w->m, &(struct msg_status_of){ .path = slice_of(path) });
-    if ((rc = ask(w, MSG_STATUS, fail)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
     if (msg_status_unpack(&w->m, &in) != SP_OK)
         return SP_CLOSED;
     *out = (struct file_status){ .kind = in.kind, .size = in.size, .mtime = in.mtime,
                                  .nanos = in.nanos, .mode = in.mode };
     return SP_OK;
+}
+
+enum sp_err
+ask_status(struct worker *w, const char *path, struct file_status *out, struct fail *fail)
+{
+    msg_status_of_pack(&w->m, &(struct msg_status_of){ .path = slice_of(path) });
+    return ask_for_status(w, out, fail);
+}
+
+enum sp_err
+ask_size(struct worker *w, const char *path, struct file_status *out, struct fail *fail)
+{
+    msg_size_of_pack(&w->m, &(struct msg_size_of){ .path = slice_of(path) });
+    return ask_for_status(w, out, fail);
 }
 
 /* The questions that are a path and are answered by DONE. */

@@ -35,6 +35,9 @@ struct list_ask { const char *path, *shown; unsigned kind, options, facts; };
 
 SP_CHECK enum sp_err ask_open_read(struct worker *w, const char *path, int *fd,
                                    uint64_t *size, struct fail *fail);
+/* For reading what an upload would go on with: it may be unfinished. */
+SP_CHECK enum sp_err ask_open_resumed(struct worker *w, const char *path, int *fd,
+                                      uint64_t *size, struct fail *fail);
 SP_CHECK enum sp_err ask_open_write(struct worker *w, const char *path,
                                     const struct upload_ask *how, struct upload_answer *out,
                                     struct fail *fail);
@@ -49,6 +52,9 @@ SP_CHECK enum sp_err ask_facts(struct worker *w, const char *path, struct buf *l
                                struct fail *fail);
 SP_CHECK enum sp_err ask_status(struct worker *w, const char *path, struct file_status *out,
                                 struct fail *fail);
+/* As ask_status, but of what an upload would go on with. */
+SP_CHECK enum sp_err ask_size(struct worker *w, const char *path, struct file_status *out,
+                              struct fail *fail);
 SP_CHECK enum sp_err ask_chdir(struct worker *w, const char *path, struct fail *fail);
 SP_CHECK enum sp_err ask_mkdir(struct worker *w, const char *path, struct fail *fail);
 SP_CHECK enum sp_err ask_rmdir(struct worker *w, const char *path, struct fail *fail);

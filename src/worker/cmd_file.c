@@ -154,7 +154,7 @@ cmd_rnto(struct worker *w, const struct command *c, struct buf *out)
     return reply_line(out, 250, "Renamed.");
 }
 
-/* Octets that RETR would send in TYPE A; reads the file (RFC 3659 section 4). */
+/* Octets in TYPE A; reads the file (RFC 3659 section 4). */
 static enum sp_err
 ascii_size(struct worker *w, const char *path, uint64_t *size, struct fail *fail)
 {
@@ -163,7 +163,7 @@ ascii_size(struct worker *w, const char *path, uint64_t *size, struct fail *fail
     int fd = -1;
     uint64_t ignored = 0;
     ssize_t n = 0;
-    enum sp_err rc = ask_open_read(w, path, &fd, &ignored, fail);
+    enum sp_err rc = ask_open_resumed(w, path, &fd, &ignored, fail);
 
     if (rc != SP_OK)
         return rc;
@@ -184,7 +184,7 @@ cmd_size(struct worker *w, const struct command *c, struct buf *out)
 
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
-    rc = ask_status(w, p.text, &status, &fail);
+    rc = ask_size(w, p.text, &status, &fail);
     if (rc == SP_OK && status.kind != FILE_REGULAR)
         return reply_line(out, 550, "SIZE is for plain files.");
     if (rc == SP_OK && w->ascii) {

@@ -103,7 +103,7 @@ ascii_offset(struct worker *w, const char *path, uint64_t *offset, struct fail *
     uint64_t size = 0, at = 0;
     int fd = -1;
     ssize_t n = 0;
-    enum sp_err rc = ask_open_read(w, path, &fd, &size, fail);
+    enum sp_err rc = ask_open_resumed(w, path, &fd, &size, fail);
 
     if (rc != SP_OK)
         return rc;

@@ -63,6 +63,12 @@ answer_for(const struct fail *fail, enum tried tried)
         return (struct answer){ 0, 552, "No space left" };
     case FAIL_TOO_MUCH:
         return (struct answer){ 0, 550, "Too much to look at; be more precise" };
+    case FAIL_UNFINISHED:
+        if (tried == TRIED_STORE)
+            return (struct answer){ 0, 550, "An upload over it broke off; ask SIZE before "
+                                            "APPE, or send the whole file with STOR" };
+        return (struct answer){ 0, 550, "Its upload is not complete; resume it, send the "
+                                        "whole file again, or delete it" };
     default:
         break;
     }

@@ -109,9 +109,7 @@ class Upload:
         if part is not None:
             # resumed by its owner, or taken away by the next upload of that name
             need(self.whole.startswith(part), "a partial that is no beginning")
-            if old is not None:
-                need(hit[0] == "unlinkat" or hit[1] == "SIGKILL", "a partial nobody needs")
-            elif part == b"":
+            if old is None and part == b"":
                 need(hit[0] in ("unlinkat", "statx") or hit[1] == "SIGKILL", "an empty one")
 
     def owned(self, v):
@@ -204,6 +202,7 @@ STEPS = {
     "APPE-resumes": Upload("APPE f", {PART + "f": HALF}, WHOLE, WHOLE[len(HALF):]),
     "REST-STOR": Upload("STOR f", {PART + "f": HALF}, WHOLE, WHOLE[20000:], 20000),
     "REST-inside": Upload("STOR f", {"f": OLD}, OLD[:9000] + HALF, HALF, 9000),
+    "REST-over": Upload("STOR f", {"f": OLD, PART + "f": HALF}, WHOLE, WHOLE[20000:], 20000),
     "STOU": Unique("STOU f", {"f": OLD}, WHOLE),
     "RNTO": Change(["RNFR f", "RNTO g"], {"f": OLD, "g": HALF}, {"g": OLD}, 250),
     "DELE": Change(["DELE f"], {"f": OLD}, {}, 250),

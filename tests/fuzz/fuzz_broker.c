@@ -36,7 +36,7 @@
 static const unsigned requests[] = {
     MSG_OPEN_READ, MSG_OPEN_WRITE, MSG_COMMIT, MSG_ABANDON, MSG_LIST, MSG_FACTS,
     MSG_STATUS_OF, MSG_CHDIR, MSG_MKDIR, MSG_RMDIR, MSG_DELETE, MSG_RENAME, MSG_CHMOD,
-    MSG_UTIME, MSG_UMASK, MSG_SPACE,
+    MSG_UTIME, MSG_UMASK, MSG_SPACE, MSG_SIZE_OF, MSG_OPEN_RESUMED,
 };
 
 struct play {
@@ -194,7 +194,8 @@ hear_answer(struct message *m, unsigned asked)
     play.answers++;
     switch (m->type) {
     case MSG_OPENED:
-        FUZZ_HOLDS(asked == MSG_OPEN_READ && (permits & PERMIT_DOWNLOAD) != 0);
+        FUZZ_HOLDS((asked == MSG_OPEN_READ || asked == MSG_OPEN_RESUMED)
+                   && (permits & PERMIT_DOWNLOAD) != 0);
         check_file(m->fds[0]);
         FUZZ_HOLDS((fcntl(m->fds[0], F_GETFL) & O_ACCMODE) == O_RDONLY);
         break;

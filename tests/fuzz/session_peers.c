@@ -339,6 +339,7 @@ answer_as_broker(struct peers *p, const struct message *in)
 
     switch (in->type) {
     case MSG_OPEN_READ:
+    case MSG_OPEN_RESUMED:
         msg_opened_pack(&m, &(struct msg_opened){ .size = file_size(p) });
         m.fds[0] = memory_file(file_size(p));
         m.nfds = 1;
@@ -354,6 +355,7 @@ answer_as_broker(struct peers *p, const struct message *in)
             .line = slice_of("type=file;size=99; /one") });
         break;
     case MSG_STATUS_OF:
+    case MSG_SIZE_OF:
         msg_status_pack(&m, &(struct msg_status){
             .size = file_size(p), .mtime = 1700000000, .mode = 0644 });
         break;

@@ -329,6 +329,7 @@ play_broker(struct rig *r)
     r->last_question = m.type;
     m.type = m.type == MSG_OPEN_READ || m.type == MSG_CHDIR || m.type == MSG_MKDIR
         || m.type == MSG_RMDIR || m.type == MSG_DELETE || m.type == MSG_STATUS_OF
+        || m.type == MSG_SIZE_OF || m.type == MSG_OPEN_RESUMED
         ? MSG_CHDIR : m.type;
     if (m.type == MSG_CHDIR && msg_chdir_unpack(&m, &path) == SP_OK)
         SP_IGNORE(slice_to_text(path.path, r->last_path, sizeof r->last_path));
@@ -345,12 +346,14 @@ play_broker(struct rig *r)
         return;
     }
     switch (r->last_question) {
-    case MSG_OPEN_READ: send_file(r); break;
+    case MSG_OPEN_READ:
+    case MSG_OPEN_RESUMED: send_file(r); break;
     case MSG_OPEN_WRITE: take_upload(r, &m); break;
     case MSG_LIST: send_listing(r); break;
     case MSG_COMMIT: r->commits++; channel_enter(&r->broker, ST_USER); send_done(r); break;
     case MSG_ABANDON: r->abandons++; channel_enter(&r->broker, ST_USER); send_done(r); break;
     case MSG_STATUS_OF:
+    case MSG_SIZE_OF:
         msg_status_pack(&out, &(struct msg_status){
             .kind = 0, .size = strlen(r->plan->content == NULL ? "" : r->plan->content),
             .mtime = 1700000000, .mode = 0644 });

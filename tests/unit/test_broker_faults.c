@@ -37,7 +37,7 @@ static void
 date(const struct jail_fixture *f)
 {
     static const char *const names[] = {
-        "a", "b", ".sp-part.half", "d/c.txt", "d/e/d.txt", "d/e", "d", "empty", "."
+        "a", "b", ".sp-part.b", ".sp-part.half", "d/c.txt", "d/e/d.txt", "d/e", "d", "empty", "."
     };
     static const struct timespec long_ago[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
 
@@ -52,6 +52,7 @@ plant(struct jail_fixture *f)
     f->b.settings.durable = true;
     fixture_file(f, "a", OLD);
     fixture_file(f, "b", OLD);
+    fixture_file(f, ".sp-part.b", HALF);
     fixture_file(f, ".sp-part.half", HALF);
     fixture_dir(f, "d");
     fixture_dir(f, "d/e");
@@ -118,6 +119,12 @@ resume(struct jail_fixture *f)
 }
 
 static enum sp_err
+resume_over(struct jail_fixture *f)
+{
+    return upload(f, "/b", UPLOAD_STOR, sizeof HALF - 1, &NEW[sizeof HALF - 1]);
+}
+
+static enum sp_err
 append(struct jail_fixture *f)
 {
     return upload(f, "/a", UPLOAD_APPE, 0, NEW);
@@ -145,6 +152,12 @@ static enum sp_err
 delete(struct jail_fixture *f)
 {
     return files_delete(&f->b, S("/a"));
+}
+
+static enum sp_err
+delete_both(struct jail_fixture *f)
+{
+    return files_delete(&f->b, S("/b"));
 }
 
 static enum sp_err
@@ -182,7 +195,19 @@ read_file(struct jail_fixture *f)
 {
     struct statx st;
     int fd = -1;
-    enum sp_err rc = files_open_read(&f->b, S("/half"), &fd, &st);
+    enum sp_err rc = files_open_read(&f->b, S("/a"), &fd, &st);
+
+    CU_ASSERT((rc == SP_OK) == (fd != -1));
+    fd_close(&fd);
+    return rc;
+}
+
+static enum sp_err
+read_resumed(struct jail_fixture *f)
+{
+    struct statx st;
+    int fd = -1;
+    enum sp_err rc = files_open_resumed(&f->b, S("/b"), &fd, &st);
 
     CU_ASSERT((rc == SP_OK) == (fd != -1));
     fd_close(&fd);
@@ -219,6 +244,26 @@ status(struct jail_fixture *f)
     struct msg_status out;
 
     return files_status(&f->b, S("/half"), &out);
+}
+
+/* And RETR behind it, which then has to look at the partial, too. */
+static enum sp_err
+size_over(struct jail_fixture *f)
+{
+    struct msg_status out;
+    struct statx st;
+    int fd = -1;
+    enum sp_err rc = files_size(&f->b, S("/b"), &out);
+
+    if (rc != SP_OK)
+        return rc;
+    rc = files_open_read(&f->b, S("/b"), &fd, &st);
+    /* where the partial could not be opened, the old file is what is there for us */
+    CU_ASSERT((rc == SP_OK) == (fd != -1));
+    CU_ASSERT(out.size == (fd == -1 ? sizeof HALF - 1 : sizeof OLD - 1)
+              || rc != SP_REFUSED);
+    fd_close(&fd);
+    return rc == SP_REFUSED && f->b.why == FAIL_UNFINISHED ? SP_OK : rc;
 }
 
 static enum sp_err
@@ -258,6 +303,15 @@ resumed(struct jail_fixture *f, enum sp_err rc)
         || (rc != SP_OK && !fixture_exists(f, "half"));
 }
 
+/* The old file stays, and what had arrived beside it, until it is whole. */
+static bool
+resumed_over(struct jail_fixture *f, enum sp_err rc)
+{
+    if (fixture_has(f, "b", NEW))
+        return !fixture_exists(f, ".sp-part.b");
+    return rc != SP_OK && fixture_has(f, "b", OLD) && fixture_exists(f, ".sp-part.b");
+}
+
 static bool
 appended(struct jail_fixture *f, enum sp_err rc)
 {
@@ -269,7 +323,8 @@ static bool
 renamed(struct jail_fixture *f, enum sp_err rc)
 {
     bool moved = fixture_has(f, "b", NEW) && !fixture_exists(f, "d/c.txt");
-    bool stayed = fixture_has(f, "b", OLD) && fixture_has(f, "d/c.txt", NEW);
+    bool stayed = fixture_has(f, "b", OLD) && fixture_has(f, "d/c.txt", NEW)
+        && fixture_has(f, ".sp-part.b", HALF);
 
     return rc == SP_OK ? moved : moved || stayed;
 }
@@ -287,6 +342,15 @@ static bool
 deleted(struct jail_fixture *f, enum sp_err rc)
 {
     return fixture_exists(f, "a") ? rc != SP_OK && fixture_has(f, "a", OLD) : rc == SP_OK;
+}
+
+/* Never the file without its unfinished upload, which would have its name then. */
+static bool
+deleted_both(struct jail_fixture *f, enum sp_err rc)
+{
+    if (fixture_exists(f, "b"))
+        return rc != SP_OK && fixture_has(f, ".sp-part.b", HALF);
+    return (rc == SP_OK) == !fixture_exists(f, ".sp-part.b");
 }
 
 static bool
@@ -328,6 +392,7 @@ untouched(struct jail_fixture *f, enum sp_err rc)
 {
     (void)rc;
     return fixture_has(f, "a", OLD) && fixture_has(f, ".sp-part.half", HALF)
+        && fixture_has(f, "b", OLD) && fixture_has(f, ".sp-part.b", HALF)
         && fixture_has(f, "d/c.txt", NEW);
 }
 
@@ -400,6 +465,7 @@ uploads(void)
         { "STOR after REST", resume, resumed },
         { "STOR after ALLO and REST", resume_allocated, resumed },
         { "STOR over an unfinished file", over_a_rest, resumed },
+        { "STOR after REST over a file", resume_over, resumed_over },
         { "APPE", append, appended },
     };
 
@@ -414,6 +480,7 @@ changes(void)
         { "RNTO over a file", rename_over, renamed },
         { "RNTO of an unfinished file", rename_unfinished, renamed_unfinished },
         { "DELE", delete, deleted },
+        { "DELE of a file and its unfinished upload", delete_both, deleted_both },
         { "DELE of an unfinished file", delete_unfinished, deleted_unfinished },
         { "MKD", make_directory, made },
         { "RMD", remove_directory, removed },
@@ -433,7 +500,9 @@ questions(void)
         { "CWD", change_directory, untouched },
         { "AVBL", space, untouched },
         { "MLST", facts, untouched },
-        { "SIZE", status, untouched },
+        { "MDTM", status, untouched },
+        { "SIZE of an unfinished upload over a file, RETR", size_over, untouched },
+        { "REST in ASCII", read_resumed, untouched },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "broker/files.h"
+#include "broker/partial.h"
 #include "ftp/listing.h"
 #include "jail_fixture.h"
 #include "unit.h"
@@ -30,7 +31,7 @@ reading(void)
     } rows[] = {
         { "/file", SP_OK, 0 },
         { "/link", SP_OK, 0 },
-        { "/unfinished", SP_OK, 0 },
+        { "/unfinished", SP_REFUSED, FAIL_UNFINISHED },
         { "/dir", SP_REFUSED, FAIL_NOT_FILE },
         { "/fifo", SP_REFUSED, FAIL_NOT_FILE },
         { "/", SP_REFUSED, FAIL_NOT_FILE },
@@ -60,6 +61,74 @@ reading(void)
         }
         fd_close(&fd);
     }
+    fixture_close(&f);
+}
+
+/* For who resumes: where both are there, the upload that broke off and not the file. */
+static void
+looking_at_unfinished(void)
+{
+    struct jail_fixture f;
+    struct msg_status st;
+    struct statx stx;
+    int fd = -1;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "long old content");
+    fixture_file(&f, ".sp-part.a", "new");
+    fixture_link(&f, "a", "link");
+    fixture_file(&f, ".sp-part.b", "begun");
+    CU_ASSERT(files_size(&f.b, S("/b"), &st) == SP_OK && st.size == 5);
+    CU_ASSERT(files_status(&f.b, S("/a"), &st) == SP_OK && st.size == 16);
+    CU_ASSERT(files_open_read(&f.b, S("/a"), &fd, &stx) == SP_OK && stx.stx_size == 16);
+    fd_close(&fd);
+    CU_ASSERT(files_size(&f.b, S("/link"), &st) == SP_OK && st.size == 3);
+    CU_ASSERT(files_size(&f.b, S("/a"), &st) == SP_OK && st.size == 3);
+    /* told of a length, no session gets a file of another one */
+    CU_ASSERT(files_open_read(&f.b, S("/a"), &fd, &stx) == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_UNFINISHED);
+    CU_ASSERT(files_open_resumed(&f.b, S("/a"), &fd, &stx) == SP_OK && stx.stx_size == 3);
+    fd_close(&fd);
+    CU_ASSERT(files_open_resumed(&f.b, S("/b"), &fd, &stx) == SP_OK && stx.stx_size == 5);
+    fd_close(&fd);
+    /* while it is being written it has no length to tell */
+    CU_ASSERT(partial_open(&f.b, f.jail, ".sp-part.a", &fd) == SP_OK);
+    CU_ASSERT(files_size(&f.b, S("/a"), &st) == SP_REFUSED && f.b.why == FAIL_BUSY);
+    fd_close(&fd);
+    /* who may not replace the file has nothing to resume */
+    f.b.permits = PERMIT_READ_ONLY;
+    CU_ASSERT(files_size(&f.b, S("/a"), &st) == SP_OK && st.size == 16);
+    CU_ASSERT(files_open_resumed(&f.b, S("/a"), &fd, &stx) == SP_OK && stx.stx_size == 16);
+    fd_close(&fd);
+    /* it is gone: the file is what it was */
+    f.b.permits = PERMIT_ALL;
+    CU_ASSERT(files_size(&f.b, S("/a"), &st) == SP_OK && st.size == 3);
+    CU_ASSERT(unlinkat(f.jail, ".sp-part.a", 0) == 0);
+    CU_ASSERT(files_open_read(&f.b, S("/a"), &fd, &stx) == SP_OK && stx.stx_size == 16);
+    fd_close(&fd);
+    fixture_close(&f);
+}
+
+static void
+deleting_unfinished(void)
+{
+    struct jail_fixture f;
+    int fd = -1;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "old");
+    fixture_file(&f, ".sp-part.a", "new");
+    CU_ASSERT(partial_open(&f.b, f.jail, ".sp-part.a", &fd) == SP_OK);
+    CU_ASSERT(files_delete(&f.b, S("/a")) == SP_REFUSED && f.b.why == FAIL_BUSY);
+    CU_ASSERT(fixture_has(&f, "a", "old"));
+    fd_close(&fd);
+    CU_ASSERT(files_delete(&f.b, S("/a")) == SP_OK);
+    CU_ASSERT_FALSE(fixture_exists(&f, "a") || fixture_exists(&f, ".sp-part.a"));
+    /* of a file that may not be deleted the upload stays, too */
+    fixture_dir(&f, "d");
+    fixture_file(&f, ".sp-part.d", "new");
+    CU_ASSERT(files_delete(&f.b, S("/d")) == SP_OS);
+    CU_ASSERT(fixture_has(&f, ".sp-part.d", "new"));
     fixture_close(&f);
 }
 
@@ -133,6 +202,12 @@ renaming_unfinished(void)
     /* what is finished takes the place of what is only begun */
     CU_ASSERT(files_rename(&f.b, S("/taken"), S("/begun")) == SP_OK);
     CU_ASSERT(fixture_has(&f, "begun", "t") && !fixture_exists(&f, ".sp-part.begun"));
+    /* but not before it has it */
+    fixture_dir(&f, "dir");
+    fixture_dir(&f, "dir/x");
+    fixture_file(&f, "dir/x/.sp-part.dir", "p");
+    CU_ASSERT(files_rename(&f.b, S("/dir"), S("/dir/x/dir")) == SP_OS);
+    CU_ASSERT(fixture_has(&f, "dir/x/.sp-part.dir", "p"));
     fixture_close(&f);
 }
 
@@ -268,6 +343,9 @@ space(void)
 
 static const struct unit_test tests[] = {
     { "only regular files inside the jail are opened for reading", reading },
+    { "who resumes is told of the unfinished upload, not of the file",
+      looking_at_unfinished },
+    { "a file and its unfinished upload are deleted together", deleting_unfinished },
     { "files are deleted, directories removed, and not the other way round", deleting },
     { "a rename replaces only what it may, and never a directory", renaming },
     { "an unfinished upload is renamed as one", renaming_unfinished },

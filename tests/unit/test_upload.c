@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "broker/files.h"
 #include "broker/upload.h"
 #include "jail_fixture.h"
 #include "unit.h"
@@ -44,7 +45,56 @@ failed_overwrite(void)
     CU_ASSERT(fixture_has(&f, "a", "old"));
     upload_settle(&f.b);
     CU_ASSERT(fixture_has(&f, "a", "old"));
-    CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.a"));
+    CU_ASSERT(fixture_has(&f, ".sp-part.a", "new"));
+    fixture_close(&f);
+}
+
+/* What goes on is the upload that broke off; the old file is never a part of it. */
+static void
+resumed_overwrite(void)
+{
+    struct jail_fixture f;
+    struct msg_status st;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "old content");
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "new ") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 11, "x") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_OFFSET);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 2, "") == SP_OK);
+    CU_ASSERT_EQUAL(f.b.upload.offset, 2);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_has(&f, "a", "old content") && fixture_has(&f, ".sp-part.a", "ne"));
+    /* APPE does not say what it follows: only after SIZE, and only if that still holds */
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "x") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_UNFINISHED);
+    CU_ASSERT(files_size(&f.b, slice_of("/a"), &st) == SP_OK && st.size == 2);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 1, "ewe") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "x") == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_UNFINISHED);
+    CU_ASSERT(files_size(&f.b, slice_of("/a"), &st) == SP_OK && st.size == 4);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "r") == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "old content"));
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "newer") && !fixture_exists(&f, ".sp-part.a"));
+    /* not a byte came: still it is not the old file that goes on */
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "") == SP_OK);
+    upload_settle(&f.b);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 5, "x") == SP_REFUSED);
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "x") == SP_REFUSED);
+    /* who only may append could not have begun it, and appends */
+    f.b.permits = PERMIT_APPEND;
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "!") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK && fixture_has(&f, "a", "newer!"));
+    /* anew: nothing of what broke off stays */
+    f.b.permits = PERMIT_ALL;
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "last") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 4) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "last") && !fixture_exists(&f, ".sp-part.a"));
+    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "!") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK && fixture_has(&f, "a", "last!"));
     fixture_close(&f);
 }
 
@@ -434,7 +484,8 @@ too_large(void)
 
 static const struct unit_test tests[] = {
     { "an upload has its name only when it is complete", published_whole },
-    { "a failed overwrite leaves the old file and nothing else", failed_overwrite },
+    { "a failed overwrite leaves the old file", failed_overwrite },
+    { "a failed overwrite is gone on with, and not the old file", resumed_overwrite },
     { "an overwrite keeps the mode, but no set-id bits", overwrite_keeps_mode },
     { "what broke off is kept and can be gone on with", broken_off },
     { "a file that is there is gone on with in place or by a copy", continued },

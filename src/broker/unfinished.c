@@ -1,0 +1,86 @@
+/* broker/unfinished.c - see broker/unfinished.h */
+#include "broker/unfinished.h"
+
+#include <errno.h>
+
+#include "base/fd.h"
+#include "broker/broker.h"
+#include "broker/partial.h"
+#include "broker/permit.h"
+
+enum sp_err
+unfinished_find(struct broker *b, const char *path, struct place *at,
+                char partial[NAME_MAX + 1], struct statx *st)
+{
+    struct place got = PLACE_EMPTY;
+    enum sp_err rc = resolve_target(b, path, &got);
+
+    if (rc != SP_OK)
+        return rc;
+    partial_name(got.name, partial);
+    if ((rc = resolve_stat(got.dir, partial, st)) == SP_OK && !S_ISREG(st->stx_mode))
+        rc = broker_errno(ENOENT);
+    if (rc == SP_OK) {
+        *at = got;
+    } else {
+        int saved = errno;
+
+        place_clear(&got);
+        errno = saved;
+    }
+    return rc;
+}
+
+enum sp_err
+unfinished_tell(struct broker *b, const char *path, const struct statx *final,
+                struct statx *st)
+{
+    struct place at = PLACE_EMPTY;
+    char partial[NAME_MAX + 1];
+    struct statx part;
+    int fd = -1;
+    enum sp_err rc = SP_OK;
+
+    b->told.any = false;
+    if (!permit_has(b, ACT_REPLACE))
+        return SP_OK;
+    /* held for a moment: one that is being written has no length that could be told */
+    if ((rc = unfinished_find(b, path, &at, partial, &part)) == SP_OK
+        && (rc = partial_open(b, at.dir, partial, &fd)) == SP_OK
+        && (rc = resolve_stat(fd, "", &part)) == SP_OK) {
+        b->told = (struct told){ .any = true, .final = *final, .part = part };
+        *st = part;
+    } else if (rc == SP_OS && (errno == ENOENT || errno == EACCES)) {
+        rc = SP_OK;             /* none, or another user's */
+    }
+    fd_close(&fd);
+    place_clear(&at);
+    return rc;
+}
+
+bool
+unfinished_was_told(const struct broker *b, const struct statx *part)
+{
+    return b->told.any && resolve_same(&b->told.part, part)
+        && b->told.part.stx_size == part->stx_size;
+}
+
+enum sp_err
+unfinished_check_read(struct broker *b, const char *path, const struct statx *final)
+{
+    struct place at = PLACE_EMPTY;
+    char partial[NAME_MAX + 1];
+    struct statx part;
+    enum sp_err rc = SP_OK;
+
+    if (!b->told.any || !resolve_same(&b->told.final, final))
+        return SP_OK;
+    rc = unfinished_find(b, path, &at, partial, &part);
+    place_clear(&at);
+    if (rc == SP_OK)
+        return broker_refuse(b, FAIL_UNFINISHED);
+    if (rc != SP_OS || errno != ENOENT)
+        return rc;
+    b->told.any = false;        /* it is gone: the file is what it was again */
+    return SP_OK;
+}

@@ -7,12 +7,15 @@
 #define BUCKETS 4096u
 #define KEPT_MOST 16384u                /* entries without a session: memory is bounded */
 #define VIOLATION_MEMORY_MS 3600000  /* a violation is forgotten after an hour of peace */
+#define SILENT_LEAST 16u                /* sessions before login that there is room for  */
+#define REPLACED_MOST 32u               /* that are ending, and make room before they end */
+#define SETTLED_MS 10000                /* a client logs in sooner, in general           */
 #define KEY_BYTES 9                     /* the family, 4 bytes of IPv4 or 8 of IPv6 */
 
 struct admission_entry {
     struct admission_entry *next;
     unsigned char key[KEY_BYTES];
-    unsigned sessions, violations;
+    unsigned sessions, silent, violations;
     int64_t violated, banned_until;     /* clock_ms */
 };
 
@@ -23,7 +26,7 @@ admission_init(struct admission *a, uint64_t seed)
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers is meant */
     if ((a->table = calloc(BUCKETS, sizeof *a->table)) == NULL)
         return SP_NOMEM;
-    return SP_OK;
+    return crowd_init(&a->crowd);
 }
 
 void
@@ -37,6 +40,7 @@ admission_clear(struct admission *a)
             free(e);
         }
     free(a->table);
+    crowd_clear(&a->crowd);
     *a = (struct admission){ 0 };
 }
 
@@ -146,34 +150,108 @@ tidy(struct admission *a, int64_t now)
         drop(a, oldest);
 }
 
+/* What sessions may have of a number before anybody is logged in. */
+static unsigned
+silent_share(unsigned most)
+{
+    unsigned least = most < SILENT_LEAST ? most : SILENT_LEAST;
+
+    return most / 2 < least ? least : most / 2;
+}
+
+/* An IPv6 /48 has several times what an address has. */
+static unsigned
+around(unsigned most)
+{
+    return most > UINT32_MAX / ADMISSION_AROUND ? UINT32_MAX : most * ADMISSION_AROUND;
+}
+
+/*
+ * The one that has to go, where the server is full. If all sessions are taken, that is not
+ * one that has just come, too, unless it belongs to a crowd: those who come to a full
+ * server would only drive each other out.
+ */
+static struct crowd_member *
+gives_way(const struct admission *a, const struct admission_limits *l,
+          const struct net_addr *peer, int64_t now)
+{
+    struct crowd_member *one = crowd_oldest(&a->crowd);
+
+    if (one == NULL || a->sessions < l->sessions)
+        return one;
+    if (a->sessions >= l->sessions + REPLACED_MOST)
+        return NULL;
+    if (now - one->since >= SETTLED_MS
+        || crowd_size(one) > crowd_silent(&a->crowd, peer) + 1)
+        return one;
+    return NULL;
+}
+
+/* Is there room, if *gone ends? */
+static enum admission_verdict
+find_room(const struct admission *a, const struct admission_limits *l,
+          const struct admission_entry *e, const struct net_addr *peer, int64_t now,
+          struct crowd_member **gone)
+{
+    bool inside = peer->family == AF_INET6;     /* in a /48, which is counted besides */
+
+    *gone = NULL;
+    if (e != NULL && e->sessions >= l->per_address)
+        return ADMISSION_ADDRESS_FULL;
+    if (inside && crowd_members(&a->crowd, peer) >= around(l->per_address))
+        return ADMISSION_NETWORK_FULL;
+    if (e != NULL && e->silent >= silent_share(l->per_address)) {
+        *gone = crowd_oldest_of(&a->crowd, peer);
+        return *gone == NULL ? ADMISSION_ADDRESS_FULL : ADMISSION_YES;
+    }
+    if (inside
+        && crowd_silent(&a->crowd, peer) >= around(silent_share(l->per_address))) {
+        *gone = crowd_oldest_around(&a->crowd, peer);
+        return *gone == NULL ? ADMISSION_NETWORK_FULL : ADMISSION_YES;
+    }
+    if (a->sessions < l->sessions && a->crowd.silent < silent_share(l->sessions))
+        return ADMISSION_YES;
+    *gone = gives_way(a, l, peer, now);
+    return *gone == NULL ? ADMISSION_FULL : ADMISSION_YES;
+}
+
 enum admission_verdict
 admission_enter(struct admission *a, const struct admission_limits *l,
-                const struct net_addr *peer, int64_t now)
+                const struct net_addr *peer, int64_t now, struct crowd_member *self,
+                struct crowd_member **gone)
 {
+    enum admission_verdict verdict = ADMISSION_YES;
     struct admission_entry *e = find(a, peer);
 
     if (e != NULL)
         forgive(e, now);
     if (e != NULL && e->banned_until != 0)
         return ADMISSION_BANNED;
-    if (a->sessions >= l->sessions)
-        return ADMISSION_FULL;
-    if (e != NULL && e->sessions >= l->per_address)
-        return ADMISSION_ADDRESS_FULL;
+    if ((verdict = find_room(a, l, e, peer, now, gone)) != ADMISSION_YES)
+        return verdict;
     if ((e = find_or_make(a, peer)) == NULL)
         return ADMISSION_NOMEM;
+    if (crowd_join(&a->crowd, self, peer, &e->silent, now) != SP_OK) {
+        if (is_empty(e))
+            drop(a, e);
+        return ADMISSION_NOMEM;
+    }
     if (e->sessions++ == 0)
         a->kept--;
     a->sessions++;
+    if (*gone != NULL)
+        crowd_settle(&a->crowd, *gone);
     return ADMISSION_YES;
 }
 
 void
-admission_leave(struct admission *a, const struct net_addr *peer, int64_t now)
+admission_leave(struct admission *a, const struct net_addr *peer,
+                struct crowd_member *self, int64_t now)
 {
     struct admission_entry *e = find(a, peer);
 
     SP_ASSERT(e != NULL && e->sessions > 0 && a->sessions > 0);
+    crowd_leave(&a->crowd, self);
     a->sessions--;
     if (--e->sessions > 0)
         return;
@@ -212,6 +290,7 @@ admission_text(enum admission_verdict verdict)
     case ADMISSION_YES: return "admitted";
     case ADMISSION_FULL: return "sessions";
     case ADMISSION_ADDRESS_FULL: return "sessions-of-address";
+    case ADMISSION_NETWORK_FULL: return "sessions-of-network";
     case ADMISSION_BANNED: return "banned";
     case ADMISSION_NOMEM: return "memory";
     }

@@ -65,7 +65,7 @@ ask_login(struct attempt *a)
         .password = slice_from(a->password.bytes, a->password.len),
         .peer = slice_from(peer, sizeof peer), .secure = s->secure });
     secret_clear(&a->password);
-    a->checked = true;
+    a->checked = s->member.busy = true;
     a->asked = clock_ms();
     rc = part_new(s, LOGIN, ST_LOGIN, &m, NULL, &s->login);
     if (rc == SP_OK)
@@ -190,7 +190,7 @@ leave_place(struct attempt *a)
     a->queued = a->slowed = false;
     if (!a->holds)
         return;
-    a->holds = false;
+    a->holds = a->session->member.busy = false;
     SP_ASSERT(l->running > 0);
     l->running--;
     TAILQ_REMOVE(&l->holding, a, entry);

@@ -23,7 +23,8 @@
 
 #define PATH_ROOM 2048
 #define FDS_OF_SESSION 8  /* channels and pidfds of three processes, a gate, one on its way */
-#define FDS_OF_SERVER 192       /* listeners, templates of two generations, log, loop */
+#define FDS_OF_SERVER 288       /* listeners, templates of two generations, log, loop; and
+                                   sessions that made room and are ending (admission.c) */
 #define PID_FILE "sallyportd.pid"
 
 /* ---- the process ------------------------------------------------------------------- */

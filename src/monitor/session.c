@@ -2,6 +2,7 @@
 #include "monitor/session.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -109,7 +110,6 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     s->exempt = in_networks(peer, &set->no_resumption_networks);
     (void)text_copy(s->tls, sizeof s->tls, "no");
     (void)text_copy(s->cipher, sizeof s->cipher, "-");
-    (void)naming_id(m->boot, ++m->session_numbers, s->id);
     (void)net_text(peer, s->peer_text);
     s->gate = (struct gate)GATE_EMPTY;
     LIST_INIT(&s->parts);
@@ -121,28 +121,47 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     return s;
 }
 
+/*
+ * Its place is needed. It is told so as long as there are places in which it can go in
+ * order.
+ */
+static void
+make_room(struct monitor *m, struct crowd_member *gone)
+{
+    struct session *s = (struct session *)((char *)gone - offsetof(struct session, member));
+
+    if (report_may(s))
+        report_session(s, LOG_LEVEL_NOTICE, "session.dropped seconds=%lld",
+                       (long long)((clock_ms() - s->began) / 1000));
+    if (m->admission.sessions < m->current->limits.sessions)
+        session_shutdown(s, "crowded", "Too many connections without a login, closing.");
+    else
+        session_end(s, "crowded");
+}
+
 void
 session_open(struct monitor *m, int *client, const struct net_addr *peer,
              const struct net_addr *local, bool implicit)
 {
-    enum admission_verdict verdict = ADMISSION_YES;
+    enum admission_verdict verdict = ADMISSION_NOMEM;
+    struct crowd_member *gone = NULL;
     struct session *s = NULL;
     enum sp_err rc = SP_OK;
 
     if (m->stopping)
         return;
-    verdict = admission_enter(&m->admission, &m->current->limits, peer, clock_ms());
+    if ((s = new_session(m, peer, local, implicit)) != NULL)
+        verdict = admission_enter(&m->admission, &m->current->limits, peer, clock_ms(),
+                                  &s->member, &gone);
     if (verdict != ADMISSION_YES) {
         turn_away(*client, implicit);
         report_refused(m, peer, admission_text(verdict));
+        free(s);
         return;
     }
-    if ((s = new_session(m, peer, local, implicit)) == NULL) {
-        admission_leave(&m->admission, peer, clock_ms());
-        turn_away(*client, implicit);
-        report_refused(m, peer, "memory");
-        return;
-    }
+    if (gone != NULL)
+        make_room(m, gone);
+    (void)naming_id(m->boot, ++m->session_numbers, s->id);
     s->generation = generation_ref(m->current);
     TAILQ_INSERT_TAIL(&m->sessions, s, entry);
     if ((rc = start_worker(s, client)) != SP_OK) {
@@ -214,6 +233,8 @@ finish_logout(struct session *s)
 
     s->logout = NULL;
     session_enter_base(s);
+    if (!s->leaving)
+        crowd_unsettle(&s->monitor->admission.crowd, &s->member, clock_ms());
     session_start_timer(s);
     msg_logged_out_pack(&m, &(struct msg_logged_out){ 0 });
     session_tell(s, &m);
@@ -317,6 +338,7 @@ session_end(struct session *s, const char *reason)
     if (s->ended)
         return;
     s->ended = true;
+    crowd_settle(&s->monitor->admission.crowd, &s->member);
     if (s->reason == NULL)
         s->reason = reason;
     (void)event_del(&s->timer);
@@ -335,6 +357,7 @@ session_shutdown(struct session *s, const char *reason, const char *text)
     if (s->ended || s->leaving || s->worker == NULL)
         return;
     s->leaving = true;
+    crowd_settle(&s->monitor->admission.crowd, &s->member);
     s->reason = reason;
     (void)event_del(&s->timer);
     part_give(s->worker, SHUTDOWN_MS);
@@ -378,7 +401,7 @@ session_free(struct session *s)
     report_suppressed(s);
     (void)event_del(&s->timer);
     TAILQ_REMOVE(s->buried ? &m->ended : &m->sessions, s, entry);
-    admission_leave(&m->admission, &s->peer, clock_ms());
+    admission_leave(&m->admission, &s->peer, &s->member, clock_ms());
     generation_unref(&s->generation);
     gate_clear(&s->gate);
     free(s->user);

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/net.h"
 #include "monitor/bucket.h"
+#include "monitor/crowd.h"
 #include "monitor/gate.h"
 #include "monitor/naming.h"
 #include "monitor/part.h"
@@ -52,6 +53,7 @@ struct session {
     struct sign_request *signing;
     struct event timer; /* login_timeout; in ST_LEAVING, how long a broker may take;
                            in ST_USER, that the broker is gone                      */
+    struct crowd_member member; /* while nobody is logged in (admission.h) */
     struct gate gate;           /* of its data connections */
     struct bucket messages, signatures, lines, transfer_lines;
     unsigned refusals, suppressed;

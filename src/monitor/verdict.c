@@ -238,6 +238,7 @@ hear_serving(struct part *broker, const struct message *m)
     SP_ASSERT(msg_logged_in_unpack(answer, &told) == SP_OK);
     s->logged_in = NULL;
     (void)event_del(&s->timer);
+    crowd_settle(&s->monitor->admission.crowd, &s->member);
     remember_user(s, told.user);
     report_session(s, LOG_LEVEL_NOTICE,
                    "login.granted user=%s backend=%s tls=%s cipher=%s "

@@ -1,6 +1,7 @@
 /* tests/unit/test_admission.c - monitor/admission.c */
 #include "monitor/admission.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,20 +20,71 @@ address(const char *text)
     return a;
 }
 
+/* Sessions that were admitted; a test begins with none. */
+static struct guest { char text[48]; struct crowd_member member; } guests[4096];
+static struct crowd_member *dropped;    /* to make room for the last one that came */
+
+static enum admission_verdict
+enter_under(struct admission *a, const struct admission_limits *l, const char *text,
+            int64_t now)
+{
+    struct net_addr peer = address(text);
+    struct guest *g = guests;
+    enum admission_verdict verdict = ADMISSION_YES;
+
+    while (g->text[0] != '\0')
+        g++;
+    verdict = admission_enter(a, l, &peer, now, &g->member, &dropped);
+    if (verdict == ADMISSION_YES)
+        (void)snprintf(g->text, sizeof g->text, "%s", text);
+    return verdict;
+}
+
 static enum admission_verdict
 enter(struct admission *a, const char *text, int64_t now)
 {
-    struct net_addr peer = address(text);
+    return enter_under(a, &limits, text, now);
+}
 
-    return admission_enter(a, &limits, &peer, now);
+/* The first one of that address. */
+static struct guest *
+guest_of(const char *text)
+{
+    struct guest *g = guests;
+
+    while (strcmp(g->text, text) != 0)
+        g++;
+    return g;
+}
+
+static void
+end(struct admission *a, struct guest *g, int64_t now)
+{
+    struct net_addr peer = address(g->text);
+
+    admission_leave(a, &peer, &g->member, now);
+    *g = (struct guest){ 0 };
 }
 
 static void
 leave(struct admission *a, const char *text, int64_t now)
 {
-    struct net_addr peer = address(text);
+    end(a, guest_of(text), now);
+}
 
-    admission_leave(a, &peer, now);
+static void
+end_dropped(struct admission *a, int64_t now)
+{
+    end(a, (struct guest *)((char *)dropped - offsetof(struct guest, member)), now);
+}
+
+static void
+clear(struct admission *a)
+{
+    for (size_t i = 0; i < sizeof guests / sizeof *guests; i++)
+        if (guests[i].text[0] != '\0')
+            end(a, &guests[i], 0);
+    admission_clear(a);
 }
 
 static bool
@@ -56,7 +108,7 @@ bound_for_an_address(void)
     leave(&a, "192.0.2.1", 0);
     CU_ASSERT_EQUAL(enter(&a, "192.0.2.1", 0), ADMISSION_YES);
     CU_ASSERT_EQUAL(a.sessions, 3);
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -73,7 +125,7 @@ bound_for_all(void)
     CU_ASSERT_EQUAL(enter(&a, "198.51.100.1", 0), ADMISSION_FULL);
     leave(&a, "192.0.2.0", 0);
     CU_ASSERT_EQUAL(enter(&a, "198.51.100.1", 0), ADMISSION_YES);
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -86,7 +138,7 @@ an_ipv6_network_is_one(void)
     CU_ASSERT_EQUAL(enter(&a, "2001:db8:1:2:ffff:1:2:3", 0), ADMISSION_YES);
     CU_ASSERT_EQUAL(enter(&a, "2001:db8:1:2::77", 0), ADMISSION_ADDRESS_FULL);
     CU_ASSERT_EQUAL(enter(&a, "2001:db8:1:3::77", 0), ADMISSION_YES);
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -99,7 +151,7 @@ ipv4_and_ipv6_are_two(void)
     CU_ASSERT_EQUAL(enter(&a, "32.1.13.184", 0), ADMISSION_YES);
     CU_ASSERT_EQUAL(enter(&a, "32.1.13.184", 0), ADMISSION_YES);
     CU_ASSERT_EQUAL(enter(&a, "2001:db8::", 0), ADMISSION_YES);
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -117,7 +169,7 @@ nothing_is_kept_of_the_peaceful(void)
     }
     CU_ASSERT_EQUAL(a.entries, 0);
     CU_ASSERT_EQUAL(a.sessions, 0);
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -137,7 +189,7 @@ violations_ban_for_a_time(void)
     CU_ASSERT_EQUAL(enter(&a, "192.0.2.1", 10 * MINUTE + 3), ADMISSION_BANNED);
     CU_ASSERT_EQUAL(enter(&a, "192.0.2.1", 10 * MINUTE + 4), ADMISSION_YES);
     CU_ASSERT_FALSE(violate(&a, "192.0.2.1", 10 * MINUTE + 5));     /* counted anew */
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -151,7 +203,7 @@ violations_are_forgotten(void)
     CU_ASSERT_FALSE(violate(&a, "192.0.2.1", 61 * MINUTE));
     CU_ASSERT_FALSE(violate(&a, "192.0.2.1", 61 * MINUTE));
     CU_ASSERT_TRUE(violate(&a, "192.0.2.1", 61 * MINUTE));
-    admission_clear(&a);
+    clear(&a);
 }
 
 static void
@@ -164,8 +216,8 @@ no_ban_where_it_is_off(void)
     CU_ASSERT_EQUAL_FATAL(admission_init(&a, 14), SP_OK);
     for (unsigned i = 0; i < 100; i++)
         CU_ASSERT_FALSE(admission_violation(&a, &off, &peer, i));
-    CU_ASSERT_EQUAL(admission_enter(&a, &off, &peer, 101), ADMISSION_YES);
-    admission_clear(&a);
+    CU_ASSERT_EQUAL(enter_under(&a, &off, "192.0.2.1", 101), ADMISSION_YES);
+    clear(&a);
 }
 
 static void
@@ -183,10 +235,120 @@ memory_is_bounded(void)
     }
     CU_ASSERT_EQUAL(a.entries, 16384);
     CU_ASSERT_EQUAL(a.kept, 16384);
-    admission_clear(&a);
+    clear(&a);
+}
+
+/* Ten addresses hold everything that they can; whoever comes from elsewhere has a place. */
+static void
+crowds_give_way(void)
+{
+    const struct admission_limits many = { 200, 40, 3, MINUTE };
+    struct admission a;
+    char text[48];
+
+    CU_ASSERT_EQUAL_FATAL(admission_init(&a, 16), SP_OK);
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(text, sizeof text, "10.0.0.%u", i % 10);
+        CU_ASSERT_EQUAL(enter_under(&a, &many, text, i), ADMISSION_YES);
+        CU_ASSERT_TRUE_FATAL(a.crowd.silent <= 100);
+        if (dropped != NULL)            /* its session ends */
+            end_dropped(&a, i);
+    }
+    CU_ASSERT_EQUAL(a.sessions, 100);
+    CU_ASSERT_EQUAL(enter_under(&a, &many, "192.0.2.1", 1000), ADMISSION_YES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(dropped);
+    CU_ASSERT_EQUAL(dropped->own.prefix >> 8, 0x0a0000);
+    /* and keeps it while they come and come */
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(text, sizeof text, "10.0.0.%u", i % 10);
+        CU_ASSERT_EQUAL(enter_under(&a, &many, text, 1001 + i), ADMISSION_YES);
+        CU_ASSERT_TRUE_FATAL(dropped != NULL && dropped != &guest_of("192.0.2.1")->member);
+        end_dropped(&a, 1001 + i);
+    }
+    clear(&a);
+}
+
+/* Half of an address's places, too: a colleague has one of them. */
+static void
+an_address_has_a_share_before_login(void)
+{
+    const struct admission_limits many = { 2000, 40, 3, MINUTE };
+    struct admission a;
+
+    CU_ASSERT_EQUAL_FATAL(admission_init(&a, 17), SP_OK);
+    for (unsigned i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(enter_under(&a, &many, "10.0.0.1", i), ADMISSION_YES);
+        CU_ASSERT_PTR_NULL(dropped);
+    }
+    guests[0].member.busy = true;       /* its password is being checked */
+    CU_ASSERT_EQUAL(enter_under(&a, &many, "10.0.0.1", 20), ADMISSION_YES);
+    CU_ASSERT_PTR_EQUAL(dropped, &guests[1].member);
+    for (unsigned i = 0; i < 21; i++)   /* they log in */
+        crowd_settle(&a.crowd, &guests[i].member);
+    for (unsigned i = 21; i < 40; i++) {
+        CU_ASSERT_EQUAL(enter_under(&a, &many, "10.0.0.1", i), ADMISSION_YES);
+        CU_ASSERT_PTR_NULL(dropped);
+    }
+    CU_ASSERT_EQUAL(enter_under(&a, &many, "10.0.0.1", 40), ADMISSION_ADDRESS_FULL);
+    clear(&a);
+}
+
+static void
+a_48_is_bounded_and_one_crowd(void)
+{
+    const struct admission_limits many = { 2000, 40, 3, MINUTE };
+    struct admission a;
+    char text[48];
+
+    CU_ASSERT_EQUAL_FATAL(admission_init(&a, 18), SP_OK);
+    for (unsigned i = 0; i < 80; i++) {
+        (void)snprintf(text, sizeof text, "2001:db8:1:%x::1", i);
+        CU_ASSERT_EQUAL(enter_under(&a, &many, text, i), ADMISSION_YES);
+        CU_ASSERT_PTR_NULL(dropped);
+    }
+    CU_ASSERT_EQUAL(enter_under(&a, &many, "2001:db8:1:ffff::1", 80), ADMISSION_YES);
+    CU_ASSERT_PTR_EQUAL(dropped, &guests[0].member);
+    CU_ASSERT_EQUAL(enter_under(&a, &many, "2001:db8:2::1", 80), ADMISSION_YES);
+    CU_ASSERT_PTR_NULL(dropped);
+    for (unsigned i = 0; i < 82; i++)
+        crowd_settle(&a.crowd, &guests[i].member);
+    for (unsigned i = 81; i < 160; i++) {
+        (void)snprintf(text, sizeof text, "2001:db8:1:%x::1", i);
+        CU_ASSERT_EQUAL(enter_under(&a, &many, text, i), ADMISSION_YES);
+        crowd_settle(&a.crowd, &guest_of(text)->member);
+    }
+    CU_ASSERT_EQUAL(enter_under(&a, &many, "2001:db8:1:ffff::1", 200),
+                    ADMISSION_NETWORK_FULL);
+    clear(&a);
+}
+
+/* All places are taken by who is logged in, but one: newcomers do not chase each other. */
+static void
+a_full_server_drops_nobody_who_just_came(void)
+{
+    struct admission a;
+
+    CU_ASSERT_EQUAL_FATAL(admission_init(&a, 19), SP_OK);
+    for (unsigned i = 0; i < limits.sessions; i++) {
+        char text[48];
+
+        (void)snprintf(text, sizeof text, "10.0.0.%u", i);
+        CU_ASSERT_EQUAL(enter(&a, text, 0), ADMISSION_YES);
+        if (i > 0)
+            crowd_settle(&a.crowd, &guests[i].member);
+    }
+    CU_ASSERT_EQUAL(enter(&a, "192.0.2.1", 9999), ADMISSION_FULL);
+    CU_ASSERT_EQUAL(enter(&a, "192.0.2.1", 10000), ADMISSION_YES);
+    CU_ASSERT_PTR_EQUAL(dropped, &guests[0].member);
+    clear(&a);
 }
 
 static const struct unit_test tests[] = {
+    { "ten addresses that hold all they can keep nobody out", crowds_give_way },
+    { "an address has half of its places before login", an_address_has_a_share_before_login },
+    { "an IPv6 /48 has its bounds, and is one crowd", a_48_is_bounded_and_one_crowd },
+    { "on a full server newcomers do not drive each other out",
+      a_full_server_drops_nobody_who_just_came },
     { "sessions of one address are bounded", bound_for_an_address },
     { "sessions in all are bounded", bound_for_all },
     { "an IPv6 /64 counts as one address", an_ipv6_network_is_one },

@@ -61,18 +61,32 @@ def run(*argv, timeout=60, check=True, **kw):
     return r
 
 
-_ports = count(os.getpid() * 37)
-
-# Of several processes that run tests at once (pytest-xdist), each has ports of its own.
-LANES = 8
-LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % LANES
+# Of all processes that run tests on this machine, whoever started them, each has ports of its
+# own: who has bound the name of a lane (an abstract one: it goes with the process) has its ports.
+LANES = 48
 PORTS_OF_LANE = 12000 // LANES
+
+
+def _lane():
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for lane in range(LANES):
+        try:
+            name.bind(f"\0sallyport-tests-lane-{lane}")
+            return lane, name
+        except OSError:
+            continue
+    raise RuntimeError(f"{LANES} processes run tests here already")
+
+
+_ports, _taken = count(), []
 
 
 def free_port():
     """A port nobody listens on, outside the range that the kernel hands out itself."""
+    if not _taken:
+        _taken.append(_lane())
     while True:
-        port = 20000 + LANE * PORTS_OF_LANE + next(_ports) * 7 % PORTS_OF_LANE
+        port = 20000 + _taken[0][0] * PORTS_OF_LANE + next(_ports) % PORTS_OF_LANE
         try:
             for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
                 with socket.socket(family) as s:

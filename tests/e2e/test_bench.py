@@ -24,6 +24,7 @@ def built(world, program):
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_every_kind_of_row_has_a_figure(world, scratch):
     world.not_sanitized("its figures mean nothing")
@@ -106,6 +107,7 @@ DECEITS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replies, sent, code, line", [d[1:] for d in DECEITS],
                          ids=[d[0] for d in DECEITS])
 def test_the_load_client_is_not_deceived(world, replies, sent, code, line):

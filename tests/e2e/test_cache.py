@@ -70,6 +70,7 @@ def make(folder, name, size):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [None, "explicit"])
 def test_a_large_file_leaves_when_it_was_sent(world, place, tls):
     s = Server(world, "cache-clear", cached_file_most=MOST >> 20,
@@ -91,6 +92,7 @@ def test_a_large_file_leaves_when_it_was_sent(world, place, tls):
             s.stop()
 
 
+@pytest.mark.slow
 def test_only_what_was_sent_leaves(one, place):
     large = make(place, "large", LARGE)
     c = one.login()

@@ -150,6 +150,7 @@ def test_an_upload_that_may_not_be(server, scratch, content):
     assert r.returncode == 25, (r.returncode, r.stderr)         # UPLOAD_FAILED
 
 
+@pytest.mark.slow
 def test_many_files_over_one_connection(server, files, scratch):
     names = [f"n{n}" for n in range(60)]
     for n in names:

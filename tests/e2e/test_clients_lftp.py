@@ -53,6 +53,7 @@ WAYS = {"explicit": {}, "implicit": {"scheme": "ftps"}, "IPv6": {"host": "::1"},
         "sync": {"ftp__sync_mode": "on"}, "pipelined": {"ftp__sync_mode": "off"}}
 
 
+@pytest.mark.slow
 @pytest.mark.limit(90)
 @pytest.mark.parametrize("way", WAYS)
 def test_mirror_up_and_down(server, folder, scratch, way):
@@ -76,6 +77,7 @@ def test_mirror_in_clear(clear_server, clear_folder, scratch):
     assert tree(clear_folder.disk / "copy") == tree(scratch / "src") == tree(scratch / "back")
 
 
+@pytest.mark.slow
 def test_mirror_with_delete(server, folder, scratch):
     plant(scratch / "src", FILES)
     lftp = Lftp(server, scratch)

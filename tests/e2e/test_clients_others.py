@@ -166,6 +166,7 @@ def test_ftplib_with_resumption(server, folder, content, host, passive):
     f.quit()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(90)
 def test_ftplib_without_resumption_is_refused_with_522(make_server):
     s = make_server(data_connect_timeout=3, handshake_timeout=3)

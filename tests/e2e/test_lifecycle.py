@@ -194,6 +194,7 @@ def test_reload_takes_new_listeners(make_server):
     old.quit()
 
 
+@pytest.mark.slow
 def test_reloads_in_a_row_during_sessions(make_server):
     s = make_server()
     folder = s.folder()

@@ -12,6 +12,7 @@ from ftpclient import HELD_UP
 from harness import procfs, wait_until
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_200_sessions_at_once(make_server):
     s = make_server(max_sessions_per_address=1000)

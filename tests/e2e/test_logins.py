@@ -48,6 +48,7 @@ def test_nobody_else_gets_in(server, user, password):
     server.login().quit()
 
 
+@pytest.mark.slow
 def test_wrong_name_and_wrong_password_look_the_same(make_server):
     """Answers come at multiples of the delay, which is long beside the hash."""
     s = make_server(login_failure_delay=1000, argon2_memory=65536, argon2_operations=2)
@@ -87,6 +88,7 @@ def test_a_refusal_then_the_right_password(server):
     c.quit()
 
 
+@pytest.mark.slow
 def test_login_timeout(make_server):
     s = make_server(login_timeout=5)
     silent, busy, logged_in = s.client(tls=None), s.client(), s.login()
@@ -105,6 +107,7 @@ def test_login_timeout(make_server):
     logged_in.quit()
 
 
+@pytest.mark.slow
 def test_a_slow_login_dialogue_ends_too(make_server):
     s = make_server(login_timeout=5)
     c = s.client(tls=None)
@@ -264,6 +267,7 @@ def test_a_missing_jail_is_made_where_configured(make_server):
     assert st.st_uid == pwd.getpwnam(GUEST).pw_uid
 
 
+@pytest.mark.slow
 def test_many_logins_at_once(make_server):
     """Argon2 runs are bounded: a flood of logins waits, and does not exhaust memory."""
     from concurrent.futures import ThreadPoolExecutor

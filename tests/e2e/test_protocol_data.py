@@ -150,6 +150,7 @@ def test_nobody_listens_in_active_mode(make_server):
     c.quit()
 
 
+@pytest.mark.slow
 def test_nobody_comes_in_passive_mode(make_server):
     s = make_server(data_connect_timeout=2)
     c = s.login()
@@ -262,6 +263,7 @@ def test_ccc_is_refused(ftp):
     assert ftp.cmd("NOOP").code == 200
 
 
+@pytest.mark.slow
 def test_a_client_that_speaks_clear_on_a_tls_data_connection(ftp, folder):
     """Bytes that are no TLS end that transfer alone, and store nothing."""
     s = socket.create_connection(ftp.passive(), 10 * HELD_UP)

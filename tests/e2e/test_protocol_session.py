@@ -323,6 +323,7 @@ def test_control_characters_in_names_come_back_harmless(ftp):
     assert len(r.lines) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [None, "explicit"])
 def test_replies_that_nobody_reads_cost_no_time(server, tls):
     """Lines behind them wait, wherever they are; the worker sleeps until they are read."""

@@ -126,6 +126,7 @@ def test_bytes_that_are_no_tls_end_the_handshake(server):
     s.close()
 
 
+@pytest.mark.slow
 def test_handshakes_have_deadlines(make_server):
     s = make_server(handshake_timeout=2)
     idle = socket.create_connection(("127.0.0.1", s.implicit), 10 * HELD_UP)
@@ -146,6 +147,7 @@ def test_handshakes_have_deadlines(make_server):
     s.login().quit()
 
 
+@pytest.mark.slow
 def test_data_handshakes_have_deadlines(make_server):
     s = make_server(handshake_timeout=2, data_connect_timeout=3)
     folder = s.folder()
@@ -185,6 +187,7 @@ def test_alpn_without_ftp_is_refused(server, offered, version):
     assert "no application protocol" in str(e.value).lower().replace("_", " "), e.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offered, fine", [(["ftp-data"], True), (["ftp"], True),
                                            (["h2", "ftp-data"], True), (["h2"], False)])
 def test_alpn_of_data_connections(make_server, offered, fine):

@@ -48,6 +48,7 @@ def refused(client, line, session):
     return client.reply()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_data_connection_that_does_not_resume_is_522(quick, version):
     c = quick.login(version=version)
@@ -59,6 +60,7 @@ def test_a_data_connection_that_does_not_resume_is_522(quick, version):
     c.quit()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("living", [True, False], ids=["of a living", "of a dead"])
 def test_the_session_of_another_ftp_session_is_522(quick, version, living):
@@ -136,6 +138,7 @@ def test_exempted_networks_need_not_resume_and_are_logged(make_server):
     c.quit()
 
 
+@pytest.mark.slow
 def test_exempted_accounts_need_not_resume_and_are_logged(make_server):
     s = make_server(no_resumption_users=["reader"], data_connect_timeout=2, handshake_timeout=2)
     mark = s.mark()
@@ -343,6 +346,7 @@ def test_downloads_and_listings_end_with_close_notify(server, folder, version):
     c.quit()
 
 
+@pytest.mark.slow
 def test_an_empty_upload_whose_client_skips_the_handshake(quick):
     """lftp#420: a 0-byte put may close its connection without TLS: answer, do not hang."""
     c = quick.login()

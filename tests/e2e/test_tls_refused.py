@@ -299,6 +299,7 @@ def named(make_server, world):
     return make
 
 
+@pytest.mark.slow
 def test_a_server_name_that_is_not_ours_is_refused(named, tried):
     """A browser that a man in the middle sent here asked for a web server (ALPACA)."""
     s = named(server_names=["alias.example.test"])

@@ -49,6 +49,7 @@ def transfer(c, line, mode):
     assert end.code == 226, end
 
 
+@pytest.mark.slow
 @pytest.mark.limit(60 if MANY < 1000 else 600)
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("ticket", ["each once", "the first"]

@@ -186,6 +186,7 @@ def watch(short, place, threads, took, workers):
     other.quit()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("tls", ["explicit", "implicit"])
 def test_a_stalled_handshake_of_a_control_connection_ends_in_time(short, place, version, tls,
@@ -204,6 +205,7 @@ def test_a_stalled_handshake_of_a_control_connection_ends_in_time(short, place, 
     tried("stalled handshakes of control connections", len(STALLS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode, version", [("active", "1.2"), ("active", "1.3"),
                                            ("passive", "1.3")]
                          + ([("passive", "1.2")] if LONG else []))
@@ -259,6 +261,7 @@ class Flood(threading.Thread):
                 self.ended = True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "asking"] if LONG else ["plain"])
 def test_a_flood_of_key_updates_does_not_stop_the_clocks_of_a_session(short, place, kind,
                                                                       tried):

@@ -36,6 +36,7 @@ def checksum(path):
     return h.hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("tls, version", [("explicit", "1.3"), ("explicit", "1.2"), (None, None)])
 def test_a_big_file_up_and_down(request, scratch, tls, version):
@@ -63,6 +64,7 @@ def test_a_big_file_up_and_down(request, scratch, tls, version):
     os.unlink(folder.path("big"))
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_a_sparse_file_over_4_gib(clear_server, clear_folder, clear_ftp):
     size = 4 * GIB + 300 * (1 << 20) + 17
@@ -115,6 +117,7 @@ def test_an_upload_continued_beyond_4_gib(server, folder, ftp):
     os.unlink(path)
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("kind", ["tls", "clear"])
 def test_500_transfers_in_one_session(request, kind):
@@ -359,6 +362,7 @@ def test_a_file_overwritten_during_its_download_is_read_whole(ftp, server, folde
 
 
 # ---- time ------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.limit(60)
 def test_idle_sessions_end_and_long_transfers_do_not(make_server):
     s = make_server(idle_timeout=10, data_stall_timeout=60)
@@ -386,6 +390,7 @@ def test_idle_sessions_end_and_long_transfers_do_not(make_server):
     s.wait_log(r"idle|session\.(end|clos)", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.limit(60)
 def test_a_slow_reader_is_not_stalled(make_server):
     """Less than what is gathered for one send, in less than the time for it: still progress."""
@@ -405,6 +410,7 @@ def test_a_slow_reader_is_not_stalled(make_server):
     c.abandon()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(60)
 def test_stalled_transfers_end(make_server):
     s = make_server(data_stall_timeout=5)
@@ -425,6 +431,7 @@ def test_stalled_transfers_end(make_server):
         c.abandon()
 
 
+@pytest.mark.slow
 def test_site_idle_shortens_the_wait(make_server):
     s = make_server()
     c = s.login()
@@ -434,6 +441,7 @@ def test_site_idle_shortens_the_wait(make_server):
     assert 7 < begin.passed() and begin.own() < 15
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_memory_of_a_worker_is_flat(server, folder, world):
     """What a client sends does not pile up."""
@@ -466,6 +474,7 @@ def test_memory_of_a_worker_is_flat(server, folder, world):
     c.quit()
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_replies_is_bounded(server, world):
     """Commands pipelined without end, replies never read: the server stops reading, too."""
     world.not_sanitized("it keeps freed memory for a while")

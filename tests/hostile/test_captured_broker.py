@@ -128,6 +128,7 @@ def kinds_of(server):
     return kinds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", PLACES)
 def test_any_descriptor_in_the_place_of_a_file(server, tried, question):
     name, body, line, content = PLACES[question]
@@ -146,6 +147,7 @@ def test_any_descriptor_in_the_place_of_a_file(server, tried, question):
     assert not failures
 
 
+@pytest.mark.slow
 def test_a_wrong_message_to_a_worker_ends_its_session_alone(server, tried):
     """As an answer to a question; every way in which one can be wrong."""
     kinds_of(server)

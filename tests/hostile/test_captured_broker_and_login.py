@@ -143,6 +143,7 @@ def all_break(request, tried, side, state, ways):
     tried(f"deformed messages of a captured {side} to the monitor", count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side, state", PLACES)
 def test_a_message_out_of_place_ends_that_session_alone(request, tried, side, state):
     all_break(request, tried, side, state, deform.out_of_place)
@@ -225,6 +226,7 @@ def test_one_that_dies_takes_its_session_at_most(request, side, state):
             assert not p.lines(r"login\.granted")
 
 
+@pytest.mark.slow
 @pytest.mark.limit(60)
 def test_half_a_login_is_ended_in_time(world):
     """Whoever of the three falls silent: nobody sits in front of it for ever."""

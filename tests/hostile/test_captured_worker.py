@@ -82,6 +82,7 @@ def test_a_body_of_a_wrong_size_ends_that_session_alone(captured, state):
     assert not failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", REACHED)
 def test_a_field_with_a_fault_ends_that_session_alone(captured, state):
     failures, tried = [], 0
@@ -275,6 +276,7 @@ def test_guessing_passwords_is_bounded(captured):
     assert 1 <= guesses <= 3
 
 
+@pytest.mark.slow
 def test_a_flood_of_logins_from_one_address_lets_others_pass(make_captured):
     captured = make_captured("logins", argon2_memory=65536, argon2_operations=2)
     crowd = []
@@ -291,6 +293,7 @@ def test_a_flood_of_logins_from_one_address_lets_others_pass(make_captured):
             p.sock.close()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_logins_that_cannot_be_started_are_refused_one_by_one(make_captured):
     """Without descriptors all that wait fail at once: not each inside of the one before."""
@@ -427,6 +430,7 @@ def test_the_old_broker_serves_nobody_after_logout(captured):
             p.ask("b", "SPACE", text("/"))
 
 
+@pytest.mark.slow
 @pytest.mark.limit(60)
 def test_silence_before_login_is_ended_by_the_monitor(make_captured):
     """The worker's own clock is its client's, then."""

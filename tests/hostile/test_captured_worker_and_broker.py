@@ -78,6 +78,7 @@ def test_a_body_of_a_wrong_size_ends_that_session_alone(captured, state):
     assert not failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", REACHED)
 def test_a_field_with_a_fault_ends_that_session_alone(captured, state):
     failures, tried = [], 0
@@ -95,6 +96,7 @@ def test_a_field_with_a_fault_ends_that_session_alone(captured, state):
     assert tried > 40 or state == "UPLOAD"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", REACHED)
 def test_descriptors_from_a_worker_end_that_session_alone(captured, state):
     failures = []

@@ -120,6 +120,7 @@ def look(server, wanted, tried):
     return held
 
 
+@pytest.mark.slow
 def test_the_search_finds_what_is_there(served, tried):
     """In the keyholder: its numbers, as OpenSSL computes with them. And in us, who read
     the files: in every form that is looked for."""
@@ -135,6 +136,7 @@ def test_the_search_finds_what_is_there(served, tried):
     assert not [name for name in held if "file" in name], held
 
 
+@pytest.mark.slow
 def test_no_other_process_has_any_of_a_key(served, tried):
     """Fresh, during handshakes, logged in, after transfers, after as many handshakes as
     there were, and after the keyholder was started anew."""

@@ -87,6 +87,7 @@ def memory(server):
             for p in [server.pid, *procfs.children(server.pid)] if procfs.alive(p)}
 
 
+@pytest.mark.slow
 def test_a_storm_of_hostile_sessions_leaves_nothing_behind(mixed, tried):
     server = mixed
     server.world.not_sanitized("what is freed there stays in memory for a while")
@@ -112,6 +113,7 @@ def test_a_storm_of_hostile_sessions_leaves_nothing_behind(mixed, tried):
     tried("hostile sessions, with memory and descriptors counted", SESSIONS)
 
 
+@pytest.mark.slow
 def test_an_honest_session_feels_nothing_of_a_storm(mixed, tried):
     server = mixed
     server.honest("worker", True)

@@ -37,6 +37,7 @@ def run_side(world, tried, side, *argv):
     return counts, r.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 def test_every_call_off_the_list_is_refused(world, tried, side):
     """Each number of the kernel's table, each value of a narrowed argument, other gates."""
@@ -114,6 +115,7 @@ def in_a_broker(server):
     return client, pid
 
 
+@pytest.mark.slow
 @pytest.mark.expects(r"sandbox\.violation")
 @pytest.mark.parametrize("side,begin", [("worker", in_a_worker), ("broker", in_a_broker)])
 def test_a_forbidden_call_ends_that_session_alone(victim, tried, side, begin):

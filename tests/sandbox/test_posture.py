@@ -163,6 +163,7 @@ def ids(user):
 USERS = {"worker": "sallyport", "keyholder": "sallyport-keys", "broker": GUEST}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ROOT, reason="needs root: other identities")
 def test_identity(process):
     kind, p = process

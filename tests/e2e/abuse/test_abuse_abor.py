@@ -222,6 +222,7 @@ def test_abor_at_every_moment_of_a_download(ftp, files, mode, way, tried):
     in_step(ftp)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode, way", WAYS)
 def test_abor_at_every_moment_of_an_upload(ftp, files, mode, way, tried):
     for line, moment in UP:

@@ -108,6 +108,7 @@ def play(c, folder, steps, wait):
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.limit(240)
 @pytest.mark.parametrize("how", ENDS)
 def test_cut_after_every_step_of_a_session(patient, tls, how, tried):

@@ -52,6 +52,7 @@ def nobody(c):
 LINES = ["RETR f", "STOR up", "APPE f", "STOU", "LIST", "NLST", "MLSD"]
 
 
+@pytest.mark.slow
 def test_data_connections_that_are_never_opened_are_425(hasty, tls, tried):
     """All at once, passive and active: each waits for its own time and no longer."""
     jobs = [(line, how) for line in LINES for how in ("passive", "silent", "nobody")]
@@ -134,6 +135,7 @@ def test_a_stranger_is_passed_over(hasty, tls, tried):
     c.quit()
 
 
+@pytest.mark.slow
 def test_opened_and_closed_before_the_command(hasty, tls, tried):
     jobs = [(line, how) for line in LINES for how in ("fin", "reset")]
 
@@ -221,6 +223,7 @@ def test_passive_and_active_by_turns(quick, hasty, tried):
     in_step(quick)
 
 
+@pytest.mark.slow
 def test_a_trickled_data_handshake_ends_in_time(make_server, tried):
     s = make_server(handshake_timeout=2, data_connect_timeout=2)
     c = s.login()
@@ -247,6 +250,7 @@ GARBAGE = [b"content", b"\x16\x03\x01\xff\xff" + bytes(range(100)), b"\x15\x03\x
            bytes(5), b"QUIT\r\n"]
 
 
+@pytest.mark.slow
 def test_garbage_on_data_connections(hasty, tried):
     """Where TLS has to begin: plain text, other records, commands."""
     def run(garbage):

@@ -50,6 +50,7 @@ def half_open(server, n):
     return s
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_500_half_open_sessions_while_a_customer_works(make_server, world, tried):
     s = make_server(login_timeout=7, handshake_timeout=60, max_sessions_per_address=1000,
@@ -110,6 +111,7 @@ def test_500_connections_that_go_at_once(patient, how, tried):
     tried("connections that went at once", 500)
 
 
+@pytest.mark.slow
 @pytest.mark.limit(90)
 def test_a_flood_of_wrong_passwords_while_a_customer_logs_in(make_server, tried):
     """From many addresses and one, known names and unknown: each waits for its own refusal."""
@@ -159,6 +161,7 @@ def test_reconnecting_for_ever_is_bounded_by_address(make_server, tried):
     tried("connections over the limit of an address", 40)
 
 
+@pytest.mark.slow
 def test_user_and_rein_do_not_prolong_the_time_to_log_in(make_server, tried):
     """Whatever is said before the login: it ends login_timeout after the connection began."""
     s = make_server(login_timeout=5, login_failure_delay=50, cleartext_networks=["127.0.0.0/8"])

@@ -282,6 +282,7 @@ FORGET = ["RETR", "RETR nothing", "RETR f", "STOR", "STOR /no/such", "APPE", "ST
           "REST 99999999999999999999", "", "  ", "\x80", "NOOP\0", "CLNT " + "x" * 5000]
 
 
+@pytest.mark.slow
 def test_a_restart_point_outlasts_what_is_no_transfer(ftp, folder, tried):
     folder.make("f", b"0123456789")
     for line in KEEP:

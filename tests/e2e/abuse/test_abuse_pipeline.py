@@ -196,6 +196,7 @@ def drip(server, tls):
     c.quit()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(90)
 def test_clients_that_never_read_end_in_time_and_harm_nobody(hasty, world, tried):
     """Send buffers full on control and data connections: login, idle and stall clocks hold."""

@@ -21,6 +21,7 @@ def responsive(c, bound=2):
     assert begin.own() < bound
 
 
+@pytest.mark.slow
 def test_a_tree_1000_deep_is_made_listed_and_taken_away_over_ftp(inmate, cell, tried):
     begin = Stopwatch()
     for _ in range(DEEP):
@@ -162,6 +163,7 @@ def peak(pid):
     return int(procfs.status(pid)["VmHWM"].split()[0]) * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_50000_names_are_listed_whole_and_soon(jailer, inmate, cell, tried):
     d = cell.mkdir("many")

@@ -109,6 +109,7 @@ class Neighbour(threading.Thread):
             self.error = e
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_that_explodes_is_bounded(ward, tried, name):
     server, folder = ward

@@ -162,6 +162,7 @@ def test_a_file_swapped_with_a_link_outside(inmate, cell, outside, tried, row):
     assert swapper.count > 100 and n > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fifo", "null", "zero"])
 def test_a_file_swapped_with_what_must_not_be_opened(inmate, cell, tried, kind):
     """A FIFO or device that is there when it is opened, but was a file when looked at."""

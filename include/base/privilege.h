@@ -46,6 +46,12 @@ SP_CHECK enum sp_err privilege_drop_bounding(void);
 SP_CHECK enum sp_err privilege_drop(uid_t uid, gid_t gid, const gid_t *groups,
                                     size_t group_count);
 
+/*
+ * What the machine around it does to a process is an error of a call, not its death: a peer
+ * that is gone (SIGPIPE), a file that would pass RLIMIT_FSIZE (SIGXFSZ). The soft limit of
+ * processor time (SIGXCPU) is passed over; the hard one holds. SP_OS.
+ */
+SP_CHECK enum sp_err privilege_ignore_signals(void);
 /* RLIMIT_NOFILE for this process, soft and hard. SP_OS. */
 SP_CHECK enum sp_err privilege_limit_files(unsigned most);
 /* RLIMIT_NPROC 0: it starts no other process, where it is not root. SP_OS. */

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +289,18 @@ privilege_drop(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
     if ((rc = try_back()) != SP_OK)
         return rc;
     LEAKS_UNSEEN();
+    return SP_OK;
+}
+
+enum sp_err
+privilege_ignore_signals(void)
+{
+    static const int numbers[] = { SIGPIPE, SIGXFSZ, SIGXCPU };
+    const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (sigaction(numbers[i], &ignore, NULL) == -1)
+            return SP_OS;
     return SP_OK;
 }
 

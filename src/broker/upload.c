@@ -117,7 +117,7 @@ allocate(struct broker *b, struct upload *up, uint64_t size)
     if (fallocate(up->fd, FALLOC_FL_KEEP_SIZE, (off_t)up->offset, (off_t)needed) == 0)
         return SP_OK;
     /* else the file system cannot, or not now: it is given what it writes */
-    return errno == ENOSPC || errno == EDQUOT ? SP_OS : SP_OK;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? SP_OS : SP_OK;
 }
 
 /* What was allocated and not written goes back. */

@@ -2,7 +2,6 @@
 #include "wire/start.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,6 @@ start_adopt(int argc, char **argv, const char *program, struct channel *monitor,
             uid_t *uid, gid_t *gid)
 {
     unsigned long ids[2] = { 0, 0 };
-    struct sigaction ignore = { .sa_handler = SIG_IGN };
     enum sp_err rc = SP_OK;
 
     if (!has_channel() || (uid != NULL && (argc != 3 || read_id(argv[1], &ids[0]) != SP_OK
@@ -62,7 +60,7 @@ start_adopt(int argc, char **argv, const char *program, struct channel *monitor,
     channel_init(monitor, TEMPLATE_FD, self == KEYHOLDER ? KEYHOLDER : TEMPLATE, MONITOR,
                  ST_START);
     log_set_sink(channel_log, monitor);
-    return sigaction(SIGPIPE, &ignore, NULL) == 0 ? SP_OK : SP_OS;
+    return privilege_ignore_signals();
 }
 
 static void

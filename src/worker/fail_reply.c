@@ -27,7 +27,7 @@ static const struct answer errors[] = {
     { EINVAL, 553, "The name is not possible here" },
     { ENOSPC, 552, "No space left" },
     { EDQUOT, 552, "The quota is used up" },
-    { EFBIG, 552, "Larger than the file system can hold" },
+    { EFBIG, 552, "Larger than the file system or a limit of the server allows" },
     { EMLINK, 550, "Too many links" },
     { EMFILE, 451, "Too many open files, try again later" },
     { ENFILE, 451, "Too many open files, try again later" },

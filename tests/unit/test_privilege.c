@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,30 @@ memory_can_be_bounded(void)
 #endif
 }
 
+/* Each of them ends a process that leaves it as it is. */
+static int
+meet_a_limit(void)
+{
+    static const int numbers[] = { SIGPIPE, SIGXFSZ, SIGXCPU };
+    const struct rlimit limit = { 4, 4 };
+    int fd = memfd_create("limited", MFD_CLOEXEC);
+
+    if (privilege_ignore_signals() != SP_OK || setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return 1;
+    if (write(fd, "123456", 6) != 4 || write(fd, "56", 2) != -1 || errno != EFBIG)
+        return 2;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (raise(numbers[i]) != 0)
+            return 3;
+    return 0;
+}
+
+static void
+limits_are_errors_of_calls(void)
+{
+    CU_ASSERT_EQUAL(run_in_child(meet_a_limit), 0);
+}
+
 static const struct unit_test tests[] = {
     { "root is given up for good", root_is_given_up_for_good },
     { "no group is kept that was not asked for",
@@ -336,6 +361,8 @@ static const struct unit_test tests[] = {
     { "descriptors can be bounded", descriptors_can_be_bounded },
     { "no process can be started", no_process_can_be_started },
     { "memory can be bounded", memory_can_be_bounded },
+    { "a limit of the machine is an error of a call, not a death",
+      limits_are_errors_of_calls },
     { NULL, NULL }
 };
 const struct unit_suite suite_privilege = { "privilege", tests };

@@ -19,6 +19,7 @@
 #include "worker/mover.h"
 #include "worker/worker.h"
 
+#define LOOKS 16                /* in data_stall_timeout: whether a slow client takes anything */
 #define BRIEF (64u << 10)       /* bytes that the socket surely takes at once */
 
 void
@@ -124,12 +125,26 @@ transfer_poll(const struct worker *w, struct pollfd *out)
     return 1;
 }
 
+static int64_t
+stalls_at(const struct worker *w)
+{
+    return w->transfer.progress_ms + w->settings.data_stall_timeout * 1000;
+}
+
+/*
+ * poll(2) calls a socket writable when a third of its buffer is free. A slow client may take
+ * long for so much, and one that takes a little and then stops never gets there: so it is
+ * tried in between. What finds room then was taken since the last time.
+ */
 int64_t
 transfer_deadline(const struct worker *w)
 {
-    if (w->transfer.state == TRANSFER_OPENING)
+    const struct transfer *t = &w->transfer;
+    int64_t at = stalls_at(w), next = t->tried_ms + w->settings.data_stall_timeout * 1000 / LOOKS;
+
+    if (t->state == TRANSFER_OPENING)
         return data_deadline(&w->data);
-    return w->transfer.progress_ms + w->settings.data_stall_timeout * 1000;
+    return t->wait == WAIT_DATA_WRITE && next < at ? next : at;
 }
 
 bool
@@ -371,7 +386,8 @@ may_be_deserted(struct worker *w)
 static enum sp_err
 check_stall(struct worker *w, struct buf *out)
 {
-    if (clock_ms() < transfer_deadline(w))
+    w->transfer.tried_ms = clock_ms();
+    if (w->transfer.tried_ms < stalls_at(w))
         return SP_AGAIN;
     return fail_with(w, out, 426, "No byte moved for too long; transfer aborted.");
 }
@@ -381,6 +397,7 @@ transfer_step(struct worker *w, struct buf *out)
 {
     struct transfer *t = &w->transfer;
     enum sp_err rc = SP_OK;
+
 
     if (t->state == TRANSFER_OPENING) {
         if ((rc = data_open(w)) == SP_AGAIN)

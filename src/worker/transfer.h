@@ -56,6 +56,7 @@ struct transfer {
     size_t map_len, map_from;
     int64_t begun_us;
     int64_t progress_ms;        /* clock_ms when the last byte moved                     */
+    int64_t tried_ms;           /* clock_ms when that was tried                          */
 };
 
 void transfer_init(struct transfer *t);

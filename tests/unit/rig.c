@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,6 +27,27 @@
 #define PATIENCE_MS 10000
 
 static char text_of_reply[65536];
+static _Atomic int64_t *clock_ahead_ms;         /* set in the worker alone */
+
+/* The program is linked with --wrap=clock_gettime. */
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int rc = __real_clock_gettime(clock, now);
+
+    if (rc == 0 && clock_ahead_ms != NULL && clock == CLOCK_MONOTONIC)
+        now->tv_sec += *clock_ahead_ms / 1000;
+    return rc;
+}
+
+void
+rig_advance(struct rig *r, int64_t milliseconds)
+{
+    *r->ahead_ms += milliseconds;
+}
 
 static void
 quiet(void *context, enum log_level level, const char *line)
@@ -103,12 +125,17 @@ rig_start(struct rig *r, const struct rig_plan *plan)
     memset(r, 0, sizeof *r);
     r->plan = plan;
     r->upload = -1;
+    r->ahead_ms = mmap(NULL, sizeof *r->ahead_ms, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (r->ahead_ms == MAP_FAILED)
+        return false;
     channel_init(&r->broker, -1, BROKER, WORKER, ST_USER);
     if (!tcp_pair(&client, &server) || channel_pair(&ours, &theirs) != SP_OK)
         return false;
     if ((r->worker = fork()) == 0) {
         (void)close(client);
         (void)close(ours);
+        clock_ahead_ms = r->ahead_ms;
         run_worker(plan, server, theirs);
     }
     (void)close(server);
@@ -131,6 +158,7 @@ rig_stop(struct rig *r)
         (void)waitpid(r->worker, NULL, 0);
     }
     r->worker = 0;
+    (void)munmap(r->ahead_ms, sizeof *r->ahead_ms);
 }
 
 /* ---- the monitor ------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ struct rig {
     uint16_t port;                      /* of the last one                            */
     unsigned transfer_reply;            /* of the last TRANSFER        */
     uint64_t transfer_bytes;
+    _Atomic int64_t *ahead_ms;          /* the worker's clock before ours; shared with it */
 };
 
 /* false: could not be set up. The greeting has been read. */
@@ -64,6 +65,8 @@ unsigned rig_command(struct rig *r, const char *line);
 int rig_passive(struct rig *r);
 /* A connection to that port: a connected descriptor, or -1. */
 int rig_connect(uint16_t port);
+/* The worker's clock goes on by so much at once; what it waits for it finds when it wakes. */
+void rig_advance(struct rig *r, int64_t milliseconds);
 /* Plays for so many milliseconds; true when the worker has ended meanwhile. */
 bool rig_play(struct rig *r, int milliseconds);
 

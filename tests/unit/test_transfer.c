@@ -404,6 +404,61 @@ given_up(void)
     rig_stop(&r);
 }
 
+/*
+ * A client that takes a little and then nothing more: its socket has room for some bytes
+ * again, though poll(2) does not call it writable. That is seen soon, and gives no second
+ * term.
+ */
+static void
+stalled_download(void)
+{
+    static char content[24 << 20], got[128 << 10];
+    static const struct rig_plan plan = { .content = content };
+    struct rig r;
+    int data = -1;
+    unsigned code = 200;
+    int64_t waited = 0;
+
+    memset(content, 'x', sizeof content - 1);
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "RETR file"), 150);
+    CU_ASSERT_FALSE(rig_play(&r, 200));
+    CU_ASSERT_TRUE(recv(data, got, sizeof got, MSG_WAITALL) > 0);
+    CU_ASSERT_FALSE(rig_play(&r, 100));
+    /* NOOP wakes it; its reply comes before that of the transfer */
+    for (; waited < 1000 && (code = rig_command(&r, "NOOP")) == 200; waited += 10)
+        rig_advance(&r, 10 * 1000);
+    CU_ASSERT_EQUAL(code, 426);
+    CU_ASSERT_EQUAL(r.transfer_reply, 426);
+    CU_ASSERT_TRUE(waited >= 300 && waited <= 350);
+    fd_close(&data);
+    rig_stop(&r);
+}
+
+/* What is there to be moved is moved, however late: the machine was, and not the client. */
+static void
+late_but_not_stalled(void)
+{
+    static const struct rig_plan plan = { 0 };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    CU_ASSERT_EQUAL(fd_write_all(data, "abc", 3), SP_OK);
+    CU_ASSERT_FALSE(rig_play(&r, 50));
+    CU_ASSERT_EQUAL(kill(r.worker, SIGSTOP), 0);
+    rig_advance(&r, 3600 * 1000);
+    CU_ASSERT_EQUAL(fd_write_all(data, "def", 3), SP_OK);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(kill(r.worker, SIGCONT), 0);
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(r.commits, 1);
+    rig_stop(&r);
+}
+
 static void
 vanishing_client(void)
 {
@@ -437,6 +492,8 @@ static const struct unit_test tests[] = {
     { "a monitor without ports to spare is asked once", nothing_to_spare },
     { "a connection that came before the port was told is not taken", guessed },
     { "a listener that is not used soon is given up", given_up },
+    { "a download that stalls ends when the time is up, once", stalled_download },
+    { "what came late is no stall", late_but_not_stalled },
     { "a client that vanishes commits nothing", vanishing_client },
     { NULL, NULL }
 };

@@ -13,25 +13,22 @@
     " disabled, networks, session_limit, no_resumption, no_close_notify," \
     " cleartext_data, ccc"
 
+#define REREADS_MOST 8          /* by who reads without a lock, while others write */
+
+static const char changing[] = "the users database changes while it is read without a lock;"
+                               " give its directory room, and try again";
+
 enum sp_err
 accounts_open(struct accounts *a, const char *file, enum accounts_mode mode)
 {
-    int flags = mode == ACCOUNTS_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     enum sp_err rc = SP_OK;
 
     *a = (struct accounts)ACCOUNTS_EMPTY;
     if ((rc = accounts_file_check(a, file, mode == ACCOUNTS_CREATE)) != SP_OK)
         return rc;
-    if (sqlite3_open_v2(file, &a->db, flags, NULL) != SQLITE_OK) {
-        rc = accounts_fail_db(a, file);
-        goto out;
-    }
-    (void)sqlite3_busy_timeout(a->db, ACCOUNTS_BUSY_MS);
-    (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    rc = accounts_file_form(a, file, mode);
-out:
-    if (rc != SP_OK)
+    if (!text_copy(a->file, sizeof a->file, file))
+        return accounts_fail(a, SP_INPUT, "the path of the users database is too long");
+    if ((rc = accounts_file_open(a, mode)) != SP_OK)
         accounts_close(a);      /* the fault stays to be read */
     return rc;
 }
@@ -119,8 +116,8 @@ prepare(struct accounts *a, const char *sql, sqlite3_stmt **s)
         ? SP_OK : accounts_fail_db(a, "the users database");
 }
 
-enum sp_err
-accounts_find(struct accounts *a, const char *name, struct accounts_entry *out)
+static enum sp_err
+find(struct accounts *a, const char *name, struct accounts_entry *out)
 {
     sqlite3_stmt *s = NULL;
     enum sp_err rc = prepare(a, "SELECT " COLUMNS ", created, changed, last_login"
@@ -142,6 +139,20 @@ out:
 }
 
 enum sp_err
+accounts_find(struct accounts *a, const char *name, struct accounts_entry *out)
+{
+    enum sp_err rc = find(a, name, out);
+
+    for (unsigned i = 0; i < REREADS_MOST && accounts_file_changed(a); i++) {
+        accounts_close(a);
+        if ((rc = accounts_file_open(a, ACCOUNTS_READ)) != SP_OK)
+            return rc;
+        rc = find(a, name, out);
+    }
+    return accounts_file_changed(a) ? accounts_fail(a, SP_OS, changing) : rc;
+}
+
+enum sp_err
 accounts_each(struct accounts *a, accounts_each_fn *each, void *context)
 {
     sqlite3_stmt *s = NULL;
@@ -159,6 +170,8 @@ accounts_each(struct accounts *a, accounts_each_fn *each, void *context)
     if (rc == SP_OK && step != SQLITE_DONE)
         rc = accounts_fail_db(a, "reading the accounts");
     sqlite3_finalize(s);
+    if (rc == SP_OK && accounts_file_changed(a))
+        rc = accounts_fail(a, SP_OS, changing);
     return rc;
 }
 

@@ -15,6 +15,9 @@
 
 #define APPLICATION 0x73616c79  /* "saly": file(1) and we know our own files by it */
 
+#define IMMUTABLE "?immutable=1"
+#define URI_ROOM (sizeof "file://" + 3 * ACCOUNT_PATH_MAX + sizeof IMMUTABLE)
+
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
@@ -59,6 +62,7 @@ accounts_fail(struct accounts *a, enum sp_err rc, const char *format, ...)
 enum sp_err
 accounts_fail_db(struct accounts *a, const char *doing)
 {
+    a->code = a->db != NULL ? sqlite3_errcode(a->db) : SQLITE_NOMEM;
     return accounts_fail(a, SP_OS, "%s: %s", doing,
                          a->db != NULL ? sqlite3_errmsg(a->db) : "out of memory");
 }
@@ -229,11 +233,11 @@ make_alone(struct accounts *a, const char *file)
     return rc;
 }
 
-enum sp_err
-accounts_file_form(struct accounts *a, const char *file, enum accounts_mode mode)
+static enum sp_err
+check_form(struct accounts *a, enum accounts_mode mode)
 {
     int version = 0;
-    enum sp_err rc = mode == ACCOUNTS_CREATE ? make_alone(a, file) : SP_OK;
+    enum sp_err rc = mode == ACCOUNTS_CREATE ? make_alone(a, a->file) : SP_OK;
 
     if (rc != SP_OK || (rc = look_at_version(a, &version)) != SP_OK)
         return rc;
@@ -241,4 +245,127 @@ accounts_file_form(struct accounts *a, const char *file, enum accounts_mode mode
         return SP_OK;
     return accounts_fail(a, SP_INPUT, "the users database is empty;"
                          " `sallyport user add` makes its tables");
+}
+
+/* ---- without SQLite's own files beside it ------------------------------------------ */
+
+/* "file:" and the path, with what a URI has a use for written as %XX. */
+static void
+uri_of(const struct accounts *a, char uri[URI_ROOM])
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t len = strlen("file:");
+
+    memcpy(uri, "file:", len);
+    if (a->file[0] == '/') {    /* the empty name of a machine, before a path with // */
+        memcpy(uri + len, "//", 2);
+        len += 2;
+    }
+    for (const char *at = a->file; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+
+        if (c == '/' || c == '.' || c == '-' || c == '_' || (c >= '0' && c <= '9')
+            || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
+            uri[len++] = *at;
+        } else {
+            uri[len++] = '%';
+            uri[len++] = digits[c >> 4];
+            uri[len++] = digits[c & 15];
+        }
+    }
+    memcpy(uri + len, IMMUTABLE, sizeof IMMUTABLE);
+}
+
+/* Is there nothing that has not reached the database itself yet? */
+static bool
+log_is_empty(const struct accounts *a)
+{
+    char path[ACCOUNT_PATH_MAX + sizeof "-wal"];
+    struct stat st = { 0 };
+
+    if (!text_printf(path, sizeof path, "%s-wal", a->file))
+        return false;
+    return stat(path, &st) == -1 ? errno == ENOENT : st.st_size == 0;
+}
+
+static bool
+take_stamp(const struct accounts *a, struct accounts_stamp *out)
+{
+    struct stat st = { 0 };
+
+    if (stat(a->file, &st) == -1)
+        return false;
+    *out = (struct accounts_stamp){ st.st_ino, st.st_size, st.st_mtim };
+    return true;
+}
+
+bool
+accounts_file_changed(const struct accounts *a)
+{
+    struct accounts_stamp now = { 0, 0, { 0, 0 } };
+
+    if (!a->unlocked)
+        return false;
+    return !log_is_empty(a) || !take_stamp(a, &now) || now.inode != a->stamp.inode
+        || now.size != a->stamp.size || now.modified.tv_sec != a->stamp.modified.tv_sec
+        || now.modified.tv_nsec != a->stamp.modified.tv_nsec;
+}
+
+/* ---- opening ----------------------------------------------------------------------- */
+
+static enum sp_err
+open_file(struct accounts *a, const char *name, int flags, enum accounts_mode mode)
+{
+    if (sqlite3_open_v2(name, &a->db, flags, NULL) != SQLITE_OK)
+        return accounts_fail_db(a, a->file);
+    (void)sqlite3_busy_timeout(a->db, ACCOUNTS_BUSY_MS);
+    (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return check_form(a, mode);
+}
+
+/* Did SQLite want to write, to read? */
+static bool
+could_not_write(const struct accounts *a)
+{
+    switch (a->code & 0xff) {
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_IOERR:
+    case SQLITE_FULL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/*
+ * immutable=1 reads the file as it is, and trusts that it stays so: true while its log is
+ * empty and nobody can make one, and looked at again when the answer has been read.
+ */
+static enum sp_err
+open_unlocked(struct accounts *a)
+{
+    char uri[URI_ROOM];
+
+    accounts_close(a);
+    a->unlocked = true;
+    uri_of(a, uri);
+    if (!take_stamp(a, &a->stamp))
+        return accounts_fail(a, SP_OS, "%s: %s", a->file, strerror(errno));
+    return open_file(a, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, ACCOUNTS_READ);
+}
+
+enum sp_err
+accounts_file_open(struct accounts *a, enum accounts_mode mode)
+{
+    int flags = mode == ACCOUNTS_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    enum sp_err rc = SP_OK;
+
+    a->unlocked = false;
+    a->code = SQLITE_OK;
+    rc = open_file(a, a->file, flags, mode);
+    if (rc == SP_OS && mode == ACCOUNTS_READ && could_not_write(a) && log_is_empty(a))
+        rc = open_unlocked(a);
+    return rc;
 }

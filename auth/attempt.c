@@ -98,4 +98,5 @@ void
 attempt_clear(struct attempt *a)
 {
     secret_clear(&a->password);
+    wipe(a->checked, sizeof a->checked);
 }

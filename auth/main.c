@@ -97,9 +97,11 @@ login_attempt(struct login *l)
         log_error("login.slots_failed directory=%s fault=%m", l->settings.run_directory);
         verdict_refuse(&v, REFUSE_ERROR, "no slots for password hashes");
     }
+    if ((rc = verdict_send(&v, &l->monitor)) == SP_OK)
+        users_record(&a, &v);
     attempt_clear(&a);
     slots_close(&l->slots);
-    if ((rc = verdict_send(&v, &l->monitor)) == SP_OK)
+    if (rc == SP_OK)
         rc = login_sleep(l, &v);
     verdict_release(&v);
 out:

@@ -54,10 +54,12 @@ users_pretend(struct attempt *a)
         SP_IGNORE(verify_in_slot(a, hash));     /* only the time counts */
 }
 
-/* A hash of the configured cost in place of another one. Failure changes nothing: the old
- * hash is as good as it was. */
+/*
+ * A hash of the configured cost in place of the one that the password was checked with: if
+ * that has been changed since, the password may be the old one. Failure changes nothing.
+ */
 static void
-rehash(struct attempt *a, struct accounts *db, const struct accounts_entry *e)
+rehash(struct attempt *a, struct accounts *db, const char *user)
 {
     char hash[PASSWORD_HASH_MAX] = "";
     struct log_escaped name;
@@ -69,33 +71,40 @@ rehash(struct attempt *a, struct accounts *db, const struct accounts_entry *e)
         slots_release(a->slots);
     }
     if (rc == SP_OK)
-        rc = accounts_set_hash(db, e->name, hash, e->hash);
+        rc = accounts_set_hash(db, user, hash, a->checked);
     if (rc == SP_OK)
-        log_notice("login.rehashed user=%s", log_text(slice_of(e->name), &name));
+        log_notice("login.rehashed user=%s", log_text(slice_of(user), &name));
     else if (rc == SP_REFUSED)  /* another login, or the administrator, was faster */
-        log_debug("login.rehash_late user=%s", log_text(slice_of(e->name), &name));
+        log_debug("login.rehash_late user=%s", log_text(slice_of(user), &name));
     else
         log_warning("login.rehash_failed user=%s fault=\"%s\"",
-                    log_text(slice_of(e->name), &name), db->fault);
+                    log_text(slice_of(user), &name), db->fault);
 }
 
-/* What a login leaves in the database. It does not decide over the login any more. */
-static void
-record(struct attempt *a, const struct accounts_entry *e)
+static enum sp_err
+record(struct attempt *a, struct accounts *db, const char *user)
+{
+    enum sp_err rc = accounts_open(db, a->settings->users_database, ACCOUNTS_WRITE);
+
+    if (rc == SP_OK) {
+        if (password_outdated(a->checked, configured_cost(a->settings)))
+            rehash(a, db, user);
+        rc = accounts_logged_in(db, user);
+    }
+    accounts_close(db);
+    return rc;
+}
+
+void
+users_record(struct attempt *a, const struct verdict *v)
 {
     struct accounts db = ACCOUNTS_EMPTY;
     struct log_escaped name;
-    enum sp_err rc = accounts_open(&db, a->settings->users_database, ACCOUNTS_WRITE);
 
-    if (rc == SP_OK) {
-        if (password_outdated(e->hash, configured_cost(a->settings)))
-            rehash(a, &db, e);
-        rc = accounts_logged_in(&db, e->name);
-    }
-    if (rc != SP_OK)
+    if (v->kind == VERDICT_GRANTED && strcmp(v->account.backend, "users") == 0
+        && record(a, &db, v->account.user) != SP_OK)
         log_warning("login.not_recorded user=%s fault=\"%s\"",
-                    log_text(slice_of(e->name), &name), db.fault);
-    accounts_close(&db);
+                    log_text(slice_of(v->account.user), &name), db.fault);
 }
 
 /* Ids and home directory: the account's own ones, or those of guest_user. */
@@ -181,7 +190,6 @@ admit(struct attempt *a, struct verdict *v, const struct accounts_entry *e)
                   why);
         verdict_refuse(v, REFUSE_ERROR, "the account cannot be used: %s", why);
     } else {
-        record(a, e);
         verdict_grant(v);
     }
 }
@@ -194,6 +202,7 @@ check_password(struct attempt *a, struct verdict *v, const struct accounts_entry
 
     switch (rc) {
     case SP_OK:
+        memcpy(a->checked, e->hash, sizeof a->checked);
         admit(a, v, e);
         return;
     case SP_REFUSED:

@@ -7,7 +7,9 @@
  * mode of the file and of its directory are checked before SQLite reads a byte. Owns: its
  * SQLite connection. Never open across fork(2).
  *
- * The journal is a write-ahead log, so that logins read while the tool writes.
+ * The journal is a write-ahead log, so that logins read while the tool writes. SQLite makes
+ * two files beside the database even to read it; where it cannot (a full disk, a disk without
+ * inodes, a read-only mount) it is read without them.
  */
 #ifndef SP_AUTH_ACCOUNTS_H
 #define SP_AUTH_ACCOUNTS_H
@@ -15,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "auth/account.h"
 #include "auth/password.h"
@@ -33,10 +37,24 @@ enum accounts_mode {
     ACCOUNTS_CREATE             /* as WRITE, and make the file (mode 0600)     */
 };
 
-/* fault: what went wrong, and what to do, after a call that did not return SP_OK. */
-struct accounts { struct sqlite3 *db; char fault[512]; };
+/* A file as it was when it was opened. */
+struct accounts_stamp { ino_t inode; off_t size; struct timespec modified; };
 
-#define ACCOUNTS_EMPTY { NULL, "" }
+/*
+ * fault: what went wrong, and what to do, after a call that did not return SP_OK; code is
+ * SQLite's own for it, if it was SQLite that failed.
+ * unlocked: read without locks, since no lock can be had; stamp shows whether that was right.
+ */
+struct accounts {
+    struct sqlite3 *db;
+    int code;
+    char fault[512];
+    char file[ACCOUNT_PATH_MAX + 1];
+    bool unlocked;
+    struct accounts_stamp stamp;
+};
+
+#define ACCOUNTS_EMPTY { NULL, 0, "", "", false, { 0, 0, { 0, 0 } } }
 
 struct accounts_entry {
     char name[ACCOUNT_NAME_MAX + 1];

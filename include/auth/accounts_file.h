@@ -20,8 +20,12 @@ SP_CHECK enum sp_err accounts_run(struct accounts *a, const char *sql);
 /* Owner and mode of file and directory; makes the file when create. As accounts_open. */
 SP_CHECK enum sp_err accounts_file_check(struct accounts *a, const char *file,
                                          bool create);
-/* The tables are there, of our version; made when the mode is ACCOUNTS_CREATE. */
-SP_CHECK enum sp_err accounts_file_form(struct accounts *a, const char *file,
-                                        enum accounts_mode mode);
+/*
+ * Opens a->file; its tables are there, of our version; made when the mode is ACCOUNTS_CREATE.
+ * On failure a->db may be open.
+ */
+SP_CHECK enum sp_err accounts_file_open(struct accounts *a, enum accounts_mode mode);
+/* Was it read without locks, and has it changed since it was opened? */
+bool accounts_file_changed(const struct accounts *a);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "auth/account.h"
+#include "auth/password.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/net.h"
@@ -31,6 +32,7 @@ struct attempt {
     bool well_formed;           /* name and password could be right at all         */
     bool last_backend;          /* set by the chain: nobody is asked after this one */
     unsigned hashes;            /* Argon2 runs so far                              */
+    char checked[PASSWORD_HASH_MAX];    /* what a right password was checked with  */
 };
 
 /* Empty, with what it is lent. */
@@ -48,7 +50,7 @@ SP_CHECK enum sp_err attempt_ask(struct attempt *a, const char *prompt,
                                  struct secret *answer);
 /* Has the monitor closed the channel? Then no work is worth doing. */
 bool attempt_abandoned(const struct attempt *a);
-/* Wipes the password. */
+/* Wipes the password and its hash. */
 void attempt_clear(struct attempt *a);
 
 #endif

@@ -12,6 +12,11 @@ struct verdict;
 
 /* A chain_check (auth/chain.h). */
 void users_check(struct attempt *a, struct verdict *v);
+/*
+ * What a login leaves in the database: its time, and a hash of the configured cost. Comes
+ * when the verdict has been sent, does not decide over the login, and only warns if it fails.
+ */
+void users_record(struct attempt *a, const struct verdict *v);
 /* The work of a check for a name that is not there. */
 void users_pretend(struct attempt *a);
 

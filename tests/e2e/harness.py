@@ -205,6 +205,7 @@ class Server:
         self.folders = count(1)
         self.with_accounts = accounts
         self.walls = walls      # what tests/sandbox/confined.c puts around it
+        self.inside = []        # a command that runs it in a mount namespace of the test
         self.settings = {
             "listen": [f"127.0.0.1:{self.port}", f"[::1]:{self.port}"],
             "listen_implicit": [f"127.0.0.1:{self.implicit}", f"[::1]:{self.implicit}"],
@@ -273,7 +274,7 @@ class Server:
 
     # ---- accounts ------------------------------------------------------------------------
     def tool(self, *argv, **kw):
-        return run(self.world.build / "sallyport", "-c", self.file, *argv, **kw)
+        return run(*self.inside, self.world.build / "sallyport", "-c", self.file, *argv, **kw)
 
     def add_user(self, name, *options, password=PASSWORD, jail=None, ids=True):
         jail = self.make_jail(name) if jail is None else jail
@@ -288,7 +289,7 @@ class Server:
     def command(self, *options):
         around = [self.world.build / "confined", *self.walls, "--"] if self.walls else []
         return [str(x) for x in
-                (*around, self.world.build / "sallyportd", *options, "-c", self.file)]
+                (*self.inside, *around, self.world.build / "sallyportd", *options, "-c", self.file)]
 
     def start(self):
         self.write()

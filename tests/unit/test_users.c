@@ -19,6 +19,14 @@ try(const char *user, const char *password)
     users_check(&f.attempt, &f.verdict);
 }
 
+/* And what comes behind the verdict. */
+static void
+log_in(const char *user, const char *password)
+{
+    try(user, password);
+    users_record(&f.attempt, &f.verdict);
+}
+
 static void
 right_password(void)
 {
@@ -33,7 +41,7 @@ right_password(void)
     e.cleartext_data = true;
     fixture_add(&f, &e);
     fixture_list(&f.settings.no_resumption_users, "bob");
-    try("bob", "right password");
+    log_in("bob", "right password");
     CU_ASSERT_EQUAL(f.verdict.kind, VERDICT_GRANTED);
     CU_ASSERT_PTR_NULL(f.verdict.release);
     CU_ASSERT_STRING_EQUAL(f.verdict.account.backend, "users");
@@ -144,24 +152,47 @@ rehashed(void)
     fixture_begin(&f);
     e = fixture_entry(&f, "bob", 3);            /* costlier than configured */
     fixture_add(&f, &e);
-    try("bob", "wrong password");
+    log_in("bob", "wrong password");
     CU_ASSERT_EQUAL(f.attempt.hashes, 1);
     CU_ASSERT_STRING_EQUAL(fixture_find(&f, "bob").hash, e.hash);
-    try("bob", "right password");
+    log_in("bob", "right password");
     CU_ASSERT_EQUAL(f.verdict.kind, VERDICT_GRANTED);
     CU_ASSERT_EQUAL(f.attempt.hashes, 2);
     back = fixture_find(&f, "bob");
     CU_ASSERT_STRING_NOT_EQUAL(back.hash, e.hash);
     CU_ASSERT_FALSE(password_outdated(back.hash, cost));
-    try("bob", "right password");
+    log_in("bob", "right password");
     CU_ASSERT_EQUAL(f.verdict.kind, VERDICT_GRANTED);
     CU_ASSERT_EQUAL(f.attempt.hashes, 1);
     f.settings.argon2_memory = 16384;           /* and cheaper */
-    try("bob", "right password");
+    log_in("bob", "right password");
     CU_ASSERT_EQUAL(f.attempt.hashes, 2);
-    try("bob", "right password");
+    log_in("bob", "right password");
     CU_ASSERT_EQUAL(f.verdict.kind, VERDICT_GRANTED);
     CU_ASSERT_EQUAL(f.attempt.hashes, 1);
+    fixture_end(&f);
+}
+
+/* Between the check and the record an administrator sets another password. */
+static void
+changed_meanwhile(void)
+{
+    struct accounts db = ACCOUNTS_EMPTY;
+    struct accounts_entry e, other;
+
+    fixture_begin(&f);
+    e = fixture_entry(&f, "bob", 3);
+    other = fixture_entry(&f, "bob", 3);        /* another salt, as another password has */
+    fixture_add(&f, &e);
+    try("bob", "right password");
+    CU_ASSERT_EQUAL(f.verdict.kind, VERDICT_GRANTED);
+    CU_ASSERT_EQUAL(fixture_find(&f, "bob").last_login, 0);     /* nothing is written yet */
+    CU_ASSERT_EQUAL_FATAL(accounts_open(&db, f.database, ACCOUNTS_WRITE), SP_OK);
+    CU_ASSERT_EQUAL(accounts_set_hash(&db, "bob", other.hash, NULL), SP_OK);
+    accounts_close(&db);
+    users_record(&f.attempt, &f.verdict);
+    CU_ASSERT_STRING_EQUAL(fixture_find(&f, "bob").hash, other.hash);
+    CU_ASSERT_TRUE(fixture_find(&f, "bob").last_login > 0);
     fixture_end(&f);
 }
 
@@ -270,6 +301,7 @@ static const struct unit_test tests[] = {
     { "wrong name and wrong password are the same work", same_work },
     { "what bars an account is told after its password only", barred },
     { "a hash of another cost is renewed at login", rehashed },
+    { "a password that was changed meanwhile stays", changed_meanwhile },
     { "who has gone away costs no hash", given_up },
     { "an unusable database refuses everybody", unusable_database },
     { "an unusable account is refused and logged", unusable_accounts },

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "tls_pair.h"
 #include "unit.h"
@@ -120,6 +121,17 @@ say_key(struct holder *h, unsigned index, int fd)
 }
 
 static void
+say_certificate(struct holder *h, unsigned index, int fd)
+{
+    msg_certificate_pack(&h->m,
+                         &(struct msg_certificate){ .index = (uint8_t)index,
+                                                    .file = slice_of("/etc/a.pem") });
+    h->m.fds[0] = fd;
+    h->m.nfds = 1;
+    say(h);
+}
+
+static void
 say_sign(struct holder *h, uint64_t number, unsigned scheme, struct slice tbs)
 {
     msg_key_sign_pack(&h->m, &(struct msg_key_sign){
@@ -155,6 +167,13 @@ begin(struct holder *h)
     CU_ASSERT_EQUAL(hear(h), MSG_KEY_LOADED);
     CU_ASSERT_EQUAL(msg_key_loaded_unpack(&h->m, &loaded), SP_OK);
     CU_ASSERT_TRUE(loaded.index == 1 && loaded.bits == 256);
+    CU_ASSERT_TRUE(loaded.from == 0 && loaded.until == 0);
+    say_certificate(h, 2, pair_certificate_file(PAIR_EC, "DNS:a", -86400, 7200));
+    say_key(h, 2, pair_key_file(PAIR_EC, NULL));
+    CU_ASSERT_EQUAL(hear(h), MSG_KEY_LOADED);
+    CU_ASSERT_EQUAL(msg_key_loaded_unpack(&h->m, &loaded), SP_OK);
+    CU_ASSERT_EQUAL(loaded.until - loaded.from, 86400 + 7200);
+    CU_ASSERT_TRUE(llabs(loaded.until - clock_seconds() - 7200) < 600);
     say_start(h);
     return true;
 }

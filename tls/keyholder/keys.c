@@ -166,6 +166,18 @@ parse(struct key *k, struct slice text, const char **what)
     return try_out(k);
 }
 
+/* 0: it cannot be read. */
+static int64_t
+seconds_of(const ASN1_TIME *time)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0, rest = 0;
+    bool read = epoch != NULL && ASN1_TIME_diff(&days, &rest, epoch, time) == 1;
+
+    ASN1_TIME_free(epoch);
+    return read ? (int64_t)days * 86400 + rest : 0;
+}
+
 void
 keys_expect(struct keys *k, unsigned index, int fd)
 {
@@ -178,11 +190,14 @@ keys_expect(struct keys *k, unsigned index, int fd)
     of = &k->all[index];
     EVP_PKEY_free(of->certified);
     of->certified = NULL;
+    of->from = of->until = 0;
     if (buf_read_all(&text, fd) != SP_OK
         || (in = BIO_new_mem_buf(text.at, (int)text.len)) == NULL
         || (certificate = PEM_read_bio_X509(in, NULL, NULL, NULL)) == NULL)
         goto out;
     of->certified = X509_get_pubkey(certificate);
+    of->from = seconds_of(X509_get0_notBefore(certificate));
+    of->until = seconds_of(X509_get0_notAfter(certificate));
 out:
     ERR_clear_error();
     X509_free(certificate);
@@ -211,6 +226,8 @@ keys_load(struct keys *k, unsigned index, int fd, struct slice file,
         goto out;
     }
     one.certified = k->all[index].certified;
+    one.from = k->all[index].from;
+    one.until = k->all[index].until;
     if (one.certified != NULL && EVP_PKEY_eq(one.key, one.certified) != 1) {
         rc = complain(fault, file, "the key does not belong to the certificate that stands "
                       "at the same place of certificate: name the files in the same order");

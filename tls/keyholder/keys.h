@@ -10,6 +10,7 @@
 
 #include <openssl/types.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -18,8 +19,16 @@
 #define KEYS_MAX 32             /* as many as the setting may have */
 #define KEY_FAULT_MAX 512
 
-/* certified: the public key of the certificate with this number; NULL: none was given. */
-struct key { EVP_PKEY *key, *certified; enum sign_key kind; unsigned bits; };
+/*
+ * certified: the public key of the certificate with this number; NULL: none was given. It is
+ * valid from then until then, in seconds since the epoch.
+ */
+struct key {
+    EVP_PKEY *key, *certified;
+    enum sign_key kind;
+    unsigned bits;
+    int64_t from, until;
+};
 
 struct keys { struct key all[KEYS_MAX]; };
 

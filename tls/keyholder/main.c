@@ -97,7 +97,8 @@ take_key(struct keyholder *k, struct message *m)
         msg_key_loaded_pack(&k->m, &(struct msg_key_loaded){
             .index = (uint8_t)index,
             .kind = slice_of(key_kind_text(k->keys.all[index].kind)),
-            .bits = k->keys.all[index].bits });
+            .bits = k->keys.all[index].bits, .from = k->keys.all[index].from,
+            .until = k->keys.all[index].until });
     else
         msg_key_failed_pack(&k->m, &(struct msg_key_failed){
             .index = (uint8_t)index, .text = slice_of(fault) });

@@ -38,7 +38,8 @@ SP_CHECK enum sp_err tls_context_new(struct tls_context **out, const struct sett
  * certificates for the same names but of different key types (RSA, ECDSA) both serve.
  * A client that asks for a name that neither a certificate nor the setting server_names
  * has is refused; one that asks for none, or for an address or localhost, is served.
- * SP_INPUT: no certificate in it, expired or of an unserved kind (logged with file).
+ * One that is not valid now is shown only to who asks for a name that no valid one has.
+ * SP_INPUT: no certificate in it, or of an unserved kind (logged with file).
  */
 SP_CHECK enum sp_err tls_context_add(struct tls_context *c, unsigned index, int fd,
                                      const char *file);

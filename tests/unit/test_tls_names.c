@@ -206,6 +206,70 @@ odd_server_names_are_not_passed_on(void)
     server_close(&s);
 }
 
+enum dates { OVER, VALID, TO_COME };
+
+/* By its first name, which the rows make different for each. */
+static void
+certificates_out_of_date(void)
+{
+    static const struct { long from, until; } dates[] = {
+        [OVER] = { -7200, -3600 }, [VALID] = { -60, 3600 }, [TO_COME] = { 3600, 7200 },
+    };
+    static const struct {
+        struct { enum pair_key kind; const char *names; enum dates dates; } have[3];
+        const char *asked, *shown;
+    } rows[] = {
+        /* the only one is better than none */
+        { { { PAIR_EC, "DNS:localhost", OVER } }, NULL, "localhost" },
+        { { { PAIR_EC, "DNS:localhost", TO_COME } }, "localhost", "localhost" },
+        /* one of several refuses nothing else, whatever its place */
+        { { { PAIR_EC, "DNS:localhost", OVER }, { PAIR_EC, "DNS:one.example", VALID } },
+          "one.example", "one.example" },
+        { { { PAIR_EC, "DNS:localhost", OVER }, { PAIR_EC, "DNS:one.example", VALID } },
+          NULL, "localhost" },
+        { { { PAIR_EC, "DNS:localhost", VALID }, { PAIR_EC, "DNS:one.example", OVER } },
+          "one.example", "one.example" },
+        /* of two for one name the valid one, whatever its kind */
+        { { { PAIR_EC, "DNS:a,DNS:x.example", OVER },
+            { PAIR_EC, "DNS:b,DNS:a,DNS:x.example", VALID } }, "x.example", "b" },
+        { { { PAIR_EC, "DNS:a,DNS:x.example", OVER },
+            { PAIR_RSA, "DNS:b,DNS:a,DNS:x.example", VALID } }, "x.example", "b" },
+        { { { PAIR_EC, "DNS:a", OVER }, { PAIR_RSA, "DNS:b,DNS:a", VALID } }, NULL, "b" },
+        { { { PAIR_RSA, "DNS:a", TO_COME }, { PAIR_EC, "DNS:b,DNS:a", VALID } }, NULL,
+          "b" },
+        { { { PAIR_EC, "DNS:x.a.example", OVER }, { PAIR_EC, "DNS:*.a.example", VALID } },
+          "x.a.example", "*.a.example" },
+        { { { PAIR_EC, "DNS:*.a.example", OVER }, { PAIR_EC, "DNS:x.a.example", OVER } },
+          "x.a.example", "x.a.example" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t v = 0; v < 2; v++) {
+            struct server s;
+            struct client c;
+            struct link l;
+            char name[64] = "", copy[64];
+
+            server_open(&s, "1.2");
+            for (size_t k = 0; k < 3 && rows[i].have[k].names != NULL; k++)
+                server_add_dated(&s, rows[i].have[k].kind, rows[i].have[k].names,
+                                 dates[rows[i].have[k].dates].from,
+                                 dates[rows[i].have[k].dates].until);
+            client_open(&c, versions[v]);
+            link_open(&l, &s, TLS_CONTROL, &c);
+            if (rows[i].asked != NULL) {
+                SP_ASSERT(text_copy(copy, sizeof copy, rows[i].asked));
+                CU_ASSERT_EQUAL(SSL_set_tlsext_host_name(l.client, copy), 1);
+            }
+            CU_ASSERT_TRUE_FATAL(link_shake(&l));
+            first_name(&l, name);
+            CU_ASSERT_STRING_EQUAL(name, rows[i].shown);
+            link_close(&l);
+            client_close(&c);
+            server_close(&s);
+        }
+}
+
 static void
 certificates_that_cannot_serve(void)
 {
@@ -214,8 +278,6 @@ certificates_that_cannot_serve(void)
         pair_text_file(""), pair_text_file("no PEM at all"),
         pair_text_file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         pair_key_file(PAIR_EC, NULL),
-        pair_certificate_file(PAIR_EC, "DNS:localhost", -7200, -3600),
-        pair_certificate_file(PAIR_EC, "DNS:localhost", 3600, 7200),
         pair_certificate_file(PAIR_RSA_SMALL, "DNS:localhost", -60, 3600),
         pair_certificate_file(PAIR_ED25519, "DNS:localhost", -60, 3600),
     };
@@ -262,6 +324,8 @@ static const struct unit_test tests[] = {
     { "a server name chooses its certificate, an unknown one is refused", server_names },
     { "two kinds of certificate for one name both serve", two_kinds_for_one_name },
     { "a server name that is none is not passed on", odd_server_names_are_not_passed_on },
+    { "a certificate out of date is shown where there is no other",
+      certificates_out_of_date },
     { "a certificate that cannot serve is refused", certificates_that_cannot_serve },
     { "a certificate without names serves as the default",
       a_certificate_without_names_serves_as_the_default },

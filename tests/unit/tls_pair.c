@@ -132,7 +132,14 @@ server_open(struct server *s, const char *minimum)
 void
 server_add(struct server *s, enum pair_key kind, const char *names)
 {
-    int certificate = pair_certificate_file(kind, names, -3600, 24 * 3600);
+    server_add_dated(s, kind, names, -3600, 24 * 3600);
+}
+
+void
+server_add_dated(struct server *s, enum pair_key kind, const char *names, long from,
+                 long until)
+{
+    int certificate = pair_certificate_file(kind, names, from, until);
     int key = pair_key_file(kind, NULL);
     char fault[KEY_FAULT_MAX];
 

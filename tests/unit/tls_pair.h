@@ -42,6 +42,9 @@ struct server {
 /* minimum: "1.2" or "1.3". Begun, without certificates. */
 void server_open(struct server *s, const char *minimum);
 void server_add(struct server *s, enum pair_key kind, const char *names);
+/* Valid from now + from to now + until, in seconds. */
+void server_add_dated(struct server *s, enum pair_key kind, const char *names, long from,
+                      long until);
 void server_close(struct server *s);
 /* The tls_sign of a struct server. */
 enum sp_err server_sign(void *server, unsigned key, unsigned scheme, struct slice tbs,

@@ -39,6 +39,22 @@ next_certificate(BIO *text, OSSL_LIB_CTX *library)
     return x;
 }
 
+/* As a difference: what makes a calendar date of it reads a time zone file. */
+static enum sp_err
+read_time(const ASN1_TIME *time, int64_t *seconds)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0, rest = 0;
+    enum sp_err rc = SP_INPUT;
+
+    if (epoch != NULL && ASN1_TIME_diff(&days, &rest, epoch, time) == 1) {
+        *seconds = (int64_t)days * 86400 + rest;
+        rc = SP_OK;
+    }
+    ASN1_TIME_free(epoch);
+    return rc;
+}
+
 static enum sp_err
 check_leaf(struct certificate *c, const char *file)
 {
@@ -54,10 +70,9 @@ check_leaf(struct certificate *c, const char *file)
         return complain(file, "fault=\"its key is neither RSA nor ECDSA\"");
     if (c->kind == CERTIFICATE_RSA && EVP_PKEY_get_bits(key) < 2048)
         return complain(file, "fault=\"its RSA key has less than 2048 bits\"");
-    if (X509_cmp_current_time(X509_get0_notAfter(c->leaf)) <= 0)
-        return complain(file, "fault=\"it has expired: renew it\"");
-    if (X509_cmp_current_time(X509_get0_notBefore(c->leaf)) > 0)
-        return complain(file, "fault=\"it is not valid yet: is the clock right?\"");
+    if (read_time(X509_get0_notBefore(c->leaf), &c->from) != SP_OK
+        || read_time(X509_get0_notAfter(c->leaf), &c->until) != SP_OK)
+        return complain(file, "fault=\"its dates cannot be read\"");
     return SP_OK;
 }
 
@@ -167,42 +182,60 @@ has_name(X509 *leaf, const char *name, unsigned flags)
     return name[0] != '.' && X509_check_host(leaf, name, strlen(name), flags, NULL) == 1;
 }
 
-/* The first of each kind that matches, where that kind has none yet. */
-static void
-choose_by_name(const struct certificates *all, const char *name, unsigned flags,
-               struct certificate_choice *out)
+static bool
+is_current(const struct certificate *c, int64_t now)
 {
+    return c->from <= now && now <= c->until;
+}
+
+/* What a choice is made by. at: of which time they have to be, NULL: any. */
+struct wish { const char *name; unsigned flags; const int64_t *at; };
+
+static bool
+fits(const struct certificates *all, const struct certificate *c, const struct wish *w)
+{
+    const struct certificate *first = &all->all[0];
+
+    if (w->at != NULL && !is_current(c, *w->at))
+        return false;
+    if (w->name == NULL)
+        return c == first || covers(c->leaf, first->leaf);
+    return has_name(c->leaf, w->name, w->flags);
+}
+
+/* The first of each kind. False: none fits. */
+static bool
+choose(const struct certificates *all, const struct wish *w,
+       struct certificate_choice *out)
+{
+    bool found = false;
+
+    *out = (struct certificate_choice){0};
     for (size_t i = 0; i < all->count; i++) {
         const struct certificate *c = &all->all[i];
 
-        if (out->of[c->kind] == NULL && has_name(c->leaf, name, flags))
-            out->of[c->kind] = c;
+        if (out->of[c->kind] != NULL || !fits(all, c, w))
+            continue;
+        out->of[c->kind] = c;
+        found = true;
     }
+    return found;
 }
 
 void
-certificates_choose(const struct certificates *all, const char *name,
+certificates_choose(const struct certificates *all, const char *name, int64_t now,
                     struct certificate_choice *out)
 {
-    const unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-    struct certificate_choice choice = {0};
+    const unsigned wild = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    const unsigned exact = wild | X509_CHECK_FLAG_NO_WILDCARDS;
+    const struct wish wishes[] = {
+        { name, exact, &now }, { name, wild, &now }, { name, exact, NULL },
+        { name, wild, NULL },  { NULL, 0, &now },    { NULL, 0, NULL },
+    };
+    size_t at = name != NULL && name[0] != '\0' ? 0 : 4;
 
-    if (name != NULL && name[0] != '\0') {
-        choose_by_name(all, name, flags | X509_CHECK_FLAG_NO_WILDCARDS, &choice);
-        if (choice.of[CERTIFICATE_RSA] == NULL && choice.of[CERTIFICATE_EC] == NULL)
-            choose_by_name(all, name, flags, &choice);
-    }
-    if (choice.of[CERTIFICATE_RSA] == NULL && choice.of[CERTIFICATE_EC] == NULL
-        && all->count > 0) {
-        const struct certificate *first = &all->all[0];
-
-        choice.of[first->kind] = first;
-        for (size_t i = 1; i < all->count; i++)
-            if (choice.of[all->all[i].kind] == NULL
-                && covers(all->all[i].leaf, first->leaf))
-                choice.of[all->all[i].kind] = &all->all[i];
-    }
-    *out = choice;
+    while (at < sizeof wishes / sizeof *wishes && !choose(all, &wishes[at], out))
+        at++;
 }
 
 bool

@@ -12,6 +12,7 @@
 #include <openssl/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -24,6 +25,7 @@ struct certificate {
     X509 *leaf;
     STACK_OF(X509) *chain;      /* what stands behind it in the file, in that order */
     EVP_PKEY *key;              /* remote_key.h */
+    int64_t from, until;        /* the leaf is valid then; seconds since the epoch */
 };
 
 struct certificates { struct certificate all[CERTIFICATES_MAX]; size_t count; };
@@ -44,9 +46,11 @@ void certificates_clear(struct certificates *all);
 /*
  * For the server name a client asks for (NULL: none): a certificate that has this very
  * name before one that covers it by a wildcard, else the default, which is the first of
- * all and the first of the other kind for the same names.
+ * all and the first of the other kind for the same names. One that is not valid now (seconds
+ * since the epoch) is chosen only where there is no other for the name: then the client
+ * may decide.
  */
-void certificates_choose(const struct certificates *all, const char *name,
+void certificates_choose(const struct certificates *all, const char *name, int64_t now,
                          struct certificate_choice *out);
 /* Has one of them this name? A common name counts where there is no alternative name. */
 bool certificates_have(const struct certificates *all, const char *name);

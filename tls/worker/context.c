@@ -15,6 +15,7 @@
 #include <asm/hwcap.h>
 #endif
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "tls/worker/gather.h"
@@ -174,8 +175,8 @@ same_choice(const struct certificate_choice *a, const struct certificate_choice 
 }
 
 /*
- * Full handshakes only. The SSL starts with the default certificates of the SSL_CTX; a
- * server name that has its own gets them here. One SSL_CTX serves all names, so
+ * Full handshakes only. The SSL starts with the certificates of the SSL_CTX; a server name
+ * that has its own, or a time at which others are valid, gets them here. One SSL_CTX serves all names, so
  * resumption, tickets and ALPN are the same whether a client names the server on its data
  * connections or not.
  */
@@ -183,12 +184,12 @@ static int
 choose_certificate(SSL *ssl, void *context)
 {
     struct tls_context *c = context;
-    struct certificate_choice usual = {0}, choice = {0};
+    struct certificate_choice choice = {0};
 
-    certificates_choose(&c->certificates, NULL, &usual);
     certificates_choose(&c->certificates,
-                        SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), &choice);
-    if (same_choice(&usual, &choice))
+                        SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+                        clock_seconds(), &choice);
+    if (same_choice(&c->installed, &choice))
         return 1;
     SSL_certs_clear(ssl);
     for (int i = 0; i < CERTIFICATE_KINDS; i++)
@@ -323,18 +324,24 @@ out:
     return rc;
 }
 
-/* The certificates shown to who asks for no name, or for an unknown one. */
+/*
+ * The certificates shown to who asks for no name, or for an unknown one. A kind that is not
+ * chosen any more stays in the SSL_CTX: choose_certificate compares with what is there.
+ */
 static enum sp_err
 install_default(struct tls_context *c)
 {
     struct certificate_choice choice = {0};
 
-    certificates_choose(&c->certificates, NULL, &choice);
-    for (int i = 0; i < CERTIFICATE_KINDS; i++)
-        if (choice.of[i] != NULL
-            && SSL_CTX_use_cert_and_key(c->ssl, choice.of[i]->leaf, choice.of[i]->key,
-                                        choice.of[i]->chain, 1) != 1)
+    certificates_choose(&c->certificates, NULL, clock_seconds(), &choice);
+    for (int i = 0; i < CERTIFICATE_KINDS; i++) {
+        if (choice.of[i] == NULL)
+            continue;
+        if (SSL_CTX_use_cert_and_key(c->ssl, choice.of[i]->leaf, choice.of[i]->key,
+                                     choice.of[i]->chain, 1) != 1)
             return SP_NOMEM;
+        c->installed.of[i] = choice.of[i];
+    }
     return SP_OK;
 }
 

@@ -27,6 +27,7 @@ struct tls_context {
     BIO_METHOD *gather;
     struct remote_signer signer;
     struct certificates certificates;
+    struct certificate_choice installed;        /* in the SSL_CTX */
     const struct text_list *server_names;       /* of the settings; borrowed */
     struct tickets tickets;
     bool in_kernel;             /* data connections may be sealed by the kernel */

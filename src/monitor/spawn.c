@@ -71,23 +71,45 @@ prepare_next(struct pool *p)
     generation_changed(p->generation, true);
 }
 
+/*
+ * Its share is served and no other is ready. As long as one is on its way, requests wait for
+ * it; but when fresh ones fail, an old one that works is better than nobody.
+ */
+static bool
+may_go_on(struct pool *p)
+{
+    if (p->failures == 0)
+        return false;
+    if (!p->kept)
+        log_error("template.kept kind=%s: a fresh one does not start, so sessions go on "
+                  "from the old one; see the lines above",
+                  template_kind_name(p->kind));
+    p->kept = true;
+    return true;
+}
+
 /* A template that may be asked now, or NULL: then one is on its way. */
 static struct template *
 template_for_request(struct pool *p)
 {
-    if (p->active != NULL
-        && (!template_is_ready(p->active) || template_served(p->active) >= share(p))) {
+    bool worn = false;
+
+    if (p->active != NULL && !template_is_ready(p->active)) {
         template_retire(p->active);
         p->active = NULL;
     }
-    if (p->active == NULL && p->next != NULL && template_is_ready(p->next)) {
+    worn = p->active != NULL && template_served(p->active) >= share(p);
+    if ((p->active == NULL || worn) && p->next != NULL && template_is_ready(p->next)) {
+        if (worn)
+            template_retire(p->active);
         p->active = p->next;
         p->next = NULL;
+        worn = false;
     }
-    if (p->active == NULL)
+    if (p->active == NULL || worn)
         prepare_next(p);
     /* cppcheck-suppress CastIntegerToAddressAtReturn ; it is a pointer */
-    return p->active;
+    return worn && !may_go_on(p) ? NULL : p->active;
 }
 
 /* ---- requests ---------------------------------------------------------------------- */
@@ -228,6 +250,10 @@ void
 pool_template_ready(struct pool *p, struct template *t)
 {
     p->failures = 0;
+    if (p->kept)
+        log_notice("template.replaced kind=%s: a fresh one is ready",
+                   template_kind_name(p->kind));
+    p->kept = false;
     if (p->active == NULL && p->next == t) {
         p->active = t;
         p->next = NULL;

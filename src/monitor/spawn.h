@@ -8,7 +8,8 @@
  * answered.
  *
  * A pool keeps one template of its kind in use and makes the next one ready in the
- * background before that has served its share. Requests queue: none is lost in a burst.
+ * background before that has served its share. Requests queue: none is lost in a burst. As
+ * long as no fresh template can be made ready, the one in use goes on, unless it is suspect.
  */
 #ifndef SP_MONITOR_SPAWN_H
 #define SP_MONITOR_SPAWN_H
@@ -58,6 +59,7 @@ struct pool {
     uint64_t serials, numbers;
     unsigned failures, cancelled;
     bool lazy, stopped;
+    bool kept;                  /* the old one goes on, as no fresh one starts */
     struct event dispatch, retry;
 };
 

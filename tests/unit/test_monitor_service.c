@@ -1,4 +1,5 @@
 /* tests/unit/test_monitor_service.c - start, reload and stop, between fakes */
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -248,6 +249,37 @@ the_log_follows_its_name(void)
     rig_stop(&r);
 }
 
+/* Sessions, one after the other; each is greeted by a worker. */
+static void
+sessions(const struct rig *r, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int client = rig_client(r, false);
+
+        fd_close(&client);
+    }
+}
+
+static void
+the_old_template_goes_on_where_fresh_ones_fail(void)
+{
+    struct rig r;
+    char path[PATH_MAX];
+    int fd = -1;
+
+    rig_start(&r, "template_sessions = 4\n");
+    (void)snprintf(path, sizeof path, "%s/broken", r.dir);
+    CU_ASSERT_TRUE((fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) != -1);
+    fd_close(&fd);
+    sessions(&r, 30);           /* a fresh one may have been made before the file was */
+    CU_ASSERT_TRUE(rig_logs(&r, "template.kept kind=worker"));
+    CU_ASSERT_EQUAL(rig_count(&r, "template.kept"), 1);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    CU_ASSERT_TRUE(rig_logs(&r, "template.replaced kind=worker"));
+    sessions(&r, 10);
+    rig_stop(&r);
+}
+
 static const struct unit_test tests[] = {
     { "a configuration is checked", checked },
     { "a template that does not start fails the start",
@@ -262,6 +294,8 @@ static const struct unit_test tests[] = {
     { "a bad reload changes nothing", a_bad_reload_changes_nothing },
     { "many reloads at once are survived", many_reloads },
     { "a renamed log is opened anew", the_log_follows_its_name },
+    { "the old template goes on where fresh ones fail",
+      the_old_template_goes_on_where_fresh_ones_fail },
     { NULL, NULL }
 };
 const struct unit_suite suite_monitor_service = { "monitor service", tests };

@@ -17,5 +17,7 @@ int64_t clock_us(void);
 int64_t clock_seconds(void);
 /* "2026-11-21T07:33:38.123Z", now, in UTC. out has room for 25 bytes. */
 void clock_stamp(char out[25]);
+/* "2026-11-21T07:33:38Z" for seconds since the epoch, in UTC. out has room for 21 bytes. */
+void clock_date(int64_t seconds, char out[21]);
 
 #endif

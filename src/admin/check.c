@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "admin/certificates.h"
 #include "admin/site.h"
 #include "auth/accounts.h"
 #include "config/load.h"
@@ -102,6 +103,8 @@ check_run(struct site *site, int argc, char **argv)
         site->config = SITE_CONFIG;
     if (site_load(site) == SP_OK) {
         machine = config_check_machine(&site->settings, show_fault, NULL);
+        if (machine == SP_OK)
+            machine = certificates_show(&site->settings);
         if (check_database(site) == SP_OK && machine == SP_OK) {
             printf("%s: no fault found\n", site->config);
             code = SAY_DONE;

@@ -53,22 +53,40 @@ civil_day(int64_t days, int *year, int *month, int *day)
     *year = (int)(year_of_era + era * 400 + (*month <= 2 ? 1 : 0));
 }
 
+/* "2026-11-21T07:33:38". A time outside of 1970 to 9999 shall not break the form. */
+static void
+write_date(int64_t seconds, char out[20])
+{
+    int year = 0, month = 0, day = 0, second = 0;
+    char text[80];              /* what the compiler thinks that six ints may take */
+
+    if (seconds < 0 || seconds > 253402300799)
+        seconds = 0;
+    civil_day(seconds / 86400, &year, &month, &day);
+    second = (int)(seconds % 86400);
+    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
+                   second / 3600, second / 60 % 60, second % 60);
+    memcpy(out, text, 19);
+    out[19] = '\0';
+}
+
 void
 clock_stamp(char out[25])
 {
     struct timespec now = {0};
-    int year = 0, month = 0, day = 0, second = 0;
-    char text[80];              /* what the compiler thinks that seven ints may take */
+    char date[20], text[40];
 
     SP_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
-    /* A clock outside of 1970 to 9999 is wrong anyway, and shall not break the form. */
-    if (now.tv_sec < 0 || now.tv_sec > 253402300799)
-        now.tv_sec = 0;
-    civil_day(now.tv_sec / 86400, &year, &month, &day);
-    second = (int)(now.tv_sec % 86400);
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month,
-                   day, second / 3600, second / 60 % 60, second % 60,
-                   (int)(now.tv_nsec / 1000000));
+    write_date((int64_t)now.tv_sec, date);
+    (void)snprintf(text, sizeof text, "%s.%03dZ", date, (int)(now.tv_nsec / 1000000));
     memcpy(out, text, 24);
     out[24] = '\0';
+}
+
+void
+clock_date(int64_t seconds, char out[21])
+{
+    write_date(seconds, out);
+    out[19] = 'Z';
+    out[20] = '\0';
 }

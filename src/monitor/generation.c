@@ -89,7 +89,8 @@ open_keys(struct generation *g)
     const struct text_list *files = &g->settings.certificate_key;
     enum sp_err rc = SP_OK;
 
-    if ((g->keys = calloc(files->count + 1, sizeof *g->keys)) == NULL)
+    if ((g->keys = calloc(files->count + 1, sizeof *g->keys)) == NULL
+        || (g->validity = calloc(files->count + 1, sizeof *g->validity)) == NULL)
         return SP_NOMEM;
     for (size_t i = 0; i < files->count; i++)
         g->keys[i] = -1;
@@ -133,6 +134,7 @@ free_generation(struct generation *g)
         fd_close(&g->keys[i]);
     free(g->certificates);
     free(g->keys);
+    free(g->validity);
     settings_clear(&g->settings);
     free(g);
 }

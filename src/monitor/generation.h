@@ -21,6 +21,7 @@
 #include "monitor/guessers.h"
 #include "monitor/keys.h"
 #include "monitor/spawn.h"
+#include "monitor/validity.h"
 
 struct monitor;
 struct generation;
@@ -44,6 +45,7 @@ struct generation {
     struct ids worker, keyholder_ids;
     struct buf *certificates;   /* settings.certificate.count of them */
     int *keys;                  /* settings.certificate_key.count open files */
+    struct validity *validity;  /* of each certificate, once the keyholder told */
     struct keyholder keyholder;
     struct pool pools[POOL_COUNT];
     generation_done *done;

@@ -269,6 +269,8 @@ hear_loaded(struct keyholder *k, const struct message *m)
               log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]),
                        &file),
               log_text(in.kind, &kind), in.bits);
+    k->generation->validity[in.index].from = in.from;
+    k->generation->validity[in.index].until = in.until;
     return SP_OK;
 }
 

@@ -18,6 +18,7 @@
 
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
 #define SWEEP_SECONDS 2         /* for children that nobody watches            */
+#define VALIDITY_SECONDS 3600   /* between looks at the dates of certificates  */
 #define REFUSALS_BURST 20       /* session.refused lines                       */
 #define REFUSALS_RATE 2
 
@@ -135,6 +136,7 @@ on_first_ready(struct generation *g, enum sp_err rc)
     m->ready = true;
     prepare_write_pid(&g->settings);
     log_notice("ready pid=%ld sessions=%u", (long)getpid(), g->limits.sessions);
+    validity_report(g, clock_seconds());
     tell_parent(m, 0);
     notify_ready(&m->notify, "Serving");
     reload_go_on(m);
@@ -197,6 +199,17 @@ on_sweep_event(evutil_socket_t fd, short what, void *context)
     children_sweep(&m->children);
 }
 
+static void
+on_validity_event(evutil_socket_t fd, short what, void *context)
+{
+    struct monitor *m = context;
+
+    (void)fd;
+    (void)what;
+    if (m->ready)
+        validity_report(m->current, clock_seconds());
+}
+
 /* What was sent since prepare_process comes now. */
 static enum sp_err
 add_signals(struct monitor *m)
@@ -218,11 +231,14 @@ static enum sp_err
 add_events(struct monitor *m)
 {
     const struct timeval sweep = { SWEEP_SECONDS, 0 };
+    const struct timeval validity = { VALIDITY_SECONDS, 0 };
 
     if (event_assign(&m->burial, m->loop, -1, 0, on_burial_event, m) == -1
         || event_assign(&m->stop_timer, m->loop, -1, 0, on_stop_timer, m) == -1
         || event_assign(&m->sweep, m->loop, -1, EV_PERSIST, on_sweep_event, m) == -1
-        || reload_init(m) != SP_OK || event_add(&m->sweep, &sweep) == -1)
+        || event_assign(&m->validity, m->loop, -1, EV_PERSIST, on_validity_event, m) == -1
+        || reload_init(m) != SP_OK || event_add(&m->sweep, &sweep) == -1
+        || event_add(&m->validity, &validity) == -1)
         return SP_NOMEM;
     return add_signals(m);
 }
@@ -284,6 +300,7 @@ clear(struct monitor *m)
     (void)event_del(&m->burial);
     (void)event_del(&m->stop_timer);
     (void)event_del(&m->sweep);
+    (void)event_del(&m->validity);
     for (size_t i = 0; i < MONITOR_SIGNALS; i++)
         (void)event_del(&m->signals[i]);
     event_base_free(m->loop);

@@ -2,6 +2,7 @@
 #include "monitor/reload.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/load.h"
 #include "monitor/generation.h"
@@ -101,6 +102,7 @@ on_ready(struct generation *g, enum sp_err rc)
     monitor_take_log(m);
     prepare_report_settings(&g->settings);
     log_notice("reload.done generation=%u", g->number);
+    validity_report(g, clock_seconds());
     end(m, true);
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 
@@ -32,8 +33,11 @@ class Certificates:
         assert r.returncode == 0, f"openssl {argv[0]}: {r.stderr}"
         return r.stdout
 
-    def make(self, name, kind, names, days=30):
-        """A certificate for names, such as ["DNS:localhost"], signed by the authority."""
+    def make(self, name, kind, names, days=30, begins=None):
+        """
+        A certificate for names, such as ["DNS:localhost"], signed by the authority. begins: in
+        so many days, and it ends days later; None: now.
+        """
         key, csr, cert, ext = (self.dir / f"{name}.{e}" for e in ("key", "csr", "pem", "ext"))
         kinds = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
                  "ec384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
@@ -42,7 +46,26 @@ class Certificates:
                      "-out", csr, "-subj", f"/CN=sallyport test {name}")
         os.chmod(key, 0o600)
         ext.write_text("subjectAltName=" + ",".join(names) + "\nbasicConstraints=CA:FALSE\n")
-        self.openssl("x509", "-req", "-in", csr, "-CA", self.ca, "-CAkey", self._ca_key,
-                     "-CAcreateserial", "-days", str(days), "-extfile", ext, "-out", cert)
+        if begins is None:
+            self.openssl("x509", "-req", "-in", csr, "-CA", self.ca, "-CAkey", self._ca_key,
+                         "-CAcreateserial", "-days", str(days), "-extfile", ext, "-out", cert)
+        else:
+            self.sign_dated(name, csr, ext, cert, begins, days)
         cert.write_text(cert.read_text() + self.ca.read_text())
         return Pair(cert, key)
+
+    def sign_dated(self, name, csr, ext, cert, begins, days):
+        """By `openssl ca`, the only one of its commands that lets one say from when."""
+        work = self.dir / f"{name}.ca"
+        work.mkdir()
+        (work / "index").touch()
+        (work / "conf").write_text(
+            f"[ca]\ndefault_ca = it\n[it]\ndatabase = {work}/index\nnew_certs_dir = {work}\n"
+            "default_md = sha256\npolicy = any\nrand_serial = yes\n[any]\n"
+            "commonName = supplied\n")
+        start, end = (datetime.now(timezone.utc) + timedelta(days=d)
+                      for d in (begins, begins + days))
+        self.openssl("ca", "-batch", "-notext", "-config", work / "conf", "-in", csr,
+                     "-cert", self.ca, "-keyfile", self._ca_key, "-extfile", ext,
+                     "-startdate", start.strftime("%Y%m%d%H%M%SZ"),
+                     "-enddate", end.strftime("%Y%m%d%H%M%SZ"), "-out", cert)

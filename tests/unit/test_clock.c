@@ -41,9 +41,28 @@ a_stamp_is_utc_whatever_the_time_zone(void)
     CU_ASSERT(llabs(clock_seconds() - (int64_t)after) <= 1);
 }
 
+static void
+a_date_of_any_time(void)
+{
+    static const struct { int64_t seconds; const char *date; } rows[] = {
+        { 0, "1970-01-01T00:00:00Z" }, { 951782399, "2000-02-28T23:59:59Z" },
+        { 951868800, "2000-03-01T00:00:00Z" }, { 4102444799, "2099-12-31T23:59:59Z" },
+        { 253402300799, "9999-12-31T23:59:59Z" }, { 253402300800, "1970-01-01T00:00:00Z" },
+        { -1, "1970-01-01T00:00:00Z" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char date[21] = "";
+
+        clock_date(rows[i].seconds, date);
+        CU_ASSERT_STRING_EQUAL(date, rows[i].date);
+    }
+}
+
 static const struct unit_test tests[] = {
     { "deadline clocks never go back", deadline_clocks_never_go_back },
     { "a stamp is UTC, whatever the time zone", a_stamp_is_utc_whatever_the_time_zone },
+    { "a date of any time", a_date_of_any_time },
     { NULL, NULL }
 };
 const struct unit_suite suite_clock = { "clock", tests };

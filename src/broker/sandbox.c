@@ -44,6 +44,9 @@ static const struct seccomp_rule rules[] = {
     ALLOW(ftruncate),       /* REST within an unfinished upload; what is left of ALLO's */
     ALLOW_EQUAL(fallocate, 1, FALLOC_FL_KEEP_SIZE),   /* what ALLO announced */
     ALLOW(fsync),           /* durable */
+    ALLOW(flistxattr),      /* what a replaced file has besides its mode */
+    ALLOW(fgetxattr),       /* its access list, labels, the user's attributes */
+    ALLOW_EQUAL(fsetxattr, 4, 0),             /* the same for the new file */
     ALLOW(flock),           /* one writer for each upload */
     ALLOW(fadvise64),       /* a download is read from front to back */
     ALLOW(fstatfs),         /* AVBL, ALLO */

@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 SIDES = ["worker", "worker-tls", "broker", "keyholder"]
 
 # How many system calls each list has: one more is a decision, not an accident.
-LISTED = {"worker": 38, "worker-tls": 39, "broker": 42, "keyholder": 20}
+LISTED = {"worker": 38, "worker-tls": 39, "broker": 45, "keyholder": 20}
 
 
 def run_side(world, tried, side, *argv):

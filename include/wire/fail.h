@@ -18,6 +18,7 @@ enum fail_code {
     FAIL_OFFSET,                /* REST beyond the end of what is there                  */
     FAIL_SPACE,                 /* no space, no quota                                    */
     FAIL_TOO_MUCH,              /* a glob or listing past its bound                      */
+    FAIL_CLOSED,                /* no file can be made beside the one that is replaced   */
     FAIL_UNFINISHED,            /* what has this name is an upload that is not complete  */
     FAIL_COUNT
 };

@@ -38,8 +38,8 @@ copy_piece(int from, int to, size_t count)
     return got;
 }
 
-enum sp_err
-copy_bytes(struct broker *b, int from, int to, uint64_t count)
+static enum sp_err
+copy(struct broker *b, int from, int to, uint64_t count, bool for_session)
 {
     while (count > 0) {
         ssize_t got = copy_piece(from, to, count < PIECE ? (size_t)count : PIECE);
@@ -51,8 +51,20 @@ copy_bytes(struct broker *b, int from, int to, uint64_t count)
         if (got == 0)
             return broker_refuse(b, FAIL_OFFSET);
         count -= (uint64_t)got;
-        if (count > 0 && session_over(b))
+        if (count > 0 && for_session && session_over(b))
             return SP_CLOSED;
     }
     return SP_OK;
+}
+
+enum sp_err
+copy_bytes(struct broker *b, int from, int to, uint64_t count)
+{
+    return copy(b, from, to, count, false);
+}
+
+enum sp_err
+copy_for_session(struct broker *b, int from, int to, uint64_t count)
+{
+    return copy(b, from, to, count, true);
 }

@@ -14,9 +14,11 @@ struct broker;
 
 /*
  * The first count bytes of from to the beginning of to: shared where the file system can
- * (reflink), else copied by the kernel, else by us. Looks now and then whether the
- * session is still there. SP_REFUSED (FAIL_OFFSET): from is shorter. SP_CLOSED: it is over.
+ * (reflink), else copied by the kernel, else by us. SP_REFUSED (FAIL_OFFSET): from is
+ * shorter.
  */
 SP_CHECK enum sp_err copy_bytes(struct broker *b, int from, int to, uint64_t count);
+/* The same, but ends where the session is over: SP_CLOSED. It looks now and then. */
+SP_CHECK enum sp_err copy_for_session(struct broker *b, int from, int to, uint64_t count);
 
 #endif

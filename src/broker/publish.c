@@ -9,6 +9,8 @@
 
 #include "base/fd.h"
 #include "broker/broker.h"
+#include "broker/copy.h"
+#include "broker/inherit.h"
 #include "broker/partial.h"
 
 /*
@@ -50,34 +52,6 @@ publish_rename(struct broker *b, int dir, const char *name, int new_dir,
     return rc;
 }
 
-/*
- * What a file that is replaced hands down. Ownership needs privileges that we do not
- * have; the group may be one of ours. A file system without modes keeps its own; any
- * other failure is one, as the new file could be open to more than the old one was.
- */
-static enum sp_err
-inherit(int fd, const struct place *at)
-{
-    struct statx old, new;
-    unsigned mode = 0;
-
-    if (resolve_stat(at->dir, at->name, &old) != SP_OK)
-        return errno == ENOENT ? SP_OK : SP_OS;
-    if (!S_ISREG(old.stx_mode))
-        return SP_OK;
-    if (resolve_stat(fd, "", &new) != SP_OK)
-        return SP_OS;
-    mode = old.stx_mode & 0777;
-    /*
-     * Without that group, another one does not get its rights, but those of the others.
-     */
-    if (old.stx_gid != new.stx_gid && fchown(fd, (uid_t)-1, old.stx_gid) == -1)
-        mode = (mode & 0707) | (mode & 07) << 3;
-    if (mode == (new.stx_mode & 07777) || fchmod(fd, mode) == 0)
-        return SP_OK;
-    return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ? SP_OK : SP_OS;
-}
-
 /* A directory that may be written but not read cannot be synced; its file can: -1. */
 static enum sp_err
 open_directory(const struct place *at, int *dir)
@@ -87,15 +61,99 @@ open_directory(const struct place *at, int *dir)
     return rc == SP_OS && errno == EACCES ? SP_OK : rc;
 }
 
+/* Room for all of it, before a byte of the old content is lost. */
+static enum sp_err
+make_room(int fd, uint64_t size)
+{
+    if (size == 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
+        return SP_OK;
+    /* else the file system cannot tell, and the copy finds out */
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? SP_OS : SP_OK;
+}
+
+/* The partial, for reading: whatever mode its umask has given it. */
+static enum sp_err
+open_partial(struct broker *b, int fd, const struct place *at, const char *partial,
+             int *from)
+{
+    (void)fchmod(fd, 0600);
+    if (resolve_name(at->dir, partial, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, from) != SP_OK)
+        return SP_OS;
+    return partial_is_at(*from, at->dir, partial) ? SP_OK : broker_refuse(b, FAIL_BUSY);
+}
+
+/* The file that stays, for writing, with its lock. */
+static enum sp_err
+open_kept(struct broker *b, const struct place *at, int *to)
+{
+    struct statx st;
+    enum sp_err rc = resolve_name(at->dir, at->name, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0,
+                                  to);
+
+    if (rc != SP_OK || (rc = resolve_stat(*to, "", &st)) != SP_OK)
+        return rc;
+    return S_ISREG(st.stx_mode) ? partial_lock(b, *to) : broker_refuse(b, FAIL_EXISTS);
+}
+
+/*
+ * The bytes of the partial go into the file that is there. Begun, this is not given up
+ * because the session ends. Where it fails the partial is still whole: it goes last.
+ */
+static enum sp_err
+write_over(struct broker *b, int fd, const struct place *at, const char *partial)
+{
+    struct statx st;
+    int from = -1, to = -1;
+    enum sp_err rc = SP_OK;
+
+    if ((rc = open_kept(b, at, &to)) != SP_OK
+        || (rc = open_partial(b, fd, at, partial, &from)) != SP_OK
+        || (rc = resolve_stat(from, "", &st)) != SP_OK
+        || (rc = make_room(to, st.stx_size)) != SP_OK
+        || (rc = copy_bytes(b, from, to, st.stx_size)) != SP_OK)
+        goto out;
+    if (ftruncate(to, (off_t)st.stx_size) == -1 || (b->settings.durable && fsync(to) == -1))
+        rc = SP_OS;
+    else if (unlinkat(at->dir, partial, 0) == -1)
+        rc = SP_OS;
+out:
+    fd_close(&from);
+    fd_close(&to);
+    return rc;
+}
+
+/*
+ * One rename; or, where the old file has what a new one cannot get (broker/inherit.h), or
+ * cannot be renamed over (it is mounted, or another's in a sticky directory), a copy.
+ */
+static enum sp_err
+give_name(struct broker *b, int fd, const struct place *at, const char *partial,
+          bool replaces, bool renamed)
+{
+    int saved = 0;
+    enum sp_err rc = SP_OS;
+
+    if (renamed) {
+        rc = publish_rename(b, at->dir, partial, at->dir, at->name, replaces);
+        saved = errno;
+        if (rc != SP_OS || !replaces || (saved != EBUSY && saved != EPERM && saved != EACCES))
+            return rc;
+    }
+    rc = write_over(b, fd, at, partial);
+    if (rc == SP_OS && errno == ENOENT && renamed)
+        errno = saved;          /* there was nothing to write over */
+    return rc;
+}
+
 enum sp_err
 publish(struct broker *b, int fd, const struct place *at, const char *partial,
-        bool replaces)
+        bool replaces, const struct heritage *noted)
 {
-    bool durable = b->settings.durable;
+    bool durable = b->settings.durable, renamed = true;
     int dir = -1;
     enum sp_err rc = SP_OK;
 
-    if (replaces && (rc = inherit(fd, at)) != SP_OK)
+    if (replaces && (rc = inherit(fd, at, noted, &renamed)) != SP_OK)
         return rc;
     if (durable && fsync(fd) == -1)
         return SP_OS;
@@ -104,7 +162,7 @@ publish(struct broker *b, int fd, const struct place *at, const char *partial,
     /* opened now: what fails behind the rename cannot give the old file back */
     if (durable && (rc = open_directory(at, &dir)) != SP_OK)
         return rc;
-    rc = publish_rename(b, at->dir, partial, at->dir, at->name, replaces);
+    rc = give_name(b, fd, at, partial, replaces, renamed);
     if (rc == SP_OK && durable && fsync(dir != -1 ? dir : fd) == -1 && errno != EINVAL)
         rc = SP_OS;
     fd_close(&dir);

@@ -12,16 +12,19 @@
 #include "broker/resolve.h"
 
 struct broker;
+struct heritage;
 
 /*
  * The partial, open as fd, becomes the file at its final place by one rename; with
  * settings.durable file and directory are on disk when this returns. A file that is
- * replaced hands down its mode (without set-id bits) and, where we may, its group.
- * SP_REFUSED: FAIL_EXISTS (replaces is false), FAIL_NOT_FILE; FAIL_BUSY: somebody else
- * has moved the partial away. SP_OS. On failure the partial is where it was.
+ * replaced hands down what says who may read and write it; where it cannot, its content
+ * is replaced (broker/inherit.h). SP_REFUSED: FAIL_EXISTS (replaces is false, or what has
+ * the name is no file); FAIL_BUSY: somebody else has moved the partial away, or appends to
+ * the old file. SP_OS. On failure the partial is where it was, whole.
  */
 SP_CHECK enum sp_err publish(struct broker *b, int fd, const struct place *at,
-                             const char *partial, bool replaces);
+                             const char *partial, bool replaces,
+                             const struct heritage *noted);
 /*
  * Gives a name another one, in the same or another directory. replaces: what has the new
  * name is lost, unless it is a directory. SP_REFUSED: FAIL_EXISTS. SP_OS.

@@ -133,6 +133,26 @@ trim(const struct upload *up)
         log_warning("upload.untrimmed error=%d", errno);    /* it is whole all the same */
 }
 
+/*
+ * No file can be made beside the old one, so nothing can keep it until the new one is
+ * complete. That is refused, unless the administrator would rather lose the old one.
+ */
+static enum sp_err
+begin_over_itself(struct broker *b, struct upload *up, int *old)
+{
+    enum sp_err rc = SP_OK;
+
+    if (!b->settings.overwrite_in_place)
+        return broker_refuse(b, FAIL_CLOSED);
+    if ((rc = partial_lock(b, *old)) != SP_OK)
+        return rc;
+    if (ftruncate(*old, 0) == -1)
+        return SP_OS;
+    up->in_place = true;
+    up->fd = fd_move(old);
+    return SP_OK;
+}
+
 /* A file is begun anew; one that is there stays until this is complete. */
 static enum sp_err
 begin_new(struct broker *b, struct upload *up, const struct found *found)
@@ -146,10 +166,15 @@ begin_new(struct broker *b, struct upload *up, const struct found *found)
         return rc;
     if (found->final && (rc = open_final(b, up, found, O_WRONLY, &old)) != SP_OK)
         return rc;
-    fd_close(&old);
     up->replaces = permit_has(b, ACT_REPLACE);
     up->made = true;
-    return partial_create(b, up->at.dir, up->partial, &up->fd);
+    rc = partial_create(b, up->at.dir, up->partial, &up->fd);
+    if (rc == SP_OK && found->final)
+        inherit_note(old, &found->st, up->fd, &up->noted);
+    else if (rc == SP_OS && found->final && (errno == EACCES || errno == EROFS))
+        rc = begin_over_itself(b, up, &old);
+    fd_close(&old);
+    return rc;
 }
 
 /* An upload that broke off is gone on with. at_end: wherever it ends, else at offset. */
@@ -205,7 +230,7 @@ begin_in_place(struct broker *b, struct upload *up, const struct found *found)
         || (rc = partial_lock(b, up->fd)) != SP_OK
         || (rc = resolve_stat(up->fd, "", &st)) != SP_OK)
         return rc;
-    if (st.stx_size != found->st.stx_size || st.stx_nlink != 1)
+    if (st.stx_size != found->st.stx_size)
         return broker_refuse(b, FAIL_BUSY);
     up->in_place = true;
     up->offset = st.stx_size;
@@ -233,7 +258,7 @@ begin_copied(struct broker *b, struct upload *up, const struct found *found,
         goto out;
     up->replaces = true;
     up->offset = offset;
-    rc = copy_bytes(b, old, up->fd, offset);
+    rc = copy_for_session(b, old, up->fd, offset);
 out:
     fd_close(&old);
     return rc;
@@ -251,7 +276,7 @@ begin_continued(struct broker *b, struct upload *up, const struct found *found,
         return rc;
     if (offset > found->st.stx_size)
         return broker_refuse(b, FAIL_OFFSET);
-    if (at_end && found->st.stx_nlink == 1)
+    if (at_end)
         return begin_in_place(b, up, found);
     return begin_copied(b, up, found, offset);
 }
@@ -390,7 +415,7 @@ forget(struct upload *up)
 static void
 undo(struct upload *up)
 {
-    if (up->fd != -1 && up->made && partial_is_at(up->fd, up->at.dir, up->partial)
+    if (up->fd != -1 && up->made && !up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)
         && unlinkat(up->at.dir, up->partial, 0) == -1)
         log_warning("upload.leftover error=%d", errno);
     trim(up);
@@ -469,7 +494,7 @@ upload_commit(struct broker *b, uint64_t bytes)
                   (unsigned long long)bytes);
     trim(up);
     if (!up->in_place)
-        rc = publish(b, up->fd, &up->at, up->partial, up->replaces);
+        rc = publish(b, up->fd, &up->at, up->partial, up->replaces, &up->noted);
     else if (!b->settings.durable || fsync(up->fd) == 0)
         rc = SP_OK;
     if (rc != SP_OK) {

@@ -14,9 +14,8 @@
  * may not be written is not replaced either, though a rename could.
  *
  * One exception: bytes added to the end of a file that is there (APPE, or REST at its
- * size) go into it at once, and stay, however the transfer ends. A file with several hard
- * links is copied first and replaced when complete, so that the other names keep the old
- * content.
+ * size) go into it at once, and stay, however the transfer ends. So do those that replace
+ * a file in a directory in which none can be made, where settings.overwrite_in_place.
  */
 #ifndef SP_BROKER_UPLOAD_H
 #define SP_BROKER_UPLOAD_H
@@ -26,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "broker/inherit.h"
 #include "broker/resolve.h"
 
 struct broker;
@@ -38,6 +38,7 @@ struct upload {
     bool made;                  /* the partial is new: not one that is gone on with    */
     int fd;                     /* the worker has a duplicate: offset and lock are one */
     struct place at;            /* the final name                                      */
+    struct heritage noted;      /* what is replaced, as it was at the beginning        */
     char partial[NAME_MAX + 1];
     uint64_t offset;            /* where the worker began to write                     */
     uint64_t allocated;         /* up to here it was given of the disk; 0: as written  */
@@ -50,7 +51,7 @@ enum upload_how { UPLOAD_STOR, UPLOAD_APPE, UPLOAD_STOU };
 /*
  * Begin. path: the final virtual path (another one than asked for with STOU). The upload's
  * fd is write-only, positioned, and to be lent to the worker. SP_REFUSED: FAIL_PERMIT,
- * FAIL_NOT_FILE, FAIL_EXISTS, FAIL_BUSY, FAIL_NAME, FAIL_OFFSET, FAIL_SPACE, FAIL_UNFINISHED. SP_CLOSED: the
+ * FAIL_NOT_FILE, FAIL_EXISTS, FAIL_BUSY, FAIL_NAME, FAIL_OFFSET, FAIL_SPACE, FAIL_UNFINISHED, FAIL_CLOSED. SP_CLOSED: the
  * worker went away during a copy. SP_OS. On failure nothing is open and nothing was changed,
  * but for a stale partial.
  */

@@ -63,6 +63,9 @@ answer_for(const struct fail *fail, enum tried tried)
         return (struct answer){ 0, 552, "No space left" };
     case FAIL_TOO_MUCH:
         return (struct answer){ 0, 550, "Too much to look at; be more precise" };
+    case FAIL_CLOSED:
+        return (struct answer){ 0, 553, "Its directory is closed to you, so it cannot be "
+                                        "replaced" };
     case FAIL_UNFINISHED:
         if (tried == TRIED_STORE)
             return (struct answer){ 0, 550, "An upload over it broke off; ask SIZE before "

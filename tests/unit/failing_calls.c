@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static struct {
@@ -83,6 +84,11 @@ WRAP(ssize_t, write, (int fd, const void *at, size_t len), (fd, at, len), -1)
 WRAP(off_t, lseek, (int fd, off_t to, int how), (fd, to, how), -1)
 WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), -1)
 WRAP(int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid), -1)
+WRAP(ssize_t, flistxattr, (int fd, char *names, size_t room), (fd, names, room), -1)
+WRAP(ssize_t, fgetxattr, (int fd, const char *name, void *at, size_t room),
+     (fd, name, at, room), -1)
+WRAP(int, fsetxattr, (int fd, const char *name, const void *at, size_t len, int how),
+     (fd, name, at, len, how), -1)
 WRAP(int, ftruncate, (int fd, off_t len), (fd, len), -1)
 WRAP(int, flock, (int fd, int how), (fd, how), -1)
 WRAP(int, unlinkat, (int dir, const char *name, int how), (dir, name, how), -1)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -28,6 +29,7 @@
 
 static char whole[65536], text[65536];      /* listings */
 static const char *list_path;
+static bool can_note;
 static unsigned list_kind, list_options;
 
 /* ---- requests ---------------------------------------------------------------------- */
@@ -37,7 +39,8 @@ static void
 date(const struct jail_fixture *f)
 {
     static const char *const names[] = {
-        "a", "b", ".sp-part.b", ".sp-part.half", "d/c.txt", "d/e/d.txt", "d/e", "d", "empty", "."
+        "a", "b", ".sp-part.b", ".sp-part.half", "d/c.txt", "d/e/d.txt", "d/e", "d", "empty",
+        "linked", "noted", "."
     };
     static const struct timespec long_ago[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
 
@@ -48,6 +51,8 @@ date(const struct jail_fixture *f)
 static void
 plant(struct jail_fixture *f)
 {
+    int noted = -1;
+
     fixture_open(f);
     f->b.settings.durable = true;
     fixture_file(f, "a", OLD);
@@ -59,6 +64,12 @@ plant(struct jail_fixture *f)
     fixture_file(f, "d/c.txt", NEW);
     fixture_file(f, "d/e/d.txt", NEW);
     fixture_dir(f, "empty");
+    fixture_file(f, "linked", OLD);
+    CU_ASSERT(linkat(f->jail, "linked", f->jail, "second", 0) == 0);
+    fixture_file(f, "noted", OLD);
+    noted = openat(f->jail, "noted", O_RDONLY | O_CLOEXEC);
+    can_note = fsetxattr(noted, "user.note", "kept", 4, 0) == 0;
+    fd_close(&noted);
     CU_ASSERT(fchmodat(f->jail, "a", 0640, 0) == 0);
     date(f);
 }
@@ -90,6 +101,20 @@ static enum sp_err
 overwrite(struct jail_fixture *f)
 {
     return upload(f, "/a", UPLOAD_STOR, 0, NEW);
+}
+
+/* The file has a second name: its bytes are copied into it. */
+static enum sp_err
+overwrite_linked(struct jail_fixture *f)
+{
+    return upload(f, "/linked", UPLOAD_STOR, 0, NEW);
+}
+
+/* It has an attribute, where the file system lets it. */
+static enum sp_err
+overwrite_with_attribute(struct jail_fixture *f)
+{
+    return upload(f, "/noted", UPLOAD_STOR, 0, NEW);
 }
 
 static enum sp_err
@@ -289,6 +314,29 @@ overwritten(struct jail_fixture *f, enum sp_err rc)
     return old_or_new(f, "a", rc) && (modeless || (fixture_mode(f, "a") & 07) == 0);
 }
 
+/* Broken in the middle, what is new is whole beside it, to be sent or resumed again. */
+static bool
+overwritten_linked(struct jail_fixture *f, enum sp_err rc)
+{
+    if (rc == SP_OK)
+        return fixture_has(f, "linked", NEW) && fixture_has(f, "second", NEW);
+    return fixture_has(f, ".sp-part.linked", NEW) || fixture_has(f, "linked", NEW)
+        || (fixture_has(f, "linked", OLD) && fixture_has(f, "second", OLD));
+}
+
+static bool
+overwritten_noted(struct jail_fixture *f, enum sp_err rc)
+{
+    char got[4] = "";
+    int fd = openat(f->jail, "noted", O_RDONLY | O_CLOEXEC);
+    bool kept = !can_note || fgetxattr(fd, "user.note", got, sizeof got) == 4;
+
+    fd_close(&fd);
+    /* into the old file, where the new one could not have it; that can break, too */
+    return kept && (old_or_new(f, "noted", rc)
+                    || (rc != SP_OK && fixture_has(f, ".sp-part.noted", NEW)));
+}
+
 static bool
 created(struct jail_fixture *f, enum sp_err rc)
 {
@@ -460,6 +508,9 @@ uploads(void)
 {
     static const struct request rows[] = {
         { "STOR over a file", overwrite, overwritten },
+        { "STOR over a file with two names", overwrite_linked, overwritten_linked },
+        { "STOR over a file with attributes", overwrite_with_attribute,
+          overwritten_noted },
         { "STOR of a new file", create, created },
         { "STOR of a new file after ALLO", create_allocated, created },
         { "STOR after REST", resume, resumed },

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -175,12 +176,160 @@ continued(void)
     CU_ASSERT(fixture_has(&f, "a", "12x"));
     CU_ASSERT(fixture_upload(&f, "/a", STOR, 4, "x") == SP_REFUSED);
     CU_ASSERT_EQUAL(f.b.why, FAIL_OFFSET);
-    /* two names of one file: the other one keeps the old content */
-    CU_ASSERT(linkat(f.jail, "a", f.jail, "b", 0) == 0);
-    CU_ASSERT(fixture_upload(&f, "/a", APPE, 0, "+") == SP_OK);
-    CU_ASSERT(!f.b.upload.in_place);
-    CU_ASSERT(upload_commit(&f.b, 1) == SP_OK);
-    CU_ASSERT(fixture_has(&f, "a", "12x+") && fixture_has(&f, "b", "12x"));
+    fixture_close(&f);
+}
+
+/* Two names of one file stay that. */
+static void
+linked(void)
+{
+    static const struct { unsigned how; uint64_t offset; const char *sent, *whole; } rows[] = {
+        { STOR, 0, "a new one", "a new one" }, { STOR, 0, "", "" },
+        { STOR, 2, "x", "olx" }, { STOR, 3, "er", "older" }, { APPE, 0, "+", "old+" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct jail_fixture f;
+
+        fixture_open(&f);
+        f.b.settings.durable = true;
+        fixture_file(&f, "a", "old");
+        CU_ASSERT(linkat(f.jail, "a", f.jail, "b", 0) == 0);
+        CU_ASSERT(fixture_upload(&f, "/a", rows[i].how, rows[i].offset, rows[i].sent)
+                  == SP_OK);
+        if (!f.b.upload.in_place)
+            CU_ASSERT(fixture_has(&f, "a", "old") && fixture_has(&f, "b", "old"));
+        CU_ASSERT(upload_commit(&f.b, strlen(rows[i].sent)) == SP_OK);
+        CU_ASSERT(fixture_has(&f, "a", rows[i].whole));
+        CU_ASSERT(fixture_has(&f, "b", rows[i].whole));
+        CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.a"));
+        fixture_close(&f);
+    }
+}
+
+/* An attribute of a file in the jail; NULL removes it. Whether that worked. */
+static bool
+set_attribute(struct jail_fixture *f, const char *file, const char *name,
+              const void *value, size_t len)
+{
+    int fd = openat(f->jail, file, O_RDONLY | O_CLOEXEC);
+    bool done = fsetxattr(fd, name, value, len, 0) == 0;
+
+    fd_close(&fd);
+    return done;
+}
+
+static bool
+has_attribute(struct jail_fixture *f, const char *file, const char *name,
+              const void *value, size_t len)
+{
+    unsigned char got[256];
+    int fd = openat(f->jail, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fgetxattr(fd, name, got, sizeof got);
+
+    fd_close(&fd);
+    return n == (ssize_t)len && memcmp(got, value, len) == 0;
+}
+
+static ino_t
+inode(struct jail_fixture *f, const char *name)
+{
+    struct stat st = { .st_ino = 0 };
+
+    CU_ASSERT(fstatat(f->jail, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    return st.st_ino;
+}
+
+#define ACCESS_LIST "system.posix_acl_access"
+#define DEFAULT_LIST "system.posix_acl_default"
+
+/*
+ * Version 2; then tag, rights and id of each: owner rw-, user 12345 r--, group r--, mask
+ * rw-, others none. Its mask is what chmod calls the group's rights.
+ */
+static const unsigned char list[] = {
+    2, 0, 0, 0,
+    0x01, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,  0x02, 0, 4, 0, 0x39, 0x30, 0, 0,
+    0x04, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,  0x10, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,
+    0x20, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+};
+
+/* A list set while the upload runs counts as well: late. */
+static void
+inherited(void)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        struct jail_fixture f;
+        ino_t old = 0;
+
+        fixture_open(&f);
+        fixture_file(&f, "a", "old");
+        old = inode(&f, "a");
+        if (late == 1)
+            CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "new") == SP_OK);
+        if (!set_attribute(&f, "a", "user.note", "kept", 4)
+            || !set_attribute(&f, "a", ACCESS_LIST, list, sizeof list)) {
+            puts("skipped aloud: this file system has no access lists");
+            upload_settle(&f.b);
+            fixture_close(&f);
+            return;
+        }
+        if (late == 0)
+            CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "new") == SP_OK);
+        CU_ASSERT(upload_commit(&f.b, 3) == SP_OK);
+        CU_ASSERT(fixture_has(&f, "a", "new") && inode(&f, "a") != old);
+        CU_ASSERT(has_attribute(&f, "a", "user.note", "kept", 4));
+        CU_ASSERT(has_attribute(&f, "a", ACCESS_LIST, list, sizeof list));
+        CU_ASSERT_EQUAL(fixture_mode(&f, "a"), 0660);
+        fixture_close(&f);
+    }
+}
+
+/* A list that the directory gives new files does not open one that had none. */
+static void
+not_opened_by_its_directory(void)
+{
+    struct jail_fixture f;
+    ino_t old = 0;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "old");
+    CU_ASSERT(fchmodat(f.jail, "a", 0640, 0) == 0);
+    old = inode(&f, "a");
+    if (set_attribute(&f, ".", DEFAULT_LIST, list, sizeof list)) {
+        CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "new") == SP_OK);
+        CU_ASSERT(upload_commit(&f.b, 3) == SP_OK);
+        CU_ASSERT(fixture_has(&f, "a", "new") && inode(&f, "a") == old);
+        CU_ASSERT_FALSE(has_attribute(&f, "a", ACCESS_LIST, list, sizeof list));
+        CU_ASSERT_EQUAL(fixture_mode(&f, "a"), 0640);
+    } else {
+        puts("skipped aloud: this file system has no access lists");
+    }
+    fixture_close(&f);
+}
+
+/* For those whom modes bind. */
+static void
+closed_directory(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_dir(&f, "d");
+    fixture_file(&f, "d/a", "old content");
+    CU_ASSERT(fchmodat(f.jail, "d", 0555, 0) == 0);
+    if (geteuid() == 0) {
+        puts("skipped aloud: no directory is closed to root");
+    } else {
+        CU_ASSERT(fixture_upload(&f, "/d/a", STOR, 0, "new") == SP_REFUSED);
+        CU_ASSERT_EQUAL(f.b.why, FAIL_CLOSED);
+        CU_ASSERT(fixture_has(&f, "d/a", "old content"));
+        f.b.settings.overwrite_in_place = true;
+        CU_ASSERT(fixture_upload(&f, "/d/a", STOR, 0, "new") == SP_OK);
+        CU_ASSERT(upload_commit(&f.b, 3) == SP_OK && fixture_has(&f, "d/a", "new"));
+        CU_ASSERT(fixture_upload(&f, "/d/b", STOR, 0, "") == SP_OS && errno == EACCES);
+    }
+    CU_ASSERT(fchmodat(f.jail, "d", 0755, 0) == 0);
     fixture_close(&f);
 }
 
@@ -489,6 +638,12 @@ static const struct unit_test tests[] = {
     { "an overwrite keeps the mode, but no set-id bits", overwrite_keeps_mode },
     { "what broke off is kept and can be gone on with", broken_off },
     { "a file that is there is gone on with in place or by a copy", continued },
+    { "a file with two names keeps both of them", linked },
+    { "a new file has the access list and the attributes of the old", inherited },
+    { "an access list of the directory does not open a file that had none",
+      not_opened_by_its_directory },
+    { "a file in a closed directory is replaced only where that is wanted",
+      closed_directory },
     { "each kind of upload has its permit", permitted },
     { "nothing that came in between is overwritten without the permit",
       no_overwrite_races },

@@ -113,35 +113,38 @@ UPLOADS = [("STOR link", None), ("STOR link", 7), ("STOR link", "end"), ("APPE l
            ("APPE link", 7), ("STOU link", None), ("STOR to-link", None), ("APPE to-link", None)]
 
 
+@pytest.fixture
+def two_names(cell):
+    """A file with two names, which its owner has given it: an upload changes what it is."""
+    other = cell.make("other", b"with two names")
+    os.link(other, cell.path("link"))
+    return other
+
+
 @pytest.mark.parametrize("line,rest", UPLOADS)
-def test_an_upload_over_a_hard_link_leaves_the_other_name_alone(inmate, cell, outside,
-                                                                hard_link, line, rest):
+def test_an_upload_over_a_file_with_two_names_keeps_both(inmate, cell, two_names, line, rest):
     os.symlink("link", cell.path("to-link"))
-    before = (outside.root / "secret").read_bytes()
+    before = two_names.read_bytes()
     rest = len(before) if rest == "end" else rest
     inmate.stor(line, INTRUDER, rest=rest)
-    assert (outside.root / "secret").read_bytes() == before
-    made = hard_link.read_bytes() if "STOU" not in line else cell.read("link.1")
+    made = cell.read("link" if "STOU" not in line else "link.1")
     assert INTRUDER in made
     if "APPE" in line and rest is None or rest == len(before):
         assert made == before + INTRUDER
-    assert os.stat(hard_link).st_ino != os.stat(outside.root / "secret").st_ino or \
-        "STOU" in line
+    assert two_names.read_bytes() == (before if "STOU" in line else made)
+    assert os.stat(cell.path("link")).st_ino == os.stat(two_names).st_ino
+    assert not [n for n in cell.names() if n.startswith(".sp-part.")]
 
 
-def test_an_upload_over_a_hard_link_that_breaks_off_leaves_both_alone(inmate, cell, outside,
-                                                                      hard_link):
-    before = hard_link.read_bytes()
-    for line in ("STOR link", "APPE link"):
-        r, data = inmate.transfer(line)
-        data.sendall(INTRUDER * 1000)
-        inmate.cmd("ABOR")
-        data.close()
-        inmate.reply()
-        assert hard_link.read_bytes() == before, line
-        with_rest = [n for n in cell.names() if n != "link"]
-        for name in with_rest:
-            os.unlink(cell.path(name))
+def test_an_upload_over_a_file_with_two_names_that_breaks_off_leaves_it(inmate, cell,
+                                                                        two_names):
+    before = two_names.read_bytes()
+    r, data = inmate.transfer("STOR link")
+    data.sendall(INTRUDER * 1000)
+    inmate.cmd("ABOR")
+    data.close()
+    inmate.reply()
+    assert two_names.read_bytes() == before == cell.read("link")
 
 
 def test_taking_a_hard_link_away_or_over_takes_the_name_alone(inmate, cell, outside,
@@ -230,9 +233,10 @@ def test_in_a_sticky_directory_others_files_stay(inmate, cell):
     d = cell.mkdir("d", mode=0o777)
     cell.server.own(d, OTHER)
     os.chmod(d, 0o1777)
-    (d / "theirs").write_bytes(b"theirs")
-    cell.server.own(d / "theirs", OTHER)
-    os.chmod(d / "theirs", 0o666)
+    for name, mode in (("theirs", 0o644), ("shared", 0o666)):
+        (d / name).write_bytes(b"theirs")
+        cell.server.own(d / name, OTHER)
+        os.chmod(d / name, mode)
     inmate.stor("STOR d/mine", b"mine")
     for lines in (["DELE d/theirs"], ["RNFR d/theirs", "RNTO d/taken"],
                   ["RNFR d/mine", "RNTO d/theirs"]):
@@ -240,7 +244,11 @@ def test_in_a_sticky_directory_others_files_stay(inmate, cell):
         assert r.code >= 400, (lines, r)
     assert attempt(inmate, next(r for r in ROWS if r.line == "STOR {}"), "d/theirs").code >= 400
     assert (d / "theirs").read_bytes() == b"theirs"
-    assert sorted(os.listdir(d)) == ["mine", "theirs"]
+    # what its owner lets everybody write is written, and stays theirs
+    inmate.stor("STOR d/shared", INTRUDER)
+    assert (d / "shared").read_bytes() == INTRUDER
+    assert os.stat(d / "shared").st_uid == pwd.getpwnam(OTHER).pw_uid
+    assert sorted(os.listdir(d)) == ["mine", "shared", "theirs"]
 
 
 def test_files_of_others_stay_closed(inmate, cell):

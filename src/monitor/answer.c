@@ -54,6 +54,24 @@ answer_secured(struct session *s, const struct message *m, const char **fault)
     return SP_OK;
 }
 
+/* CCC. What comes after the next REIN is judged as in a session that never had TLS. */
+static enum sp_err
+answer_cleared(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_cleared in = { 0 };
+
+    if (msg_cleared_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (!s->secure) {
+        *fault = "in-clear-already";
+        return SP_INPUT;
+    }
+    report_session(s, LOG_LEVEL_NOTICE, "session.cleared user=%s tls=%s",
+                   s->user == NULL ? "-" : s->user, s->tls);
+    session_in_clear(s);
+    return SP_OK;
+}
+
 static void
 refuse_signature(struct session *s)
 {
@@ -335,6 +353,7 @@ static const struct row {
     enum sp_err (*answer)(struct session *s, const struct message *m, const char **fault);
 } rows[] = {
     { MSG_SECURED, answer_secured },
+    { MSG_CLEARED, answer_cleared },
     { MSG_SIGN, answer_sign },
     { MSG_LOGIN, answer_login },
     { MSG_LOGIN_ANSWER, answer_login_answer },

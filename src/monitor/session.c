@@ -108,8 +108,7 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     s->cleartext_allowed =
         !set->tls_required || in_networks(peer, &set->cleartext_networks);
     s->exempt = in_networks(peer, &set->no_resumption_networks);
-    (void)text_copy(s->tls, sizeof s->tls, "no");
-    (void)text_copy(s->cipher, sizeof s->cipher, "-");
+    session_in_clear(s);
     (void)net_text(peer, s->peer_text);
     s->gate = (struct gate)GATE_EMPTY;
     LIST_INIT(&s->parts);
@@ -178,6 +177,14 @@ session_open(struct monitor *m, int *client, const struct net_addr *peer,
 }
 
 /* ---- the state --------------------------------------------------------------------- */
+
+void
+session_in_clear(struct session *s)
+{
+    s->secure = s->resumed = false;
+    (void)text_copy(s->tls, sizeof s->tls, "no");
+    (void)text_copy(s->cipher, sizeof s->cipher, "-");
+}
 
 unsigned
 session_state(const struct session *s)

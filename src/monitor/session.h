@@ -40,7 +40,7 @@ struct session {
     char peer_text[NET_TEXT_MAX];
     struct net_addr peer, local;
     bool implicit, cleartext_allowed, exempt;
-    bool secure;                /* SECURED came */
+    bool secure;                /* SECURED came, and no CLEARED since */
     bool leaving;               /* SHUTDOWN was sent: it has a few seconds */
     bool ended;                 /* the worker is gone or given up */
     bool buried;
@@ -72,6 +72,8 @@ unsigned session_state(const struct session *s);
 void session_enter(struct session *s, unsigned state);
 /* The state with nobody logged in. */
 void session_enter_base(struct session *s);
+/* Its control connection has no TLS, or none any more. */
+void session_in_clear(struct session *s);
 /* To the worker; a failure ends the session. m is wiped. */
 void session_tell(struct session *s, struct message *m);
 /* In order: the client is told by the worker, which is killed if it takes too long. */

@@ -114,7 +114,7 @@ ask_session(struct worker *w)
 static void
 enter_base(struct worker *w)
 {
-    channel_enter(&w->monitor, w->control.secured ? ST_SECURE : ST_CLEAR);
+    channel_enter(&w->monitor, w->control.tls != NULL ? ST_SECURE : ST_CLEAR);
 }
 
 static enum sp_err
@@ -131,6 +131,7 @@ logged_in(struct worker *w, struct login_result *result)
     a->permits = in.permits;
     a->flags = in.flags;
     a->active = true;
+    a->in_tls = w->control.tls != NULL;
     w->umask = in.umask;
     channel_init(&w->broker, message_take_fd(&w->m, 0), WORKER, BROKER, ST_USER);
     channel_enter(&w->monitor, ST_USER);
@@ -243,6 +244,13 @@ tell_secured(struct worker *w, const char *version, const char *cipher,
     if ((rc = tell(w)) == SP_OK)
         channel_enter(&w->monitor, ST_SECURE);
     return rc;
+}
+
+enum sp_err
+tell_cleared(struct worker *w)
+{
+    msg_cleared_pack(&w->m, &(struct msg_cleared){ 0 });
+    return tell(w);
 }
 
 static enum sp_err

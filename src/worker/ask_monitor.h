@@ -40,6 +40,8 @@ SP_CHECK enum sp_err ask_login_cancel(struct worker *w);
 SP_CHECK enum sp_err ask_logout(struct worker *w);
 SP_CHECK enum sp_err tell_secured(struct worker *w, const char *version, const char *cipher,
                                   const char *server_name, bool resumed);
+/* CCC: a password that comes from now on comes in clear. */
+SP_CHECK enum sp_err tell_cleared(struct worker *w);
 /* A passive listener: *fd is the caller's. SP_REFUSED: no port free. */
 SP_CHECK enum sp_err ask_listen(struct worker *w, bool extended, int *fd, uint16_t *port);
 /* An active connection on its way to the control peer. SP_REFUSED: *error is an errno. */

@@ -32,7 +32,7 @@ worker_forget_account(struct worker *w)
 static bool
 may_be_clear(const struct worker *w, struct slice user)
 {
-    return w->control.secured || !w->settings.tls_required || w->session.cleartext_allowed
+    return w->control.tls != NULL || !w->settings.tls_required || w->session.cleartext_allowed
         || text_list_has(&w->settings.cleartext_users, user);
 }
 

@@ -22,8 +22,8 @@ cmd_auth(struct worker *w, const struct command *c, struct buf *out)
         return reply_line(out, 534, "This server has no certificate.");
     if (w->control.tls != NULL)
         return reply_line(out, 503, "TLS is on already.");
-    if (w->account.active || w->control.secured)
-        return reply_line(out, 503, "AUTH comes before USER, once.");
+    if (w->account.active)
+        return reply_line(out, 503, "AUTH comes before the login; REIN first.");
     if (control_has_injected(&w->control)) {
         log_warning("tls.injection reason=bytes-behind-auth");
         w->quitting = true;

@@ -200,6 +200,6 @@ command_failed(enum sp_err rc, const struct fail *fail, struct slice name, struc
 bool
 command_clear_data_allowed(const struct worker *w)
 {
-    return !w->control.secured || !w->settings.data_protection_required
+    return !w->account.in_tls || !w->settings.data_protection_required
         || w->session.cleartext_allowed || (w->account.flags & ACCOUNT_CLEAR_DATA) != 0;
 }

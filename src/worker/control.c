@@ -22,7 +22,6 @@ control_init(struct control *c, int fd)
 {
     c->fd = fd;
     c->tls = NULL;
-    c->secured = false;
     c->ticket = false;
     c->stuck = false;
     c->out = (struct buf)BUF_EMPTY(CONTROL_OUT_MAX);
@@ -199,7 +198,6 @@ control_secure(struct worker *w)
     }
     c->tls = tls;
     tls = NULL;
-    c->secured = true;
     rc = tell_secured(w, tls_stream_version(c->tls), tls_stream_cipher(c->tls),
                       tls_stream_server_name(c->tls), tls_stream_resumed(c->tls));
 out:
@@ -232,7 +230,7 @@ control_unsecure(struct worker *w)
         return SP_CLOSED;
     tls_stream_free(c->tls);
     c->tls = NULL;
-    return SP_OK;
+    return tell_cleared(w);
 }
 
 /* What waits goes out, for as long as there is hope. */

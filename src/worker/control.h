@@ -25,8 +25,7 @@ struct worker;
 
 struct control {
     int fd;
-    struct tls_stream *tls;     /* NULL: in clear                                          */
-    bool secured;               /* TLS was begun in this session (it stays true after CCC) */
+    struct tls_stream *tls;     /* NULL: in clear, never begun or ended by CCC             */
     struct line_reader in;
     struct buf out;             /* replies, not yet handed to the socket or TLS            */
     bool ticket;                /* a fresh ticket goes in front of them (interop: rule 2)  */
@@ -51,7 +50,10 @@ bool control_has_injected(const struct control *c);
  * failed (logged) and the session ends.
  */
 SP_CHECK enum sp_err control_secure(struct worker *w);
-/* CCC: close_notify both ways, then in clear. SP_CLOSED: the client did not follow. */
+/*
+ * CCC: close_notify both ways, then in clear; tells the monitor. SP_CLOSED: the client did
+ * not follow.
+ */
 SP_CHECK enum sp_err control_unsecure(struct worker *w);
 /*
  * What waits, close_notify and FIN, where there is someone to hear them; then closed. Blocks

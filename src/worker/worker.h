@@ -29,6 +29,7 @@ enum protection { PROTECTION_CLEAR, PROTECTION_PRIVATE };
 /* Who is logged in; empty before. */
 struct account {
     bool active;
+    bool in_tls;                /* the login came through TLS; CCC changes nothing here */
     char user[257], backend[33];
     uint32_t permits, flags;    /* enum permit, enum account_flag (wire/fail.h) */
 };

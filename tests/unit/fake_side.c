@@ -193,6 +193,8 @@ obey(struct fake_worker *w, char *line)
         msg_secured_pack(&m, &(struct msg_secured){
             .version = slice_of("TLSv1.3"), .cipher = slice_of("SOME-CIPHER"),
             .server_name = slice_of("name") });
+    else if (strcmp(line, "cleared") == 0)
+        msg_cleared_pack(&m, &(struct msg_cleared){ 0 });
     else if (strcmp(line, "sandbox") == 0)
         msg_sandbox_pack(&m, &(struct msg_sandbox){ .arch = 0xc000003e, .call = 59 });
     else if (strcmp(line, "answer") == 0)

@@ -265,6 +265,60 @@ in_clear_where_it_is_allowed(void)
     rig_stop(&r);
 }
 
+/* CCC: the next password would come in clear. */
+static void
+cleared_and_logged_out(void)
+{
+    static const char *const users[] = { "good", "scanner" };
+    struct rig r;
+    char line[256];
+
+    rig_start(&r, "cleartext_users = {\"scanner\"}\n");
+    for (size_t i = 0; i < 2; i++) {
+        int client = rig_client(&r, true);
+        char login[64];
+
+        rig_mark(&r);
+        rig_ask(client, "login good right", "LOGGED_IN good");
+        rig_say(client, "cleared");
+        CU_ASSERT_TRUE(rig_logs(&r, "session.cleared user=good tls=TLSv1.3"));
+        rig_ask(client, "logout", "LOGGED_OUT");
+        (void)snprintf(login, sizeof login, "login %s right", users[i]);
+        rig_say(client, login);
+        if (i == 0) {
+            CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+            CU_ASSERT_TRUE(rig_logs(&r, "message=LOGIN fault=login-in-clear"));
+        } else {
+            CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "LOGGED_IN scanner");
+            CU_ASSERT_TRUE(rig_logs(&r, "login.granted user=scanner backend=users tls=no "
+                                    "cipher=- resumed=no"));
+        }
+        fd_close(&client);
+    }
+    rig_stop(&r);
+}
+
+/* TLS can be begun anew, once nobody is logged in. */
+static void
+cleared_and_secured_again(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    rig_say(client, "cleared");
+    rig_ask(client, "logout", "LOGGED_OUT");
+    rig_say(client, "secured");
+    rig_ask(client, "login one right", "LOGGED_IN one");
+    CU_ASSERT_TRUE(rig_logs(&r, "login.granted user=one backend=users tls=TLSv1.3"));
+    rig_say(client, "cleared\ncleared");
+    CU_ASSERT_TRUE(rig_logs(&r, "message=CLEARED fault=in-clear-already"));
+    fd_close(&client);
+    rig_stop(&r);
+}
+
 static const struct unit_test tests[] = {
     { "a login is granted", granted },
     { "a refusal comes at its time, whatever its reason", refused_at_its_time },
@@ -277,6 +331,8 @@ static const struct unit_test tests[] = {
     { "a broker that dies ends the session", a_broker_that_dies_ends_the_session },
     { "a login that takes too long is ended", logging_in_takes_too_long },
     { "a login in clear needs an exception", in_clear_where_it_is_allowed },
+    { "after CCC and a logout the session is one in clear", cleared_and_logged_out },
+    { "after CCC and a logout TLS can be begun anew", cleared_and_secured_again },
     { NULL, NULL }
 };
 const struct unit_suite suite_monitor_logins = { "monitor logins", tests };

@@ -149,6 +149,7 @@ a_breach_ends_its_session(void)
         { "listen", "message=LISTEN fault=wrong-state" },
         { "answer x", "message=LOGIN_ANSWER fault=wrong-state" },
         { "cancel", "message=LOGIN_CANCEL fault=wrong-state" },
+        { "cleared", "message=CLEARED fault=wrong-state" },
         { "sign hold\nsign b", "message=SIGN fault=two-signatures-at-once" },
     };
     struct rig r;

@@ -283,7 +283,7 @@ hear_failed(struct keyholder *k, const struct message *m)
     if (msg_key_failed_unpack(m, &in) != SP_OK || in.index >= key_count(k))
         return SP_INPUT;
     /* the text begins with the file's name and says what to do */
-    log_error("key.failed %s", logsink_line(in.text, text));
+    log_error("key.failed text=\"%.1800s\"", logsink_line(in.text, text));
     generation_changed(k->generation, true);
     return SP_OK;
 }

@@ -375,10 +375,11 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
     count_refusal(a);
     report_session(s, LOG_LEVEL_NOTICE,
                    "login.refused user=%s reason=%s tls=%s cipher=%s "
-                   "attempt=%u%s%.200s",
+                   "attempt=%u%s%.200s%s",
                    log_text(slice_of(a->user), &user), reason_name(reason), s->tls,
                    s->cipher, s->refusals,
-                   *text == '\0' ? "" : " why: ", logsink_line(slice_of(text), why));
+                   *text == '\0' ? "" : " why=\"", logsink_line(slice_of(text), why),
+                   *text == '\0' ? "" : "\"");
     leave_place(a);
     if (session_state(s) == ST_LOGIN)
         attempt_deliver(s, false);

@@ -1,6 +1,7 @@
 /* monitor/logsink.c - see logsink.h */
 #include "monitor/logsink.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -213,6 +214,13 @@ word_ends(unsigned char next, size_t len)
     return is_kept(next) || (len >= 64 && (next & 0xc0) != 0x80) || len >= 120;
 }
 
+/* Has log_text made it, in the process that speaks? */
+static bool
+is_escape(struct slice s)
+{
+    return s.len >= 4 && s.at[1] == 'x' && isxdigit(s.at[2]) && isxdigit(s.at[3]);
+}
+
 const char *
 logsink_line(struct slice s, char out[LOGSINK_TEXT_MAX])
 {
@@ -222,18 +230,19 @@ logsink_line(struct slice s, char out[LOGSINK_TEXT_MAX])
     /* log_text knows what is harmless; only the space and the quotes are kept besides */
     while (s.len > 0) {
         struct slice part = { s.at, 0 };
-        bool keep = is_kept(s.at[0]);
+        bool keep = is_kept(s.at[0]) && (s.at[0] != '\\' || is_escape(s));
         size_t need = 1;
 
         if (!keep) {
-            while (part.len < s.len && !word_ends(s.at[part.len], part.len))
+            while (part.len == 0
+                   || (part.len < s.len && !word_ends(s.at[part.len], part.len)))
                 part.len++;
             need = strlen(log_text(part, &word));
         }
         if (len + need > LOGSINK_TEXT_MAX - 1)
             break;
         if (keep)
-            out[len] = (char)s.at[0];
+            out[len] = s.at[0] == '"' ? '\'' : (char)s.at[0];
         else
             memcpy(out + len, word.text, need);
         len += need;

@@ -38,8 +38,10 @@ void logsink_close(struct logsink *s);
  * front. */
 void logsink_write(void *sink, enum log_level level, const char *line);
 /*
- * A whole line that another process wrote: spaces and quotes stay, every byte that could
- * make a second line, move the cursor or hide something becomes \xHH. Returns out.
+ * A whole line that another process wrote, to stand between double quotes: spaces stay, a
+ * double quote becomes a single one, and every byte that could make a second line, move the
+ * cursor or hide something becomes \xHH, also a backslash that does not begin one. So the
+ * next double quote ends it, and nothing in it can pass for a field of our own. Returns out.
  */
 const char *logsink_line(struct slice s, char out[LOGSINK_TEXT_MAX]);
 

@@ -64,7 +64,7 @@ report_log(struct part *part, const struct message *m)
     if (msg_log_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     if (report_may(s))
-        report_session(s, (enum log_level)in.level, "side=%s %s", peer_name(part->kind),
+        report_session(s, (enum log_level)in.level, "side=%s text=\"%.1800s\"", peer_name(part->kind),
                        logsink_line(in.text, text));
     return SP_OK;
 }
@@ -165,7 +165,7 @@ report_helper_log(const char *side, const char *kind, const struct message *m)
 
     if (msg_log_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    (void)snprintf(line, sizeof line, "side=%s%s%s %.1900s", side,
+    (void)snprintf(line, sizeof line, "side=%s%s%s text=\"%.1800s\"", side,
                    kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
                    logsink_line(in.text, text));
     write_line((enum log_level)in.level, line);

@@ -4,6 +4,7 @@ What has to hold, whatever it sends: only its own session ends, the log says onc
 did, the monitor goes on as the same process, and nothing is left behind (the fixture).
 """
 
+import re
 import resource
 import time
 
@@ -170,16 +171,22 @@ def test_a_report_of_its_own_sandbox_ends_it(captured):
 
 
 def test_a_worker_cannot_write_another_line_into_the_log(captured):
-    forged = "x session=AAAA-1 peer=192.0.2.1 login.ok user=root"
+    forged = 'x session=AAAA-1 peer=192.0.2.1 login.ok user=root'
+    breaking_out = 'x" user=root text="y\\" user=root \\'
     with Puppet(captured) as p:
         p.send("m", "LOG", u8(2) + text(forged))
         p.send("m", "LOG", u8(0) + text("a\x1b[2Jb\x7f\u202e\x85c"))
-        assert wait_until(lambda: len(p.lines(r"side=worker")) == 2, 5), p.lines()
-        first, second = p.lines(r"side=worker")
+        p.send("m", "LOG", u8(2) + text(breaking_out))
+        assert wait_until(lambda: len(p.lines(r"side=worker")) == 3, 5), p.lines()
+        first, second, third = p.lines(r"side=worker")
     # Who said it stands in front of what was said.
     assert first.index(f"session={p.id} ") < first.index("side=worker")
     assert first.index("side=worker") < first.index(forged)
     assert not [c for c in second if not c.isprintable()]
+    # What was said is one quoted field, whatever it looks like.
+    for line in (first, second, third):
+        assert re.fullmatch(rf'\S+ \w+ session={p.id} peer=\S+ side=worker text="[^"]*"',
+                            line), line
 
 
 def test_a_worker_cannot_fill_the_log(captured):

@@ -279,7 +279,10 @@ foreign_lines(void)
 {
     static const struct { const char *in, *out; } cases[] = {
         { "event key=value", "event key=value" },
-        { "event key=\"a b\"", "event key=\"a b\"" },
+        { "event key=\"a b\"", "event key='a b'" },
+        { "x\" user=root y=\"", "x' user=root y='" },
+        { "ends in \\", "ends in \\x5c" },
+        { "\\\" \\x \\x2 \\x2g \\x22", "\\x5c' \\x5cx \\x5cx2 \\x5cx2g \\x22" },
         { "a\nb", "a\\x0ab" },
         { "a\r\033[2Jb", "a\\x0d\\x1b[2Jb" },
         { "path=/x\\x0ay", "path=/x\\x0ay" },

@@ -214,8 +214,8 @@ chatter_is_limited(void)
     client = rig_client(&r, true);
     rig_say(client, "lines 200");
     rig_ask(client, "sign x", "SIGNED");
-    CU_ASSERT_TRUE(rig_count(&r, "side=worker chatter n=") >= 50);
-    CU_ASSERT_TRUE(rig_count(&r, "side=worker chatter n=") < 80);
+    CU_ASSERT_TRUE(rig_count(&r, "side=worker text=\"chatter n=") >= 50);
+    CU_ASSERT_TRUE(rig_count(&r, "side=worker text=\"chatter n=") < 80);
     rig_say(client, "exit 0");
     CU_ASSERT_TRUE(rig_logs(&r, "log.suppressed lines=1"));
     fd_close(&client);

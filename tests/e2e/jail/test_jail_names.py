@@ -217,11 +217,11 @@ def test_no_line_of_the_log_is_forged(jailer, cell, tried):
         assert form.fullmatch(line), f"not a line of the log's form: {line!r}"
         assert not set(line) & CONTROL, line
         line.decode()                   # and it is UTF-8 throughout
-        for m in re.finditer(rb"(?:path|from|to)=(\S*)", line):
+        for m in re.finditer(rb'(?:path|from|to)=([^\s"]*)', line):
             value = UNESCAPE.sub(lambda x: bytes([int(x.group(1), 16)]), m.group(1))
             assert value.startswith(b"/"), line
-        if b" directory.made " in line:
-            m = re.search(rb"path=(\S*)$", line)
+        if b"directory.made " in line:
+            m = re.search(rb'text="directory.made path=([^\s"]*)"$', line)
             assert m, f"more than a path behind it: {line!r}"
             made.append(UNESCAPE.sub(lambda x: bytes([int(x.group(1), 16)]), m.group(1)))
     assert b"log.suppressed" not in log

@@ -26,7 +26,7 @@ enum fail_code {
 /* The exit status of a broker whose worker broke the rules; it has logged which. */
 #define EXIT_BREACH 3
 
-/* In REFUSED. LOGIN_REFUSED has only the first and the last four: the rest is for the log. */
+/* In REFUSED. LOGIN_REFUSED has only what monitor/logins.c tells. */
 enum refuse_reason {
     REFUSE_CREDENTIALS = 1,     /* wrong name or wrong password: never told apart        */
     REFUSE_DISABLED,            /* disabled, expired, not from this network              */
@@ -35,6 +35,7 @@ enum refuse_reason {
     REFUSE_SESSIONS,            /* right password, but the session limit is reached      */
     REFUSE_BUSY,                /* the server is too busy to check: try again later      */
     REFUSE_FAILURES,            /* not checked: too much was wrong before, from there     */
+    REFUSE_GIVEN_UP,            /* the client did not wait for the verdict               */
     REFUSE_COUNT
 };
 

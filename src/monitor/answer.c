@@ -193,7 +193,10 @@ answer_login_answer(struct session *s, const struct message *m, const char **fau
     return SP_OK;
 }
 
-/* Its answer is LOGIN_REFUSED; a verdict that is on its way is not heard any more. */
+/*
+ * Its answer is LOGIN_REFUSED, no sooner than that to a wrong password: who gives up early
+ * knows that much. A verdict that is on its way is not heard any more.
+ */
 static enum sp_err
 answer_login_cancel(struct session *s, const struct message *m, const char **fault)
 {
@@ -203,7 +206,8 @@ answer_login_cancel(struct session *s, const struct message *m, const char **fau
     if (msg_login_cancel_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     session_end_account(s, SESSION_SETTLE_MS);
-    attempt_deliver(s, true);
+    session_enter(s, ST_LOGIN);         /* it waits for the answer */
+    attempt_deliver(s, false);
     return SP_OK;
 }
 

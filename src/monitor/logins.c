@@ -23,7 +23,7 @@
 struct attempt {
     TAILQ_ENTRY(attempt) entry;
     struct session *session;
-    bool queued, holds;         /* waits for a place; has one */
+    bool queued, runs, holds;   /* waits; a login checks it; counts for its address */
     bool refused;
     bool slowed;                /* waits for its turn, too (guessers.h) */
     bool checked, counted;      /* a login has the password; its outcome was counted */
@@ -109,7 +109,7 @@ next_waiting(const struct logins *l, unsigned most)
 static void
 take_place(struct logins *l, struct attempt *a)
 {
-    a->holds = true;
+    a->runs = a->holds = true;
     l->running++;
     TAILQ_INSERT_TAIL(&l->holding, a, entry);
 }
@@ -180,19 +180,36 @@ places(const struct session *s)
     return (unsigned)s->generation->settings.logins_at_once;
 }
 
+/*
+ * It is decided: others may be checked. It still counts for its own address, until its
+ * client is told: else how soon the next attempt from there has its turn would tell how long
+ * this one took to check.
+ */
 static void
-leave_place(struct attempt *a)
+stop_running(struct attempt *a)
 {
     struct logins *l = logins_of(a->session);
 
     if (a->queued)
         TAILQ_REMOVE(&l->waiting, a, entry);
     a->queued = a->slowed = false;
-    if (!a->holds)
+    if (!a->runs)
         return;
-    a->holds = a->session->member.busy = false;
+    a->runs = a->session->member.busy = false;
     SP_ASSERT(l->running > 0);
     l->running--;
+    start_waiting(l, places(a->session));
+}
+
+static void
+leave_place(struct attempt *a)
+{
+    struct logins *l = logins_of(a->session);
+
+    stop_running(a);
+    if (!a->holds)
+        return;
+    a->holds = false;
     TAILQ_REMOVE(&l->holding, a, entry);
     start_waiting(l, places(a->session));
 }
@@ -247,7 +264,8 @@ count_refusal(struct attempt *a)
 {
     struct session *s = a->session;
 
-    if (a->reason == REFUSE_CREDENTIALS || a->reason == REFUSE_DISABLED)
+    if (a->reason == REFUSE_CREDENTIALS || a->reason == REFUSE_DISABLED
+        || a->reason == REFUSE_GIVEN_UP)
         count_failure(a);
     else if (a->reason == REFUSE_PASSWORD_EXPIRED && !a->counted)
         guessers_succeeded(&s->monitor->guessers, &s->peer, slice_of(a->user), false,
@@ -328,22 +346,6 @@ due_time(const struct attempt *a)
     return delay == 0 ? now : now + delay - (now - a->began) % delay;
 }
 
-void
-attempt_deliver(struct session *s, bool at_once)
-{
-    struct attempt *a = s->attempt;
-
-    leave_place(a);
-    count_failure(a);
-    if (!a->refused) {          /* given up: it counts all the same */
-        a->refused = true;
-        a->reason = REFUSE_ERROR;
-        s->refusals++;
-    }
-    a->due = at_once ? clock_ms() : due_time(a);
-    wait_until_due(a);
-}
-
 static const char *
 reason_name(unsigned reason)
 {
@@ -355,20 +357,19 @@ reason_name(unsigned reason)
     case REFUSE_SESSIONS: return "sessions";
     case REFUSE_BUSY: return "busy";
     case REFUSE_FAILURES: return "failures";
+    case REFUSE_GIVEN_UP: return "given-up";
     case REFUSE_COUNT: break;
     }
     return "?";
 }
 
-void
-attempt_refuse(struct session *s, unsigned reason, const char *text)
+static void
+note_refusal(struct attempt *a, unsigned reason, const char *text)
 {
-    struct attempt *a = s->attempt;
+    struct session *s = a->session;
     struct log_escaped user;
     char why[LOGSINK_TEXT_MAX];
 
-    if (a->refused)
-        return;
     a->refused = true;
     a->reason = reason;
     s->refusals++;
@@ -380,7 +381,28 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
                    s->cipher, s->refusals,
                    *text == '\0' ? "" : " why=\"", logsink_line(slice_of(text), why),
                    *text == '\0' ? "" : "\"");
-    leave_place(a);
+    stop_running(a);
+}
+
+void
+attempt_deliver(struct session *s, bool at_once)
+{
+    struct attempt *a = s->attempt;
+
+    if (!a->refused)            /* given up: it counts all the same */
+        note_refusal(a, REFUSE_GIVEN_UP, "");
+    else if (a->due != 0 && !at_once)
+        return;                 /* its time is set: whoever asks again hears it no sooner */
+    a->due = at_once ? clock_ms() : due_time(a);
+    wait_until_due(a);
+}
+
+void
+attempt_refuse(struct session *s, unsigned reason, const char *text)
+{
+    if (s->attempt->refused)
+        return;
+    note_refusal(s->attempt, reason, text);
     if (session_state(s) == ST_LOGIN)
         attempt_deliver(s, false);
 }

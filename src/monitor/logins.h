@@ -20,7 +20,8 @@ struct attempt;
 struct session;
 
 /*
- * Attempts that wait for one of the logins_at_once places, and how many places are taken.
+ * Attempts that wait for one of the logins_at_once places, how many places are taken, and the
+ * attempts that count for their addresses: also those whose refusal waits for its time.
  */
 struct logins {
     unsigned running;
@@ -55,7 +56,10 @@ void attempt_granted(struct session *s, bool remember);
  */
 void attempt_refuse(struct session *s, unsigned reason, const char *text);
 bool attempt_is_refused(const struct session *s);
-/* Sends the refusal when its time has come, or (at_once) without waiting for it. */
+/*
+ * Sends the refusal when its time has come, or (at_once) without waiting for it. An attempt
+ * that was not decided is given up, and counts as a wrong password.
+ */
 void attempt_deliver(struct session *s, bool at_once);
 /* Gives it up without an answer. Harmless without one. */
 void attempt_clear(struct session *s);

@@ -124,6 +124,59 @@ a_question_is_asked(void)
     rig_stop(&r);
 }
 
+/* Not sooner than a wrong password; asking again makes it neither sooner nor later. */
+static void
+giving_up_takes_as_long_as_a_refusal(void)
+{
+    static const char *const logins[] = { "login hang right", "login ask right" };
+    struct rig r;
+    char line[256];
+
+    rig_start(&r, "login_attempts = 10\nlogin_failure_delay = 600\n");
+    for (size_t i = 0; i < 2; i++) {
+        int client = rig_client(&r, true);
+        int64_t began = clock_ms();
+
+        rig_mark(&r);
+        rig_say(client, logins[i]);
+        if (i == 1)
+            CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "LOGIN_QUESTION code?");
+        rig_say(client, "cancel");
+        CU_ASSERT_TRUE(rig_logs(&r, "login.refused user="));
+        CU_ASSERT_TRUE(rig_logs(&r, "reason=given-up"));
+        rig_ask(client, "cancel", "LOGIN_REFUSED 1");
+        CU_ASSERT_TRUE(clock_ms() - began >= 600 - 2);
+        rig_ask(client, "login good right", "LOGGED_IN good");
+        fd_close(&client);
+    }
+    rig_stop(&r);
+}
+
+/* What was refused counts for its address until the client is told. */
+static void
+a_refusal_that_waits_holds_its_place(void)
+{
+    struct rig r;
+    char line[256];
+    int bad = -1, good = -1, other = -1;
+
+    rig_start(&r, "logins_at_once = 1\nlogin_failure_delay = 60000\n");
+    bad = rig_client(&r, true);
+    good = rig_client(&r, true);
+    other = rig_client(&r, true);
+    rig_say(bad, "login bad wrong");
+    CU_ASSERT_TRUE(rig_logs(&r, "login.refused user=bad"));
+    rig_say(good, "login good right");
+    for (unsigned i = 0; i < 10; i++)   /* time enough for the other one to begin */
+        rig_ask(other, "sign x", "SIGNED signed-x");
+    fd_close(&bad);
+    CU_ASSERT_STRING_EQUAL(rig_hear(good, line), "LOGGED_IN good");
+    CU_ASSERT_TRUE(rig_order(&r, "session.closed", "login.granted user=good"));
+    fd_close(&other);
+    fd_close(&good);
+    rig_stop(&r);
+}
+
 static void
 logins_wait_for_a_place(void)
 {
@@ -324,6 +377,8 @@ static const struct unit_test tests[] = {
     { "a refusal comes at its time, whatever its reason", refused_at_its_time },
     { "attempts of one session are bounded", attempts_are_bounded },
     { "a question is asked, answered or given up", a_question_is_asked },
+    { "giving up takes as long as a refusal", giving_up_takes_as_long_as_a_refusal },
+    { "a refusal that waits holds its place", a_refusal_that_waits_holds_its_place },
     { "logins wait for a place", logins_wait_for_a_place },
     { "sessions of one account are bounded", sessions_of_an_account_are_bounded },
     { "a client logs out and in again", logged_out_and_in_again },

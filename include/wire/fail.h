@@ -20,6 +20,7 @@ enum fail_code {
     FAIL_TOO_MUCH,              /* a glob or listing past its bound                      */
     FAIL_CLOSED,                /* no file can be made beside the one that is replaced   */
     FAIL_UNFINISHED,            /* what has this name is an upload that is not complete  */
+    FAIL_UNWANTED,              /* the worker closed its end: its client has left        */
     FAIL_COUNT
 };
 

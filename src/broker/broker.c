@@ -52,6 +52,17 @@ broker_pause(const struct broker *b, int ms)
 }
 
 enum sp_err
+broker_is_wanted(struct broker *b)
+{
+    struct pollfd p = { .fd = b->worker.fd, .events = POLLRDHUP };
+    int gone = poll(&p, 1, 0);
+
+    if (gone == -1)
+        return SP_OS;
+    return gone == 0 ? SP_OK : broker_refuse(b, FAIL_UNWANTED);
+}
+
+enum sp_err
 broker_bound_unread(const struct broker *b)
 {
     const int room = UNREAD_ROOM;

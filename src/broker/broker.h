@@ -58,6 +58,11 @@ SP_CHECK enum sp_err broker_pause(const struct broker *b, int ms);
  * waits until at most two do. Before the sandbox, which has not this call. SP_OS.
  */
 SP_CHECK enum sp_err broker_bound_unread(const struct broker *b);
+/*
+ * Asked when an upload is synced and nobody can see it yet: a worker whose client has left
+ * meanwhile has closed its end for writing. SP_REFUSED: FAIL_UNWANTED. SP_OS.
+ */
+SP_CHECK enum sp_err broker_is_wanted(struct broker *b);
 /* Notes the reason; returns SP_REFUSED, for `return broker_refuse(b, FAIL_BUSY);`. */
 SP_CHECK enum sp_err broker_refuse(struct broker *b, enum fail_code why);
 /* SP_OS with this errno, for `return broker_errno(EEXIST);`. */

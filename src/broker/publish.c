@@ -157,6 +157,8 @@ publish(struct broker *b, int fd, const struct place *at, const char *partial,
         return rc;
     if (durable && fsync(fd) == -1)
         return SP_OS;
+    if ((rc = broker_is_wanted(b)) != SP_OK)
+        return rc;
     if (!partial_is_at(fd, at->dir, partial))
         return broker_refuse(b, FAIL_BUSY);
     /* opened now: what fails behind the rename cannot give the old file back */

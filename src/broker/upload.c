@@ -496,7 +496,7 @@ upload_commit(struct broker *b, uint64_t bytes)
     if (!up->in_place)
         rc = publish(b, up->fd, &up->at, up->partial, up->replaces, &up->noted);
     else if (!b->settings.durable || fsync(up->fd) == 0)
-        rc = SP_OK;
+        rc = broker_is_wanted(b);       /* what was added stays; nobody is told 226 */
     if (rc != SP_OK) {
         int saved = errno;
 

@@ -1,8 +1,13 @@
 /* worker/ask_broker.c - see ask_broker.h */
 #include "worker/ask_broker.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
 #include "base/fd.h"
 #include "wire/pack.h"
+#include "worker/presence.h"
 #include "worker/worker.h"
 
 /* Waits for the answer `want`; a FAILED becomes SP_REFUSED. */
@@ -87,11 +92,33 @@ ask_open_write(struct worker *w, const char *path, const struct upload_ask *how,
     return SP_OK;
 }
 
+/*
+ * Until the broker answers: is the client still there? If not, our end is closed for
+ * writing, which the broker sees between sync and publishing. It may have published already:
+ * its answer says so.
+ */
+static void
+watch_client(struct worker *w)
+{
+    struct pollfd p[] = { { .fd = w->broker.fd, .events = POLLIN },
+                          { .fd = w->client_gone ? -1 : w->control.fd, .events = POLLRDHUP } };
+
+    while (poll(p, 2, -1) == -1)
+        if (errno != EINTR)
+            return;
+    if (p[1].revents != 0 && presence_is_lost(w, 0))
+        (void)shutdown(w->broker.fd, SHUT_WR);
+}
+
 enum sp_err
 ask_commit(struct worker *w, uint64_t bytes, struct fail *fail)
 {
     msg_commit_pack(&w->m, &(struct msg_commit){ .bytes = bytes });
-    return ask(w, MSG_DONE, fail);
+    if (channel_send_wait(&w->broker, &w->m) != SP_OK)
+        return SP_CLOSED;
+    if (transfer_needs_client(w))
+        watch_client(w);
+    return answer(w, MSG_DONE, fail);
 }
 
 enum sp_err

@@ -150,7 +150,7 @@ receive(struct worker *w, const struct command *c, struct upload_ask *how, struc
     }
     return start(w, &(struct transfer_begin){
         .kind = TRANSFER_RECEIVE_FILE, .verb = c->verb, .path = answer.path,
-        .file = answer.fd, .ascii = w->ascii });
+        .file = answer.fd, .offset = answer.offset, .size = how->size, .ascii = w->ascii });
 }
 
 enum sp_err

@@ -61,6 +61,8 @@ answer_for(const struct fail *fail, enum tried tried)
         return (struct answer){ 0, 554, "REST is beyond the end of what is there" };
     case FAIL_SPACE:
         return (struct answer){ 0, 552, "No space left" };
+    case FAIL_UNWANTED:
+        return (struct answer){ 0, 426, "The client left before it was stored" };
     case FAIL_TOO_MUCH:
         return (struct answer){ 0, 550, "Too much to look at; be more precise" };
     case FAIL_CLOSED:

@@ -1,7 +1,6 @@
 /* worker/serve.c - the loop of a session: commands, transfer, clocks (see worker.h) */
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/heap.h"
@@ -11,6 +10,7 @@
 #include "tls/stream.h"
 #include "worker/ask_monitor.h"
 #include "worker/commands.h"
+#include "worker/presence.h"
 #include "worker/worker.h"
 
 enum { POLL_CONTROL, POLL_MONITOR, POLL_BROKER, POLL_LINGER, POLL_FIXED };
@@ -217,16 +217,6 @@ wait_and_hear(struct worker *w, bool *moves)
     return SP_OK;
 }
 
-/* QUIT waits behind the transfer: it was told to finish, whatever becomes of the client. */
-static bool
-quit_waits(const struct worker *w)
-{
-    struct command c;
-
-    return w->line_held && transfer_runs(&w->transfer)
-        && parse_command(buf_slice(&w->held), &c) == SP_OK && strcmp(c.verb, "QUIT") == 0;
-}
-
 static enum sp_err
 flush(struct worker *w)
 {
@@ -237,14 +227,14 @@ flush(struct worker *w)
         return rc == SP_AGAIN ? SP_OK : rc;
     w->client_gone = true;
     buf_consume(&c->out, c->out.len);
-    return quit_waits(w) ? SP_OK : SP_CLOSED;
+    return presence_quits(w) ? SP_OK : SP_CLOSED;
 }
 
 /* RFC 959 section 4.1.1: a close that was not announced is an ABOR and a QUIT. */
 static bool
 is_deserted(const struct worker *w, bool more)
 {
-    return w->client_gone && !more && !quit_waits(w);
+    return w->client_gone && !more && !presence_quits(w);
 }
 
 /* Once, behind the login: many sessions idle from there on. */

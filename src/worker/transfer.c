@@ -17,9 +17,11 @@
 #include "worker/ask_monitor.h"
 #include "worker/fail_reply.h"
 #include "worker/mover.h"
+#include "worker/presence.h"
 #include "worker/worker.h"
 
 #define LOOKS 16                /* in data_stall_timeout: whether a slow client takes anything */
+#define LOOK_MS 2               /* so long a dying client's kernel may take for the control connection */
 #define BRIEF (64u << 10)       /* bytes that the socket surely takes at once */
 
 void
@@ -364,23 +366,37 @@ close_step(struct worker *w, struct buf *out)
     return complete(w, out);
 }
 
-/*
- * Without close_notify the end of an upload looks the same whether the client has sent all or
- * has died: in that case it has left the control connection, too. What came there is read
- * first, once.
- */
+/* Has the client itself said that all has been sent: by close_notify, or by ALLO? */
 static bool
-may_be_deserted(struct worker *w)
+is_vouched_for(const struct worker *w)
+{
+    const struct transfer *t = &w->transfer;
+
+    return t->kind != TRANSFER_RECEIVE_FILE
+        || (w->data.tls != NULL && tls_stream_ended_well(w->data.tls))
+        || (t->size > 0 && !t->staged && t->size == t->offset + t->bytes);
+}
+
+/*
+ * Else the end of an upload looks the same whether the client has sent all or has died, but
+ * for the control connection, which it leaves then, too: at once, or a moment later, as its
+ * kernel closes one after the other. SP_AGAIN: what has come there is read first, once.
+ * SP_CLOSED: it has left.
+ */
+static enum sp_err
+look_for_client(struct worker *w)
 {
     struct transfer *t = &w->transfer;
     struct pollfd p = { .fd = w->control.fd, .events = POLLIN };
 
-    if (t->kind != TRANSFER_RECEIVE_FILE || t->client_looked_at
-        || (w->data.tls != NULL && tls_stream_ended_well(w->data.tls)))
-        return false;
-    t->client_looked_at = true;
-    t->wait = WAIT_DATA_READ;       /* the end is there still */
-    return poll(&p, 1, 0) != 0;
+    if (is_vouched_for(w))
+        return SP_OK;
+    if (!t->client_looked_at) {
+        t->client_looked_at = true;
+        t->wait = WAIT_DATA_READ;       /* the end is there still */
+        return poll(&p, 1, LOOK_MS) == 0 ? SP_OK : SP_AGAIN;
+    }
+    return presence_is_lost(w, LOOK_MS) ? SP_CLOSED : SP_OK;
 }
 
 static enum sp_err
@@ -417,8 +433,10 @@ transfer_step(struct worker *w, struct buf *out)
             return check_stall(w, out);
         if (rc != SP_OK)
             return fail_moving(w, out, rc);
-        if (may_be_deserted(w))
+        if ((rc = look_for_client(w)) == SP_AGAIN)
             return SP_AGAIN;
+        if (rc != SP_OK)
+            return fail_with(w, out, 426, "The client left the control connection; not stored.");
     }
     rc = close_step(w, out);
     return rc == SP_AGAIN ? check_stall(w, out) : rc;

@@ -1,7 +1,8 @@
 /*
  * worker/transfer.h - the one transfer of a session: source, stages, sink
  *
- * Runs in: worker.                       Blocks: on the disk, and in the broker's commit.
+ * Runs in: worker.                       Blocks: on the disk, in the broker's commit,
+ *                                        and for moments, to see whether a client is there.
  * Trusts:  nothing that comes from the data connection.
  * Owns:    the file or pipe, buffers, stages.
  */
@@ -37,8 +38,8 @@ struct transfer {
     char verb[8];
     char path[4097];
     int file;                   /* source or sink; for a listing the pipe's reading end  */
-    uint64_t offset;            /* sending: the next byte of the file                    */
-    uint64_t size;              /* sending: of the file when it was opened               */
+    uint64_t offset;            /* sending: the next byte of the file; else the first one */
+    uint64_t size;              /* sending: of the file when opened; else by ALLO, or 0  */
     uint64_t dropped;           /* sending: up to here the cache has been given back     */
     uint64_t bytes;             /* moved over the data connection                        */
     bool staged;                /* stages are not empty                                  */

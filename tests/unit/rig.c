@@ -346,6 +346,28 @@ send_done(struct rig *r)
     SP_IGNORE(channel_send(&r->broker, &m));
 }
 
+/* A sync takes its time; the client may leave in it. */
+static void
+answer_commit(struct rig *r)
+{
+    struct pollfd p = { .fd = r->broker.fd, .events = POLLRDHUP };
+    struct message m;
+
+    r->commits++;
+    channel_enter(&r->broker, ST_USER);
+    if (r->plan->quits_at_commit)
+        rig_send(r, "QUIT\r\n", 6);
+    if (r->plan->quits_at_commit || r->plan->dies_at_commit)
+        (void)shutdown(r->client, SHUT_WR);
+    if (r->plan->dies_at_commit && poll(&p, 1, PATIENCE_MS) == 1) {
+        r->withdrawn++;
+        msg_failed_pack(&m, &(struct msg_failed){ .code = FAIL_UNWANTED });
+        SP_IGNORE(channel_send(&r->broker, &m));
+    } else {
+        send_done(r);
+    }
+}
+
 static void
 play_broker(struct rig *r)
 {
@@ -378,7 +400,7 @@ play_broker(struct rig *r)
     case MSG_OPEN_RESUMED: send_file(r); break;
     case MSG_OPEN_WRITE: take_upload(r, &m); break;
     case MSG_LIST: send_listing(r); break;
-    case MSG_COMMIT: r->commits++; channel_enter(&r->broker, ST_USER); send_done(r); break;
+    case MSG_COMMIT: answer_commit(r); break;
     case MSG_ABANDON: r->abandons++; channel_enter(&r->broker, ST_USER); send_done(r); break;
     case MSG_STATUS_OF:
     case MSG_SIZE_OF:

@@ -25,6 +25,8 @@ struct rig_plan {
     int64_t idle_seconds, login_seconds;    /* 0: long                                */
     bool vanish_broker;         /* closes its channel at the first question           */
     bool no_spare;              /* no listener is given ahead                         */
+    bool dies_at_commit;        /* the client closes its control connection meanwhile */
+    bool quits_at_commit;       /* the same, behind QUIT                              */
     bool slow_file;             /* what is uploaded waits until somebody reads it     */
 };
 
@@ -39,6 +41,7 @@ struct rig {
     unsigned last_question;             /* its message type            */
     int upload;                         /* file behind OPEN_WRITE, or its reader */
     unsigned commits, abandons, transfers;
+    unsigned withdrawn;                 /* commits that the worker did not want any more */
     unsigned listens, aheads;           /* listeners asked for by LISTEN, by TRANSFER */
     uint16_t port;                      /* of the last one                            */
     unsigned transfer_reply;            /* of the last TRANSFER        */

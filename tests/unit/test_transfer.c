@@ -208,6 +208,36 @@ dying_client(void)
     rig_stop(&r);
 }
 
+/*
+ * A kernel that closes the data connection of a dying client first: the worker is at the
+ * commit by then, and takes it back. With QUIT on its way the upload was whole.
+ */
+static void
+dying_at_the_commit(void)
+{
+    static const struct rig_plan plans[] = { { .dies_at_commit = true },
+                                             { .quits_at_commit = true } };
+
+    for (size_t i = 0; i < 2; i++) {
+        struct rig r;
+        int data = -1;
+
+        CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plans[i]));
+        data = rig_passive(&r);
+        CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+        CU_ASSERT_EQUAL(fd_write_all(data, "abc", 3), SP_OK);
+        fd_close(&data);
+        CU_ASSERT_EQUAL(rig_reply(&r), i == 0 ? 426 : 226);
+        CU_ASSERT_EQUAL(r.commits, 1);
+        CU_ASSERT_EQUAL(r.withdrawn, i == 0 ? 1 : 0);
+        CU_ASSERT_TRUE(rig_reports(&r, 1));
+        CU_ASSERT_EQUAL(r.transfer_reply, i == 0 ? 426 : 226);
+        if (i == 1)
+            CU_ASSERT_EQUAL(rig_reply(&r), 221);
+        rig_stop(&r);
+    }
+}
+
 /* Reads what was stored until it is so much. */
 static size_t
 read_stored(int fd, size_t have, size_t until)
@@ -484,6 +514,7 @@ static const struct unit_test tests[] = {
     { "QUIT waits for the transfer", quit_waits },
     { "QUIT behind an upload lets it end, also for a client that half closes", quit_and_leave },
     { "an upload in clear whose client dies is not taken for complete", dying_client },
+    { "nor where that shows at the commit", dying_at_the_commit },
     { "nor where it dies while the worker writes", dying_while_writing },
     { "a data connection that never comes is 425 in time", never_opened },
     { "what is refused for good is refused before 150", refused },

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -631,7 +632,36 @@ too_large(void)
     fixture_close(&f);
 }
 
+/* A worker whose client has left behind COMMIT closes its end for writing. */
+static void
+withdrawn(void)
+{
+    struct jail_fixture f;
+    int ends[2] = { -1, -1 };
+
+    fixture_open(&f);
+    f.b.settings.durable = true;
+    fixture_file(&f, "a", "old");
+    CU_ASSERT_FATAL(channel_pair(&ends[0], &ends[1]) == SP_OK);
+    channel_init(&f.b.worker, fd_move(&ends[0]), BROKER, WORKER, ST_USER);
+    CU_ASSERT(fixture_upload(&f, "/b", STOR, 0, "whole") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 5) == SP_OK && fixture_has(&f, "b", "whole"));
+    CU_ASSERT(shutdown(ends[1], SHUT_WR) == 0);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "cut") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 3) == SP_REFUSED);
+    CU_ASSERT_EQUAL(f.b.why, FAIL_UNWANTED);
+    CU_ASSERT(!f.b.upload.open && fixture_has(&f, "a", "old"));
+    CU_ASSERT(fixture_upload(&f, "/c", STOR, 0, "cut") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 3) == SP_REFUSED);
+    CU_ASSERT(!fixture_exists(&f, "c") && fixture_has(&f, ".sp-part.c", "cut"));
+    CU_ASSERT(fixture_upload(&f, "/b", APPE, 0, "x") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 1) == SP_REFUSED);
+    fd_close(&ends[1]);
+    fixture_close(&f);
+}
+
 static const struct unit_test tests[] = {
+    { "what the worker does not want any more is not published", withdrawn },
     { "an upload has its name only when it is complete", published_whole },
     { "a failed overwrite leaves the old file", failed_overwrite },
     { "a failed overwrite is gone on with, and not the old file", resumed_overwrite },

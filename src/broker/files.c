@@ -16,6 +16,7 @@
 #include "broker/partial.h"
 #include "broker/permit.h"
 #include "broker/publish.h"
+#include "broker/reader.h"
 #include "broker/resolve.h"
 #include "broker/unfinished.h"
 #include "wire/pack.h"
@@ -265,14 +266,47 @@ files_mkdir(struct broker *b, struct slice path)
     return rc;
 }
 
+/*
+ * Removes the uploads that broke off from a directory in which a client sees nothing. SP_OS
+ * (ENOTEMPTY): it sees something, or one of them is being written.
+ */
+static enum sp_err
+empty_unseen(struct broker *b, const char *path)
+{
+    struct reader r = READER_EMPTY;
+    const struct dirent *d = NULL;
+    const char *name = NULL;
+    bool unfinished = false;
+    enum sp_err rc = reader_open(b, path, &r);
+
+    if (rc == SP_OK && reader_next(&r, &name, &unfinished) == SP_CLOSED && r.fault == 0) {
+        rewinddir(r.stream);
+        while (rc == SP_OK && (d = readdir(r.stream)) != NULL)
+            if (partial_is(slice_of(d->d_name)))
+                rc = partial_remove(b, r.fd, d->d_name);
+    } else {
+        rc = SP_REFUSED;
+    }
+    reader_close(&r);
+    return rc == SP_OK ? SP_OK : broker_errno(ENOTEMPTY);
+}
+
 enum sp_err
 files_rmdir(struct broker *b, struct slice path)
 {
     struct place at = PLACE_EMPTY;
-    enum sp_err rc = begin_place(b, ACT_RMDIR, path, &at);
+    char text[PATH_MAX];
+    enum sp_err rc = begin(b, ACT_RMDIR, path, text);
 
-    if (rc == SP_OK && unlinkat(at.dir, at.name, AT_REMOVEDIR) == -1)
+    if (rc != SP_OK || (rc = resolve_place(b, text, &at)) != SP_OK)
+        return rc;
+    if (unlinkat(at.dir, at.name, AT_REMOVEDIR) == -1)
         rc = SP_OS;
+    if (rc == SP_OS && errno == ENOTEMPTY && permit_has(b, ACT_DELETE)) {
+        rc = empty_unseen(b, text);
+        if (rc == SP_OK && unlinkat(at.dir, at.name, AT_REMOVEDIR) == -1)
+            rc = SP_OS;
+    }
     place_clear(&at);
     return rc;
 }

@@ -39,6 +39,10 @@ SP_CHECK enum sp_err files_size(struct broker *b, struct slice path,
 /* May the client go into it? */
 SP_CHECK enum sp_err files_chdir(struct broker *b, struct slice path);
 SP_CHECK enum sp_err files_mkdir(struct broker *b, struct slice path);
+/*
+ * A directory with nothing in it; uploads that broke off and that no listing shows, as
+ * their name is shortened, are nothing to who may delete them.
+ */
 SP_CHECK enum sp_err files_rmdir(struct broker *b, struct slice path);
 /*
  * Anything but a directory; of a symbolic link the link. An unfinished upload of that name

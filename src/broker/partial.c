@@ -13,8 +13,10 @@
 #include "broker/resolve.h"
 
 #define PREFIX_LEN (sizeof PARTIAL_PREFIX - 1)
-#define KEPT 180                /* bytes of a shortened name        */
-#define HASHED (KEPT + 1 + 16)  /* and all of it: bytes, '~', digits */
+#define SHORT_MOST 143          /* bytes of a name that every file system can have  */
+#define KEPT_SHORT 117          /* bytes of a shortened name where it has no more   */
+#define KEPT 180                /* where it has                                     */
+#define DIGITS 16
 #define TRIES 16
 
 bool
@@ -27,8 +29,19 @@ partial_is(struct slice name)
 static bool
 looks_hashed(const char *name, size_t len)
 {
-    return len == HASHED && name[KEPT] == '~'
-        && strspn(name + KEPT + 1, "0123456789abcdef") == 16;
+    size_t kept = len > SHORT_MOST ? KEPT : KEPT_SHORT;
+
+    return len == kept + 1 + DIGITS && name[kept] == '~'
+        && strspn(name + kept + 1, "0123456789abcdef") == DIGITS;
+}
+
+/* Does the name of a partial have room for all of this one? */
+static bool
+fits_whole(const char *name, size_t len)
+{
+    size_t most = len > SHORT_MOST ? NAME_MAX : SHORT_MOST;
+
+    return len + PREFIX_LEN <= most && !looks_hashed(name, len);
 }
 
 /* FNV-1a: spreads names; it need not resist anybody, as the directory is the client's
@@ -50,10 +63,11 @@ partial_name(const char *name, char out[NAME_MAX + 1])
     bool fits = false;
 
     SP_ASSERT(len <= NAME_MAX);
-    if (len + PREFIX_LEN <= NAME_MAX && !looks_hashed(name, len))
+    if (fits_whole(name, len))
         fits = text_printf(out, NAME_MAX + 1, PARTIAL_PREFIX "%s", name);
     else
-        fits = text_printf(out, NAME_MAX + 1, PARTIAL_PREFIX "%.*s~%016llx", KEPT, name,
+        fits = text_printf(out, NAME_MAX + 1, PARTIAL_PREFIX "%.*s~%016llx",
+                           len > SHORT_MOST ? KEPT : KEPT_SHORT, name,
                            (unsigned long long)hash_of(name));
     SP_ASSERT(fits);
 }
@@ -63,7 +77,7 @@ partial_final(const char *partial)
 {
     const char *name = partial + PREFIX_LEN;
 
-    if (!partial_is(slice_of(partial)) || looks_hashed(name, strlen(name)))
+    if (!partial_is(slice_of(partial)) || !fits_whole(name, strlen(name)))
         return NULL;
     if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0
         || partial_is(slice_of(name)))

@@ -4,11 +4,13 @@
  * Runs in: broker.                       Blocks: as the file system does.
  *
  * While an upload runs, and after it broke off, its bytes lie beside the final name in
- * ".sp-part.NAME". Such names are the server's own. A long NAME is shortened: its first
- * 180 bytes, '~' and 16 hex digits of a hash of all of it; so is a NAME that looks as if
- * it had been, so that no two names share a partial. Whoever writes one holds an
- * exclusive flock(2) on it; one without a lock belongs to nobody and may be gone on with
- * or thrown away.
+ * ".sp-part.NAME". Such names are the server's own. Where that is too long, NAME is
+ * shortened: its first bytes, '~' and 16 hex digits of a hash of all of it. Too long is
+ * more than the 255 bytes that a name may have; and more than 143 where NAME itself has no
+ * more, as there are file systems (eCryptfs) that have no longer ones. A NAME that looks
+ * as if it had been shortened is, too, so that no two share a partial. Whoever writes one
+ * holds an exclusive flock(2) on it; one without a lock belongs to nobody and may be gone
+ * on with or thrown away.
  */
 #ifndef SP_BROKER_PARTIAL_H
 #define SP_BROKER_PARTIAL_H

@@ -91,6 +91,27 @@ def test_a_file_and_its_unfinished_upload_are_deleted_together(ftp, folder):
     ftp.expect(250, "RMD d")
 
 
+@pytest.mark.parametrize("length", [134, 135, 143, 144, 246, 247, 255])
+def test_names_of_any_length_are_resumed(ftp, folder, length):
+    """Hidden names are at most as long as some file systems can have: 143 bytes, then 255."""
+    name = "n" * length
+    folder.mkdir("d")
+    ftp.expect(250, "CWD d")
+    cut(ftp, "STOR " + name, NEW[:300_000])
+    hidden, = os.listdir(folder.path("d"))
+    assert len(hidden) <= (143 if length <= 143 else 255)
+    size = int(ftp.expect(213, "SIZE " + name).text.split()[1])
+    shown = ftp.names("NLST")
+    assert shown == ([] if 135 <= length <= 143 or length > 246 else [name])
+    ftp.stor("STOR " + name, NEW[size:], rest=size)
+    assert folder.read("d/" + name) == NEW
+    ftp.expect(250, "DELE " + name)
+    cut(ftp, "STOR " + name, NEW[:300_000])
+    ftp.expect(250, "CDUP")
+    # what a client does not see does not keep it from removing a directory
+    assert ftp.cmd("RMD d").code == (550 if shown else 250)
+
+
 def test_an_upload_that_is_not_complete_is_not_sent(ftp, folder, server):
     cut(ftp, "STOR f", NEW[:300_000])
     c = server.login()

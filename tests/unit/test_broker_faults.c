@@ -203,6 +203,16 @@ remove_directory(struct jail_fixture *f)
     return files_rmdir(&f->b, S("/empty"));
 }
 
+/* It has an upload that no listing shows. */
+static enum sp_err
+remove_unseen(struct jail_fixture *f)
+{
+    failing_pause(true);
+    fixture_file(f, "empty/.sp-part.", "x");
+    failing_pause(false);
+    return files_rmdir(&f->b, S("/empty"));
+}
+
 static enum sp_err
 mode(struct jail_fixture *f)
 {
@@ -535,6 +545,7 @@ changes(void)
         { "DELE of an unfinished file", delete_unfinished, deleted_unfinished },
         { "MKD", make_directory, made },
         { "RMD", remove_directory, removed },
+        { "RMD of what a client sees nothing in", remove_unseen, removed },
         { "SITE CHMOD", mode, mode_set },
         { "MFMT", modified, modified_set },
     };

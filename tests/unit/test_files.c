@@ -109,6 +109,37 @@ looking_at_unfinished(void)
     fixture_close(&f);
 }
 
+/* A directory in which a client sees nothing can be removed. */
+static void
+removing_unseen(void)
+{
+    struct jail_fixture f;
+    char name[NAME_MAX + 1] = "", partial[NAME_MAX + 1], path[PATH_MAX];
+    int dir = -1, fd = -1;
+
+    memset(name, 'x', 140);
+    partial_name(name, partial);
+    fixture_open(&f);
+    fixture_dir(&f, "d");
+    CU_ASSERT(text_printf(path, sizeof path, "d/%s", partial));
+    fixture_file(&f, path, "begun");
+    f.b.permits = PERMIT_ALL & ~(unsigned)PERMIT_DELETE;
+    CU_ASSERT(files_rmdir(&f.b, S("/d")) == SP_OS && errno == ENOTEMPTY);
+    f.b.permits = PERMIT_ALL;
+    /* not while somebody writes, and not where a client sees something */
+    dir = openat(f.jail, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CU_ASSERT(partial_open(&f.b, dir, partial, &fd) == SP_OK);
+    CU_ASSERT(files_rmdir(&f.b, S("/d")) == SP_OS && errno == ENOTEMPTY);
+    fd_close(&fd);
+    fd_close(&dir);
+    fixture_file(&f, "d/.sp-part.seen", "begun");
+    CU_ASSERT(files_rmdir(&f.b, S("/d")) == SP_OS && errno == ENOTEMPTY);
+    CU_ASSERT(fixture_exists(&f, path));
+    CU_ASSERT(files_delete(&f.b, S("/d/seen")) == SP_OK);
+    CU_ASSERT(files_rmdir(&f.b, S("/d")) == SP_OK && !fixture_exists(&f, "d"));
+    fixture_close(&f);
+}
+
 static void
 deleting_unfinished(void)
 {
@@ -346,6 +377,7 @@ static const struct unit_test tests[] = {
     { "who resumes is told of the unfinished upload, not of the file",
       looking_at_unfinished },
     { "a file and its unfinished upload are deleted together", deleting_unfinished },
+    { "a directory with nothing to be seen is removed", removing_unseen },
     { "files are deleted, directories removed, and not the other way round", deleting },
     { "a rename replaces only what it may, and never a directory", renaming },
     { "an unfinished upload is renamed as one", renaming_unfinished },

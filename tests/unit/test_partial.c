@@ -39,6 +39,24 @@ long_names(void)
     CU_ASSERT_EQUAL(strlen(partial), 9 + 180 + 1 + 16);
     CU_ASSERT_STRING_NOT_EQUAL(partial, again);
     CU_ASSERT_PTR_NULL(partial_final(partial));
+    /* one that a file system of 143 bytes may have has a partial there, too */
+    for (size_t len = 130; len <= NAME_MAX; len++) {
+        char of[NAME_MAX + 1] = "";
+
+        memset(of, 'x', len);
+        partial_name(of, again);
+        CU_ASSERT(strlen(again) <= (len <= 143 ? 143 : NAME_MAX));
+        if (partial_final(again) != NULL)
+            CU_ASSERT_STRING_EQUAL(partial_final(again), of);
+        CU_ASSERT_EQUAL(partial_final(again) == NULL,
+                        (len > 134 && len <= 143) || len > 246);
+        CU_ASSERT_FALSE(len == 134 && strcmp(partial_final(again), of) != 0);
+        memset(of + len - 1, 'y', 1);
+        partial_name(of, other);
+        CU_ASSERT_STRING_NOT_EQUAL(other, again);
+    }
+    memset(name, 'n', NAME_MAX);
+    partial_name(name, partial);
     /* a name in the form of a shortened one has a partial of its own */
     memcpy(other, partial + 9, sizeof other - 9);
     partial_name(other, again);

@@ -98,6 +98,7 @@ keyholder_start(struct keyholder *k)
         generation_changed(k->generation, false);
         return SP_OK;
     }
+    (void)rundir_restore(&g->monitor->rundir, &g->settings);
     rc = starter_execute(g->settings.libexec_directory, PROGRAM, g->keyholder_ids.uid,
                          g->keyholder_ids.gid, &channel, &pid, &pidfd);
     if (rc != SP_OK)

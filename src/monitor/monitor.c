@@ -134,7 +134,7 @@ on_first_ready(struct generation *g, enum sp_err rc)
         return;
     }
     m->ready = true;
-    prepare_write_pid(&g->settings);
+    rundir_serve(&m->rundir, &g->settings);
     log_notice("ready pid=%ld sessions=%u", (long)getpid(), g->limits.sessions);
     validity_report(g, clock_seconds());
     tell_parent(m, 0);
@@ -292,8 +292,7 @@ clear(struct monitor *m)
         session_free(s);
     while ((s = TAILQ_FIRST(&m->sessions)) != NULL)
         session_abandon(s);
-    if (m->ready)
-        prepare_remove_pid(&m->current->settings);
+    rundir_end(&m->rundir, m->current == NULL ? NULL : &m->current->settings);
     generation_unref(&m->coming);
     generation_unref(&m->current);
     children_clear(&m->children);
@@ -331,7 +330,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     prepare_report_settings(s);
     prepare_fit_settings(s);
     m.session_most = prepare_limits(s);
-    if ((rc = rehearsal_run(s, m.root)) != SP_OK || (rc = prepare_directories(s)) != SP_OK)
+    if ((rc = rehearsal_run(s, m.root)) != SP_OK || (rc = rundir_begin(&m.rundir, s)) != SP_OK)
         settings_clear(s);
     else if ((rc = generation_new(&m, s, ++m.generations, &m.coming)) == SP_OK)
         rc = generation_start(m.coming, on_first_ready);

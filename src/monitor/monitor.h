@@ -22,6 +22,7 @@
 #include "monitor/notify.h"
 #include "monitor/process.h"
 #include "monitor/reload.h"
+#include "monitor/rundir.h"
 
 struct generation;
 struct session;
@@ -55,6 +56,7 @@ struct monitor {
     struct event burial, sweep, validity, stop_timer;
     struct event signals[MONITOR_SIGNALS];
     struct reload reload;
+    struct rundir rundir;
     struct notify notify;
 };
 

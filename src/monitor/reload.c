@@ -77,6 +77,7 @@ static void
 refuse(struct monitor *m, const char *why)
 {
     generation_unref(&m->coming);
+    rundir_keep(&m->rundir);
     blame(&m->reload, why);
     log_error("reload.refused: the configuration stays as it was");
     end(m, false);
@@ -96,6 +97,7 @@ on_ready(struct generation *g, enum sp_err rc)
         return;
     }
     m->coming = NULL;
+    rundir_change(&m->rundir, &m->current->settings, &g->settings);
     generation_outdate(m->current);
     generation_unref(&m->current);
     m->current = g;
@@ -121,7 +123,7 @@ run(struct monitor *m)
         return;
     }
     if (config_check_machine(&s, log_fault, m) != SP_OK
-        || prepare_directories(&s) != SP_OK) {
+        || rundir_prepare(&m->rundir, &s) != SP_OK) {
         settings_clear(&s);
         refuse(m, "the configuration does not fit this machine; the log says why");
         return;

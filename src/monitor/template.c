@@ -119,6 +119,7 @@ template_new(struct pool *p, uint64_t serial, struct template **out)
     t->channel = (struct channel)CHANNEL_EMPTY;
     process_init(&t->process);
     TAILQ_INIT(&t->sent);
+    (void)rundir_restore(&g->monitor->rundir, &g->settings);
     rc = starter_execute(g->settings.libexec_directory, kind->program, g->worker.uid,
                          g->worker.gid, &channel, &pid, &pidfd);
     if (rc != SP_OK)

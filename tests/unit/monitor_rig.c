@@ -224,11 +224,31 @@ rig_start(struct rig *r, const char *lines)
     rig_start_as(r, lines, 0, NULL);
 }
 
+static void
+await_ready(struct rig *r);
+
+void
+rig_again(struct rig *r)
+{
+    char path[PATH_MAX];
+
+    path_of(r, "run/sallyportd.pid", path);
+    (void)unlink(path);
+    execute(r, "-F", 0, NULL);
+    await_ready(r);
+}
+
 void
 rig_start_as(struct rig *r, const char *lines, int early, const char *notify)
 {
     prepare(r, lines);
     execute(r, "-F", early, notify);
+    await_ready(r);
+}
+
+static void
+await_ready(struct rig *r)
+{
     if (!is_ready(r)) {
         char command[192];
 

@@ -25,6 +25,8 @@ void rig_start(struct rig *r, const char *lines);
 /* The same, with a signal that comes before it can take any (0: none), and NOTIFY_SOCKET
  * (NULL: none). */
 void rig_start_as(struct rig *r, const char *lines, int early, const char *notify);
+/* Once more, after its end: the same configuration in the same place. */
+void rig_again(struct rig *r);
 /* Writes the configuration anew. */
 void rig_configure(const struct rig *r, const char *lines);
 /* Runs it to its end with these options; the exit code. */

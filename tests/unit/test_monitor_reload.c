@@ -68,6 +68,98 @@ usr1_opens_the_log_alone(void)
     rig_stop(&r);
 }
 
+/* ---- the run directory ------------------------------------------------------------- */
+
+static void
+pid_in(const struct rig *r, const char *directory, char text[32])
+{
+    char path[128];
+    FILE *f = NULL;
+
+    text[0] = '\0';
+    (void)snprintf(path, sizeof path, "%s/%s/sallyportd.pid", r->dir, directory);
+    if ((f = fopen(path, "re")) == NULL)
+        return;
+    if (fscanf(f, "%31s", text) != 1)
+        text[0] = '\0';
+    (void)fclose(f);
+}
+
+static void
+a_second_server_is_refused(void)
+{
+    struct rig r, other;
+    char lines[128], text[32], pid[32], says[96];
+
+    rig_start(&r, "");
+    (void)snprintf(pid, sizeof pid, "%ld", (long)r.pid);
+    (void)snprintf(lines, sizeof lines, "run_directory = \"%s/run\"\n", r.dir);
+    CU_ASSERT_EQUAL(rig_run(&other, lines, "-F"), 1);
+    (void)snprintf(says, sizeof says, "the server with pid %s uses it", pid);
+    CU_ASSERT_TRUE(rig_logs(&other, says));
+    CU_ASSERT_EQUAL(rig_count(&other, "listening"), 0);
+    pid_in(&r, "run", text);
+    CU_ASSERT_STRING_EQUAL(text, pid);
+    rig_clear(&other);
+    /* one that was killed leaves its lock behind, and nobody holds it */
+    rig_signal(&r, SIGKILL);
+    CU_ASSERT_EQUAL(rig_wait(&r, 10), 128 + SIGKILL);
+    rig_again(&r);
+    rig_stop(&r);
+}
+
+static void
+a_reload_changes_the_run_directory(void)
+{
+    struct rig r, other;
+    char lines[128], text[32], pid[32];
+
+    rig_start(&r, "");
+    rig_start(&other, "");
+    (void)snprintf(pid, sizeof pid, "%ld", (long)r.pid);
+    (void)snprintf(lines, sizeof lines, "run_directory = \"%s/run\"\n", other.dir);
+    rig_configure(&r, lines);
+    rig_signal(&r, SIGHUP);
+    CU_ASSERT_TRUE(rig_logs(&r, "reload.refused"));
+    pid_in(&r, "run", text);
+    CU_ASSERT_STRING_EQUAL(text, pid);
+    (void)snprintf(lines, sizeof lines, "run_directory = \"%s/new\"\n", r.dir);
+    rig_configure(&r, lines);
+    rig_signal(&r, SIGHUP);
+    CU_ASSERT_TRUE(rig_logs(&r, "reload.done"));
+    pid_in(&r, "new", text);
+    CU_ASSERT_STRING_EQUAL(text, pid);
+    pid_in(&r, "run", text);
+    CU_ASSERT_STRING_EQUAL(text, "");
+    rig_stop(&other);
+    rig_stop(&r);
+}
+
+static void
+a_removed_run_directory_is_made_again(void)
+{
+    struct rig r;
+    char command[160], text[32], pid[32];
+
+    rig_start(&r, "template_sessions = 2\n");
+    (void)snprintf(pid, sizeof pid, "%ld", (long)r.pid);
+    (void)snprintf(command, sizeof command, "rm -r %s/run", r.dir);
+    CU_ASSERT_EQUAL(system(command), 0);
+    for (unsigned i = 0; i < 8; i++) {
+        int client = rig_client(&r, false);
+
+        fd_close(&client);
+    }
+    CU_ASSERT_TRUE(rig_logs(&r, "run-directory.missing"));
+    pid_in(&r, "run", text);
+    CU_ASSERT_STRING_EQUAL(text, pid);
+    CU_ASSERT_EQUAL(system(command), 0);
+    rig_signal(&r, SIGHUP);
+    CU_ASSERT_TRUE(rig_logs(&r, "reload.done"));
+    CU_ASSERT_EQUAL(rig_count(&r, "run-directory.missing"), 2);
+    rig_stop(&r);
+}
+
 /* ---- the service manager ----------------------------------------------------------- */
 
 struct manager { int fd; char name[64]; };
@@ -161,6 +253,9 @@ static const struct unit_test tests[] = {
     { "signals without a meaning are ignored, and QUIT ends in order",
       other_signals_change_nothing },
     { "USR1 opens the log anew and reloads nothing", usr1_opens_the_log_alone },
+    { "a second server on one run directory is refused", a_second_server_is_refused },
+    { "a reload changes the run directory", a_reload_changes_the_run_directory },
+    { "a removed run directory is made again", a_removed_run_directory_is_made_again },
     { "a service manager is told of start, reload and end", a_manager_is_told },
     { "addresses of service managers", addresses_of_managers },
     { NULL, NULL }

@@ -11,14 +11,14 @@
 #include <stdint.h>
 
 /*
- * Kinds of process, as bits. A STARTER is a template (or the keyholder while it starts);
+ * Kinds of process, as bits. A STARTER is a template (or keyholder, ledger while they start);
  * ANYONE is everybody but the monitor.
  */
 enum peer {
     MONITOR = 1u << 0, WORKER = 1u << 1, BROKER = 1u << 2, LOGIN = 1u << 3,
-    KEYHOLDER = 1u << 4, TEMPLATE = 1u << 5,
-    STARTER = TEMPLATE | KEYHOLDER,
-    ANYONE = WORKER | BROKER | LOGIN | KEYHOLDER | TEMPLATE
+    KEYHOLDER = 1u << 4, TEMPLATE = 1u << 5, LEDGER = 1u << 7,
+    STARTER = TEMPLATE | KEYHOLDER | LEDGER,
+    ANYONE = WORKER | BROKER | LOGIN | KEYHOLDER | TEMPLATE | LEDGER
 };
 
 /*

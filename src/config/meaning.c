@@ -109,6 +109,12 @@ is_absolute(const char *value, char *why, size_t room)
 }
 
 static bool
+is_absolute_or_none(const char *value, char *why, size_t room)
+{
+    return *value == '\0' || is_absolute(value, why, room);
+}
+
+static bool
 is_log_target(const char *value, char *why, size_t room)
 {
     if (*value == '/' || strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
@@ -162,9 +168,11 @@ static const struct { const char *name; meaning *holds; } meanings[] = {
     { "listen_implicit", is_listen_address },
     { "worker_user", is_unprivileged },
     { "keyholder_user", is_unprivileged },
+    { "ledger_user", is_unprivileged },
     { "guest_user", is_unprivileged },
     { "anonymous_user", is_unprivileged },
     { "run_directory", is_absolute },
+    { "state_directory", is_absolute_or_none },
     { "libexec_directory", is_absolute },
     { "certificate", is_absolute },
     { "certificate_key", is_absolute },

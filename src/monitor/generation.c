@@ -36,6 +36,24 @@ find_ids(const struct monitor *m, const char *key, const char *name, struct ids 
     return SP_OK;
 }
 
+/* Where there is no such user, nothing is kept, and that is all. */
+static void
+find_ledger(struct generation *g)
+{
+    const struct passwd *pw = NULL;
+
+    if (*g->settings.state_directory == '\0')
+        return;
+    if (!g->monitor->root)
+        g->ledger = (struct ids){ getuid(), getgid() };
+    else if ((pw = getpwnam(g->settings.ledger_user)) != NULL && pw->pw_uid != 0
+             && pw->pw_gid != 0)
+        g->ledger = (struct ids){ pw->pw_uid, pw->pw_gid };
+    else
+        log_warning("ledger.off user=%s: there is no such user, so bans and failed logins "
+                    "are forgotten at a restart", g->settings.ledger_user);
+}
+
 static enum sp_err
 open_file(const char *key, const char *path, int *fd)
 {
@@ -189,6 +207,7 @@ generation_new(struct monitor *m, struct settings *s, unsigned number,
     if (event_assign(&g->settle, m->loop, -1, 0, on_settle_event, g) == -1)
         goto out;
     g->settle_assigned = true;
+    find_ledger(g);
     if ((rc = find_ids(m, "worker_user", g->settings.worker_user, &g->worker)) != SP_OK
         || (rc = find_ids(m, "keyholder_user", g->settings.keyholder_user,
                           &g->keyholder_ids))

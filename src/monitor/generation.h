@@ -43,6 +43,7 @@ struct generation {
     struct admission_limits limits;
     struct guessers_limits guessing;
     struct ids worker, keyholder_ids;
+    struct ids ledger;          /* zeros: there is no such user, and nothing is kept */
     struct buf *certificates;   /* settings.certificate.count of them */
     int *keys;                  /* settings.certificate_key.count open files */
     struct validity *validity;  /* of each certificate, once the keyholder told */

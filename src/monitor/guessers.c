@@ -330,6 +330,7 @@ guessers_failed(struct guessers *g, const struct guessers_limits *l,
     uint64_t hash = keyed_hash(&g->key, name);
     bool decided = false;
 
+    g->changed = true;
     if (!known_has(&g->known, hash, &own, now))
         count_account(g, l, hash, now);
     decided = count_network(g, l, &own, hash, now, shut);
@@ -358,6 +359,7 @@ guessers_succeeded(struct guessers *g, const struct net_addr *peer, struct slice
     const struct network own = network_of(peer), around = network_around(peer);
     uint64_t hash = keyed_hash(&g->key, name);
 
+    g->changed = true;
     forgive_name(find(g, &own), hash);
     forgive_name(find(g, &around), hash);
     if (remember)
@@ -370,7 +372,54 @@ guessers_forgive(struct guessers *g, const struct net_addr *peer)
     const struct network own = network_of(peer), around = network_around(peer);
     struct guesser *e[2] = { find(g, &own), find(g, &around) };
 
+    g->changed = true;
     for (unsigned i = 0; i < 2; i++)
         if (e[i] != NULL)
             forget(e[i]);
+}
+
+/* ---- what is kept ------------------------------------------------------------------ */
+
+const struct guesser *
+guessers_at(const struct guessers *g, size_t i)
+{
+    return i < (size_t)ROWS * PLACES ? &g->networks[i] : NULL;
+}
+
+void
+guessers_rekey(struct guessers *g, const struct keyed *key)
+{
+    for (size_t i = 0; i < (size_t)ROWS * PLACES; i++)
+        if (g->networks[i].network.kind != NETWORK_NONE)
+            forget(&g->networks[i]);
+    for (size_t i = 0; i < (size_t)ACCOUNT_ROWS * ACCOUNT_PLACES; i++)
+        if (g->accounts[i].failures > 0)
+            g->accounts[i] = (struct guesser_account){ 0 };
+    for (size_t i = 0; known_at(&g->known, i) != NULL; i++)
+        if (known_at(&g->known, i)->network.kind != NETWORK_NONE)
+            *known_at(&g->known, i) = (struct known_entry){ 0 };
+    g->key = *key;
+}
+
+void
+guessers_restore(struct guessers *g, const struct guessers_limits *l,
+                 const struct guesser *kept, int64_t now)
+{
+    struct guesser *e = find(g, &kept->network);
+
+    if (e == NULL)
+        e = make(g, l, &kept->network, now);
+    e->strikes = kept->strikes;
+    e->last = kept->last;
+    e->shut_until = kept->shut_until;
+}
+
+void
+guessers_restore_name(struct guessers *g, const struct network *n,
+                      const struct guesser_name *kept)
+{
+    struct guesser *e = find(g, n);
+
+    if (e != NULL)
+        *find_or_make_name(e, kept->name) = *kept;
 }

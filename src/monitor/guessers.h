@@ -62,6 +62,7 @@ struct guessers {
     struct guesser *networks;
     struct guesser_account *accounts;
     struct known known;
+    bool changed;                       /* something, since somebody set it to false    */
 };
 
 /* What guessers_failed decided. */
@@ -89,6 +90,15 @@ bool guessers_failed(struct guessers *g, const struct guessers_limits *l,
 /* A check succeeded. remember: the account is known at this address from now on. */
 void guessers_succeeded(struct guessers *g, const struct net_addr *peer, struct slice name,
                         bool remember, int64_t now);
+/* The i-th place of the table of networks, used or not; NULL: there are not so many. */
+const struct guesser *guessers_at(const struct guessers *g, size_t i);
+/* Starts anew, with the key under which names and networks were kept. */
+void guessers_rekey(struct guessers *g, const struct keyed *key);
+/* What was kept: a network without its names; a name of a network that was given before. */
+void guessers_restore(struct guessers *g, const struct guessers_limits *l,
+                      const struct guesser *kept, int64_t now);
+void guessers_restore_name(struct guessers *g, const struct network *n,
+                           const struct guesser_name *kept);
 /* Everything about peer's address and the networks around it. */
 void guessers_forgive(struct guessers *g, const struct net_addr *peer);
 

@@ -70,7 +70,7 @@ known_add(struct known *k, uint64_t account, const struct network *n, int64_t la
             place = &row[i];
     if (place == NULL)
         place = place_in(row);
-    *place = (struct known_entry){ account, *n, last };
+    *place = (struct known_entry){ account, *n, last, false };
 }
 
 bool
@@ -92,4 +92,10 @@ known_any(const struct known *k, const struct network *n, int64_t now)
             && network_holds(n, &k->table[i].network))
             return true;
     return false;
+}
+
+struct known_entry *
+known_at(const struct known *k, size_t i)
+{
+    return i < (size_t)KNOWN_ROWS * KNOWN_PLACES ? &k->table[i] : NULL;
 }

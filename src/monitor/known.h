@@ -13,6 +13,7 @@
 #define SP_MONITOR_KNOWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -22,7 +23,8 @@
 #define KNOWN_PLACES 16u
 #define KNOWN_MS (INT64_C(56) * 24 * 3600 * 1000)       /* eight weeks */
 
-struct known_entry { uint64_t account; struct network network; int64_t last; };
+/* kept: the ledger has it as it is. */
+struct known_entry { uint64_t account; struct network network; int64_t last; bool kept; };
 
 struct known { struct known_entry *table; };
 
@@ -34,5 +36,7 @@ bool known_has(const struct known *k, uint64_t account, const struct network *n,
                int64_t now);
 /* Has any account logged in from there? Walks the whole table. */
 bool known_any(const struct known *k, const struct network *n, int64_t now);
+/* The i-th place of the table, used or not; NULL: there are not so many. */
+struct known_entry *known_at(const struct known *k, size_t i);
 
 #endif

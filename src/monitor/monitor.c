@@ -139,6 +139,7 @@ on_first_ready(struct generation *g, enum sp_err rc)
     validity_report(g, clock_seconds());
     tell_parent(m, 0);
     notify_ready(&m->notify, "Serving");
+    ledger_start(&m->ledger);
     reload_go_on(m);
 }
 
@@ -261,6 +262,8 @@ init(struct monitor *m)
     if ((m->loop = event_base_new()) == NULL)
         return SP_NOMEM;
     children_init(&m->children, m->loop);
+    if ((rc = ledger_init(&m->ledger, m)) != SP_OK)
+        return rc;
     listeners_init(&m->listeners, m->loop, on_accepted, m);
     return add_events(m);
 }
@@ -292,6 +295,7 @@ clear(struct monitor *m)
         session_free(s);
     while ((s = TAILQ_FIRST(&m->sessions)) != NULL)
         session_abandon(s);
+    ledger_stop(&m->ledger);
     rundir_end(&m->rundir, m->current == NULL ? NULL : &m->current->settings);
     generation_unref(&m->coming);
     generation_unref(&m->current);

@@ -15,6 +15,7 @@
 #include "monitor/admission.h"
 #include "monitor/bucket.h"
 #include "monitor/guessers.h"
+#include "monitor/ledger.h"
 #include "monitor/listener.h"
 #include "monitor/logins.h"
 #include "monitor/logsink.h"
@@ -42,6 +43,7 @@ struct monitor {
     struct children children;
     struct admission admission;
     struct guessers guessers;
+    struct ledger ledger;
     struct listeners listeners;
     struct logins logins;
     struct generation *current, *coming;

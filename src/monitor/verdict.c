@@ -97,8 +97,9 @@ wrong_with(const struct session *s, const struct msg_granted *in)
         return "uid, gid or group 0";
     if (in->uid == (uid_t)-1 || in->gid == (gid_t)-1)
         return "uid or gid -1";
-    if (in->uid == g->worker.uid || in->uid == g->keyholder_ids.uid)
-        return "the uid of worker_user or keyholder_user";
+    if (in->uid == g->worker.uid || in->uid == g->keyholder_ids.uid
+        || in->uid == g->ledger.uid)
+        return "the uid of worker_user, keyholder_user or ledger_user";
     return NULL;
 }
 

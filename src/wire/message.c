@@ -71,6 +71,7 @@ peer_name(unsigned peer)
     case LOGIN: return "login";
     case KEYHOLDER: return "keyholder";
     case TEMPLATE: return "template";
+    case LEDGER: return "ledger";
     default: return "?";
     }
 }

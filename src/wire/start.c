@@ -57,8 +57,8 @@ start_adopt(int argc, char **argv, const char *program, struct channel *monitor,
     }
     if ((rc = fd_close_from(TEMPLATE_FD + 1)) != SP_OK || (rc = fd_null_std(false)) != SP_OK)
         return rc;
-    channel_init(monitor, TEMPLATE_FD, self == KEYHOLDER ? KEYHOLDER : TEMPLATE, MONITOR,
-                 ST_START);
+    channel_init(monitor, TEMPLATE_FD, (self & (KEYHOLDER | LEDGER)) != 0 ? self : TEMPLATE,
+                 MONITOR, ST_START);
     log_set_sink(channel_log, monitor);
     return privilege_ignore_signals();
 }

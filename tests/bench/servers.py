@@ -196,7 +196,7 @@ class Sallyport(Server):
         return QUIET
 
     def arguments(self):
-        for user in ("sallyport", "sallyport-keys"):
+        for user in ("sallyport", "sallyport-keys", "sallyport-ledger"):
             subprocess.run(["useradd", "--system", "--no-create-home", user],
                            capture_output=True, check=False)
         return [self.binary(), "-F", "-c",

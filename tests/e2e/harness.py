@@ -35,7 +35,7 @@ LONG = bool(os.environ.get("SALLYPORT_LONG"))
 # What no test may leave in a log without saying so (marker `expects`).
 ALARMS = re.compile(
     r"sandbox\.(violation|report)|crashed|worker-error|breach|assert|Sanitizer|runtime error"
-    r"|\b(worker|broker|login|keyholder|template)\.ended\b.*status=[1-9]")
+    r"|\b(worker|broker|login|keyholder|ledger|template)\.ended\b.*status=[1-9]")
 
 
 def times(short, long):
@@ -115,7 +115,7 @@ class World:
 
     def require_build(self):
         for name in ("sallyportd", "sallyport", "sallyport-worker", "sallyport-broker",
-                     "sallyport-login", "sallyport-keyholder"):
+                     "sallyport-login", "sallyport-keyholder", "sallyport-ledger"):
             if not (self.build / name).exists():
                 pytest.exit(f"{self.build}/{name} is not built; set SALLYPORT_BUILD", 2)
 
@@ -129,7 +129,7 @@ class World:
                 self.make_users()
 
     def make_users(self):
-        for name in ("sallyport", "sallyport-keys"):
+        for name in ("sallyport", "sallyport-keys", "sallyport-ledger"):
             self.user(name, "--system", "--no-create-home", "--home-dir", "/nonexistent")
         self.user(GUEST, "--no-create-home", "--home-dir", "/nonexistent")
         self.user(OTHER, "--no-create-home", "--home-dir", "/nonexistent")
@@ -210,6 +210,7 @@ class Server:
             "listen": [f"127.0.0.1:{self.port}", f"[::1]:{self.port}"],
             "listen_implicit": [f"127.0.0.1:{self.implicit}", f"[::1]:{self.implicit}"],
             "run_directory": str(self.dir / "run"),
+            "state_directory": str(self.dir / "ledger"),
             "libexec_directory": str(world.build),
             "users_database": str(self.dir / "users.db"),
             "certificate": [str(world.certs.ec.chain), str(world.certs.rsa.chain)],
@@ -225,7 +226,7 @@ class Server:
         }
         if not ROOT:
             me = pwd.getpwuid(os.geteuid()).pw_name
-            self.settings.update(worker_user=me, keyholder_user=me)
+            self.settings.update(worker_user=me, keyholder_user=me, ledger_user=me)
         if os.environ.get("SALLYPORT_SANDBOX"):     # "report": the whole suite once more
             self.settings["sandbox"] = os.environ["SALLYPORT_SANDBOX"]
         if os.environ.get("SALLYPORT_TLS_KERNEL"):  # "yes": once more in tests/kernel

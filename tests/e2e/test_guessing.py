@@ -4,13 +4,16 @@ The days that this takes pass in tests/unit/test_guessers.c, by a clock of its o
 figures are small. Clients of several addresses come from 127.0.0.0/8.
 """
 
+import os
 import re
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import PASSWORD
+import procfs
+from harness import PASSWORD, Server, wait_until
 
 NAMES = 5                       # that may fail at one address
 
@@ -112,3 +115,93 @@ def test_a_name_does_not_tell_whether_it_exists(guarded):
         texts = [attempt(guarded, name, "wrong", source).text for _ in range(6)]
         shapes.append((texts, guarded.log(mark).count("login.slowed") > 0))
     assert shapes[0] == shapes[1], shapes
+
+
+# ---- across restarts --------------------------------------------------------------------
+
+def shut_out(server):
+    """guest is known at 127.0.0.1, which is then shut out for all others."""
+    assert attempt(server, "guest").code == 230
+    for n in range(NAMES):
+        assert attempt(server, f"nobody{n}", "wrong").code == 530
+    server.wait_log(r"address\.shut")
+
+
+def still_shut_out(server):
+    r = attempt(server, "reader")
+    assert r.code == 530 and "Too many failed logins" in r.text, r
+    assert attempt(server, "guest").code == 230
+    assert attempt(server, "reader", source="127.0.0.2").code == 230
+
+
+def ready(server, mark=0):
+    server.wait_log(r"ledger\.ready", mark)
+
+
+def test_a_restart_forgets_nothing(guarded):
+    ready(guarded)
+    shut_out(guarded)
+    guarded.stop()
+    mark = guarded.mark()
+    guarded.start()
+    ready(guarded, mark)
+    still_shut_out(guarded)
+
+
+def test_a_killed_monitor_forgets_nothing_that_was_kept(guarded):
+    ready(guarded)
+    shut_out(guarded)
+    mark = guarded.mark()
+    guarded.wait_log(r"ledger\.kept whole=yes", mark, timeout=30)
+    guarded.process.kill()
+    guarded.process.wait()
+    mark = guarded.mark()
+    guarded.revive()
+    ready(guarded, mark)
+    still_shut_out(guarded)
+
+
+@pytest.mark.expects(r"ledger\.(ended|failed|crashed)")
+def test_without_a_ledger_the_service_goes_on(world):
+    """Its database is no database: the log says so, memory alone is left."""
+    s = Server(world, "no-ledger", failure_names=NAMES, failure_ban=3600,
+               login_failure_delay=0)
+    folder = s.dir / "ledger"
+    folder.mkdir(0o700)
+    (folder / "ledger.db").write_bytes(b"no database at all" * 1000)
+    s.own(folder, "sallyport-ledger")
+    s.own(folder / "ledger.db", "sallyport-ledger")
+    s.start()
+    try:
+        s.wait_log(r"side=ledger ledger\.failed")
+        s.wait_log(r"ledger\.ended")
+        shut_out(s)
+        still_shut_out(s)
+    finally:
+        s.stop()
+
+
+@pytest.mark.expects(r"ledger\.crashed")
+def test_a_killed_ledger_is_started_again_and_told_everything(guarded):
+    ready(guarded)
+    shut_out(guarded)
+    (pid,) = procfs.of_kind(guarded.pid, "sallyport-ledger")
+    os.kill(pid, signal.SIGKILL)
+    guarded.wait_log(r"ledger\.crashed")
+    assert wait_until(lambda: procfs.of_kind(guarded.pid, "sallyport-ledger") - {pid}, 30)
+    mark = guarded.mark()
+    guarded.wait_log(r"ledger\.kept whole=yes", mark, timeout=30)
+    guarded.stop()
+    mark = guarded.mark()
+    guarded.start()
+    ready(guarded, mark)
+    still_shut_out(guarded)
+
+
+def test_a_ledger_that_hangs_stops_nothing(guarded):
+    ready(guarded)
+    (pid,) = procfs.of_kind(guarded.pid, "sallyport-ledger")
+    os.kill(pid, signal.SIGSTOP)
+    shut_out(guarded)
+    still_shut_out(guarded)
+    guarded.stop()

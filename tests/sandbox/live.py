@@ -27,6 +27,13 @@ def keyholder(server):
     return pid
 
 
+def ledger(server):
+    """Once it serves: it says so at level debug, and has its filter before that."""
+    assert wait_until(lambda: serving(server, "ledger"), 20), "no ledger has come"
+    (pid,) = serving(server, "ledger")
+    return pid
+
+
 def the_new_one(server, kind, before):
     """What has come since: also where the descriptors of others cannot be read."""
     assert wait_until(lambda: serving(server, kind) - before), f"no {kind} has come"

@@ -1,4 +1,4 @@
-"""The system calls of worker, broker and keyholder: what is off their lists is refused."""
+"""The system calls of worker, broker, keyholder and ledger: what is off their lists is refused."""
 
 import os
 import platform
@@ -16,10 +16,10 @@ import procfs
 from harness import wait_until
 
 TOP = Path(__file__).resolve().parent.parent.parent
-SIDES = ["worker", "worker-tls", "broker", "keyholder"]
+SIDES = ["worker", "worker-tls", "broker", "keyholder", "ledger"]
 
 # How many system calls each list has: one more is a decision, not an accident.
-LISTED = {"worker": 38, "worker-tls": 39, "broker": 45, "keyholder": 20}
+LISTED = {"worker": 38, "worker-tls": 39, "broker": 45, "keyholder": 20, "ledger": 39}
 
 
 def run_side(world, tried, side, *argv):
@@ -51,7 +51,8 @@ def test_every_call_off_the_list_is_refused(world, tried, side):
 
 
 @pytest.mark.parametrize("file", ["src/worker/sandbox.c", "src/broker/sandbox.c",
-                                  "tls/keyholder/sandbox.c", "src/base/seccomp.c"])
+                                  "tls/keyholder/sandbox.c", "src/ledger/sandbox.c",
+                                  "src/base/seccomp.c"])
 def test_every_allowed_call_has_its_reason(tried, file):
     bare = []
     for n, line in enumerate((TOP / file).read_text().splitlines(), 1):

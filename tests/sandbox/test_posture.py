@@ -16,7 +16,8 @@ import live as live_processes
 import procfs
 from harness import GUEST, PAM_SERVICE, PAM_USER, ROOT, wait_until
 
-KINDS = ["sallyport-worker", "sallyport-broker", "sallyport-login", "sallyport-keyholder"]
+KINDS = ["sallyport-worker", "sallyport-broker", "sallyport-login", "sallyport-keyholder",
+         "sallyport-ledger"]
 PRIVILEGED = ["monitor", "broker_template", "login_template", "login_at_work", "login_asleep"]
 
 
@@ -30,6 +31,7 @@ class Live:
             f"{kind}_template": min(self.before["sallyport-" + kind])
             for kind in ("worker", "broker", "login")})
         self.note(keyholder=live_processes.keyholder(server))
+        self.note(ledger=live_processes.ledger(server))
         self.client, self.worker = live_processes.connected(server, tls=None)
         self.note(worker_at_start=self.worker)
         self.client.auth()
@@ -136,7 +138,8 @@ def live(world):
 
 MOMENTS = ["worker_at_start", "worker_with_tls", "worker_logged_in", "worker_retrieving",
            "worker_listing", "worker_storing", "broker_logged_in", "broker_retrieving",
-           "broker_listing", "broker_storing", "keyholder", "worker_template"]
+           "broker_listing", "broker_storing", "keyholder", "ledger",
+           "worker_template"]
 
 
 @pytest.fixture(params=MOMENTS)
@@ -160,7 +163,8 @@ def ids(user):
     return p.pw_uid, p.pw_gid
 
 
-USERS = {"worker": "sallyport", "keyholder": "sallyport-keys", "broker": GUEST}
+USERS = {"worker": "sallyport", "keyholder": "sallyport-keys", "ledger": "sallyport-ledger",
+         "broker": GUEST}
 
 
 @pytest.mark.slow
@@ -202,6 +206,10 @@ def test_root_directory(process, live):
     if kind == "broker":
         assert p["root"] == str(live.server.jail())
         return
+    if kind == "ledger":
+        assert p["root"] == str(live.server.dir / "ledger")
+        assert set(os.listdir(p["root"])) <= {"ledger.db", "ledger.db-journal"}
+        return
     assert p["root"].startswith(str(live.server.dir / "run"))
     assert os.listdir(p["root"]) == [], "the empty directory is not empty"
     st = os.stat(p["root"])
@@ -242,6 +250,7 @@ def test_an_empty_environment(process):
 ALLOWED = {
     "worker": r"socket:\[\d+\]|/dev/null|anon_inode:\[(eventpoll|eventfd|timerfd)\]|pipe:\[\d+\]",
     "keyholder": r"socket:\[\d+\]|/dev/null",
+    "ledger": r"socket:\[\d+\]|/dev/null|.*/ledger(/ledger\.db(-journal)?)?",
     "broker": r"socket:\[\d+\]|/dev/null|pipe:\[\d+\]",
 }
 
@@ -285,6 +294,7 @@ HELD = {
     "broker_listing": {"socket": 2, "directory": (1, 3), "pipe": (0, 1)},
     "broker_storing": {"socket": 2, "directory": 2, "file": 1},
     "keyholder": {"socket": 1},
+    "ledger": {"socket": 1, "directory": 1, "file": (1, 2)},    # the database, its journal
     "worker_template": {"socket": 1},
     "broker_template": {"socket": 1},
     "login_template": {"socket": 1},
@@ -310,7 +320,8 @@ def test_what_is_open_is_what_the_moment_needs(live, tried, moment):
 
 LIMITS = {"worker": {"Max open files": 24, "Max processes": 0},
           "broker": {"Max open files": 1024, "Max processes": 0},
-          "keyholder": {"Max open files": 8, "Max processes": 0}}
+          "keyholder": {"Max open files": 8, "Max processes": 0},
+          "ledger": {"Max open files": 16, "Max processes": 0}}
 
 
 def test_limits(process, request):

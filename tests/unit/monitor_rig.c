@@ -111,6 +111,7 @@ rig_configure(const struct rig *r, const char *lines)
     add_setting(&text, lines, "listen_implicit", "{\"127.0.0.1:%u\"}",
                 (unsigned)r->implicit);
     add_setting(&text, lines, "run_directory", "\"%s/run\"", r->dir);
+    add_setting(&text, lines, "state_directory", "\"\"");
     add_setting(&text, lines, "libexec_directory", "\"%s\"", r->dir);
     add_setting(&text, lines, "users_database", "\"%s/db\"", r->dir);
     add_setting(&text, lines, "certificate", "{\"%s/cert\"}", r->dir);

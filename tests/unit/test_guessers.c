@@ -346,6 +346,44 @@ forgiven_by_the_administrator(void)
 }
 
 static void
+what_was_kept_counts_on(void)
+{
+    const struct keyed key = { 1, 2 };
+    struct guessers a, b;
+
+    start(&a);
+    start(&b);
+    guessers_rekey(&a, &key);
+    fail_names(&a, "192.0.2.1", limits.names - 1, LATE);
+    fail_names(&a, "192.0.2.2", limits.names, LATE);
+    succeed(&a, "192.0.2.2", "alice", LATE);
+    fail_names(&b, "192.0.2.3", limits.names, LATE);    /* under another key: forgotten */
+    guessers_rekey(&b, &key);
+    for (size_t i = 0; guessers_at(&a, i) != NULL; i++) {
+        const struct guesser *e = guessers_at(&a, i);
+
+        if (e->network.kind == NETWORK_NONE)
+            continue;
+        guessers_restore(&b, &limits,
+                         &(struct guesser){ .network = e->network, .strikes = e->strikes,
+                                            .last = e->last, .shut_until = e->shut_until },
+                         LATE);
+        for (unsigned n = 0; n < e->count; n++)
+            guessers_restore_name(&b, &e->network, &e->names[n]);
+    }
+    for (size_t i = 0; known_at(&a.known, i) != NULL; i++)
+        if (known_at(&a.known, i)->network.kind != NETWORK_NONE)
+            known_add(&b.known, known_at(&a.known, i)->account,
+                      &known_at(&a.known, i)->network, known_at(&a.known, i)->last);
+    CU_ASSERT_EQUAL(ask(&b, "192.0.2.2", "bob", LATE + HOUR / 2), GUESSERS_SHUT);
+    CU_ASSERT_EQUAL(ask(&b, "192.0.2.2", "alice", LATE + HOUR / 2), 0);
+    CU_ASSERT_EQUAL(ask(&b, "192.0.2.3", "bob", LATE + HOUR / 2), 0);
+    CU_ASSERT_TRUE(fail(&b, "192.0.2.1", "one more", LATE + HOUR / 2));
+    guessers_clear(&a);
+    guessers_clear(&b);
+}
+
+static void
 switched_off(void)
 {
     const struct guessers_limits off = { 2, 0, 6 * HOUR, 0 };
@@ -377,6 +415,7 @@ static const struct unit_test tests[] = {
     { "IPv6: hosts of a /64 are one, and a /48 has its bound", ipv6_networks },
     { "many addresses do not make a guesser forgotten", a_guesser_is_not_forgotten },
     { "the administrator forgives", forgiven_by_the_administrator },
+    { "what was kept counts on under the same key", what_was_kept_counts_on },
     { "what is off slows nobody and shuts nobody out", switched_off },
     { NULL, NULL }
 };

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("SALLYPORT_BUILD", SOURCE / "build")).resolve()
 
 PROGRAMS = ("sallyportd", "sallyport", "sallyport-worker", "sallyport-broker",
-            "sallyport-login", "sallyport-keyholder")
+            "sallyport-login", "sallyport-keyholder", "sallyport-ledger")
 
 # What instrumented builds (--enable-sanitizers, --enable-coverage) bring with them.
 INSTRUMENTS = {"asan", "ubsan", "lsan", "gcc_s", "m", "pthread", "dl", "rt", "stdc++"}

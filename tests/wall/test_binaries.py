@@ -19,6 +19,7 @@ LIBRARIES = {
     "sallyport-broker": {"c", "seccomp", "crypto"},
     "sallyport-login": {"c", "pam", "sodium", "sqlite3", "crypto"},
     "sallyport-keyholder": {"c", "crypto", "seccomp", "ssl"},
+    "sallyport-ledger": {"c", "seccomp", "sqlite3"},
 }
 
 # Not even by way of another library.
@@ -29,6 +30,7 @@ NEVER_LOADED = {
                          "confuse"},
     "sallyport-login": {"ssl", "event_core-2.1", "confuse"},
     "sallyport-keyholder": {"pam", "sqlite3", "sodium", "event_core-2.1", "confuse"},
+    "sallyport-ledger": {"ssl", "crypto", "pam", "sodium", "event_core-2.1", "confuse"},
 }
 
 STARTS_PROGRAMS = {"execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle",
@@ -61,6 +63,7 @@ NEVER_IMPORTED = {
     "sallyport-worker": LEAVES_SANDBOX | CHANGES_NAMES | NAMES_USERS,
     "sallyport-broker": LEAVES_SANDBOX,
     "sallyport-keyholder": LEAVES_SANDBOX | CHANGES_NAMES | NAMES_USERS,
+    "sallyport-ledger": LEAVES_SANDBOX | (CHANGES_NAMES - {"mkdir"}) | NAMES_USERS,
     "sallyport-login": {"system", "popen", "wordexp", "bind", "listen", "ptrace"},
 }
 
@@ -72,6 +75,9 @@ OWN_OBJECTS = {
     "sallyport-keyholder": (("tls/keyholder",),
                             OPENS | CONNECTS | STARTS_PROGRAMS | FORKS | WATCHES_OTHERS
                             | CHANGES_NAMES | NAMES_USERS | LOADS_CODE | BYPASSES),
+    "sallyport-ledger": (("src/ledger",),
+                         OPENS | CONNECTS | STARTS_PROGRAMS | FORKS | WATCHES_OTHERS
+                         | CHANGES_NAMES | NAMES_USERS | LOADS_CODE | BYPASSES),
     # Names are resolved by openat2 (a call without a wrapper) or below a directory it has
     # open, never from the process's root.
     "sallyport-broker": (("src/broker",),
@@ -89,6 +95,7 @@ OWN_OBJECTS = {
 # One object's business alone, with its reason.
 EXCEPTIONS = {
     "sallyport_broker-jail.o": {"open"},        # the jail itself, named by GRANT
+    "sallyport_ledger-main.o": {"open", "mkdir"},   # state_directory, before the drop
     "sallyport_worker-warm.o": {"socketpair"},  # the template's handshake with itself
 }
 
@@ -105,6 +112,7 @@ NOT_LINKED = {
     "sallyport-worker": ("libconfig.a",),
     "sallyport-login": ("libftp.a", "libtransfer.a", "libconfig.a"),
     "sallyport-keyholder": ("libftp.a", "libtransfer.a", "libconfig.a"),
+    "sallyport-ledger": ("libftp.a", "libtransfer.a", "libconfig.a"),
     "sallyport": ("libftp.a", "libtransfer.a"),
 }
 
@@ -175,8 +183,9 @@ def test_only_the_login_program_authenticates():
         assert not [n for n in binaries.imports(BUILD / program)
                     if n.startswith("pam_")], program
     for program in set(PROGRAMS) - {"sallyport-login", "sallyport"}:
-        assert not [n for n in binaries.imports(BUILD / program)
-                    if n.startswith(("crypto_pwhash", "sqlite3_"))], program
+        banned = ("crypto_pwhash",) if program == "sallyport-ledger" \
+            else ("crypto_pwhash", "sqlite3_")
+        assert not [n for n in binaries.imports(BUILD / program) if n.startswith(banned)], program
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -31,6 +31,7 @@ MAY_SEE = {
     "tls/worker": COMMON | {"include/tls", "tls/worker"},
     "tls/keyholder": COMMON | {"include/tls", "tls/keyholder"},
     "src/broker": COMMON | {"include/ftp", "src/broker"},
+    "src/ledger": COMMON | {"src/ledger"},
     "auth": COMMON | {"include/auth", "auth"},
 }
 
@@ -41,8 +42,9 @@ FOLDERS = {
     "BROKER": ("src/broker",),
     "LOGIN": ("auth",),
     "KEYHOLDER": ("tls/keyholder",),
+    "LEDGER": ("src/ledger",),
     "STARTER": ("src/base", "src/wire", "src/worker", "tls/worker", "src/broker", "auth",
-                "tls/keyholder"),
+                "tls/keyholder", "src/ledger"),
     "ANYONE": ("src/base", "src/wire"),
 }
 
@@ -100,7 +102,7 @@ def test_includes_stay_on_their_side(folder):
 
 
 def test_headers_of_processes_are_not_among_the_shared_ones():
-    for folder in ("monitor", "worker", "broker", "keyholder", "login"):
+    for folder in ("monitor", "worker", "broker", "keyholder", "login", "ledger"):
         assert not (SOURCE / "include" / folder).exists()
 
 

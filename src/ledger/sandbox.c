@@ -1,0 +1,62 @@
+/* ledger/sandbox.c - see ledger/sandbox.h */
+#include "ledger/sandbox.h"
+
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "base/landlock.h"
+#include "base/log.h"
+#include "base/privilege.h"
+#include "base/seccomp.h"
+
+static const struct seccomp_rule allowed[] = {
+    ALLOW(recvmsg),             /* rows                                                 */
+    ALLOW_MASKED(sendmsg, 2, MSG_FASTOPEN, 0),  /* rows, log lines; never connects      */
+    ALLOW(poll), ALLOW(ppoll),  /* waiting for either                                   */
+    ALLOW(close),               /* the journal, and descriptors that no row brings      */
+    ALLOW(openat), ALLOW(open), /* SQLite: the database and its journal                 */
+    ALLOW(stat), ALLOW(lstat), ALLOW(fstat), ALLOW(newfstatat),     /* SQLite: of both  */
+    ALLOW(pread64), ALLOW(pwrite64), ALLOW(read), ALLOW(write),     /* pages            */
+    ALLOW(lseek),               /* where pread64 is not used                            */
+    ALLOW(ftruncate),           /* the journal when a transaction is through            */
+    ALLOW(fsync), ALLOW(fdatasync),     /* the transaction                              */
+    ALLOW(unlink),              /* a journal that was left behind                       */
+    ALLOW(access),              /* is there a journal?                                  */
+    ALLOW(getcwd), ALLOW(readlink),     /* SQLite makes a full path of its file's name  */
+    ALLOW(geteuid), ALLOW(getpid),      /* SQLite: may it give a file away; forked?     */
+    ALLOW(getrandom),           /* SQLite: names of journals                            */
+    ALLOW(clock_gettime), ALLOW(gettimeofday), ALLOW(time), /* where the vDSO has none  */
+    ALLOW(futex),               /* the C library's locks                                */
+    ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise),       /* malloc           */
+    ALLOW_MASKED(mmap, 2, PROT_EXEC, 0),        /* malloc; never executable             */
+    ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0),    /* the same                             */
+    ALLOW(rt_sigreturn), ALLOW(restart_syscall),    /* an interrupted wait goes on      */
+    ALLOW(exit_group),          /* the end                                              */
+};
+
+#define FILES_MOST 16           /* the standard three, channel, directory, SQLite's     */
+
+enum sp_err
+sandbox_enter(int channel_fd, int directory, bool reporting)
+{
+    struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
+    enum sp_err rc = SP_OS;
+
+    if (privilege_limit_files(FILES_MOST) != SP_OK || privilege_limit_processes() != SP_OK)
+        goto out;
+    /* An older kernel has no Landlock; the narrow root and the filter stand without it. */
+    if ((rc = landlock_enter(directory, true)) == SP_REFUSED)
+        log_warning("wall.missing what=landlock why=\"this kernel has none\"");
+    else if (rc != SP_OK)
+        goto out;
+    rc = seccomp_compile(allowed, sizeof allowed / sizeof *allowed, &filter);
+    if (rc != SP_OK || (reporting && (rc = seccomp_report(&filter)) != SP_OK))
+        goto out;
+    rc = seccomp_enter(&filter, channel_fd);
+out:
+    seccomp_filter_free(&filter);
+    return rc;
+}

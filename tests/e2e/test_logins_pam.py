@@ -84,6 +84,26 @@ def test_an_expired_password_is_told(pam):
     pam.login(PAM_USER, PAM_PASSWORD, timeout=30).quit()
 
 
+def test_the_shipped_service_refuses_shells_that_are_not_in_etc_shells(make_server, world):
+    """With the right password, and like a wrong one."""
+    unix_module(world)
+    service = Path("/etc/pam.d", PAM_SERVICE + "-shipped")
+    service.write_bytes((HERE.parents[1] / "etc" / "sallyport.pam").read_bytes())
+    name = "sp-test-shell"
+    world.user(name, "--create-home")
+    run("chpasswd", input=f"{name}:{PAM_PASSWORD}\n")
+    try:
+        s = make_server(auth=["pam"], pam_service=service.name)
+        run("usermod", "--shell", "/bin/sh", name)
+        s.login(name, PAM_PASSWORD, timeout=30).quit()
+        wrong = refusal(s, name, "wrong", timeout=30)
+        run("usermod", "--shell", "/usr/sbin/nologin", name)
+        assert refusal(s, name, PAM_PASSWORD, timeout=30).text == wrong.text
+    finally:
+        run("usermod", "--lock", name)
+        service.unlink()
+
+
 def test_groups_of_the_system_user_count(pam, home):
     run("groupadd", "-f", "sp-test-group")
     run("usermod", "-a", "-G", "sp-test-group", PAM_USER)

@@ -19,15 +19,22 @@ find(const struct chain_backend *backends, const char *name)
     return NULL;
 }
 
+enum refuse_reason
+chain_fault(const struct attempt *a)
+{
+    return a->first_backend ? REFUSE_ERROR : REFUSE_UNUSABLE;
+}
+
 void
 chain_run(const struct chain_backend *backends, struct attempt *a, struct verdict *v)
 {
     const struct text_list *order = &a->settings->auth;
 
+    a->first_backend = true;
     if (!a->well_formed) {
-        if (text_list_has(order, slice_of("users")))
-            users_pretend(a);
         verdict_refuse(v, REFUSE_CREDENTIALS, "a name or password that nobody can have");
+        if (text_list_has(order, slice_of("users")))
+            users_pretend(a, v);
         return;
     }
     for (size_t i = 0; i < order->count; i++) {
@@ -45,6 +52,9 @@ chain_run(const struct chain_backend *backends, struct attempt *a, struct verdic
         b->check(a, v);
         if (v->kind != VERDICT_UNKNOWN)
             return;
+        /* of the names that "anonymous" takes everybody knows that it may know them */
+        if (strcmp(b->name, "anonymous") != 0)
+            a->first_backend = false;
     }
     verdict_refuse(v, REFUSE_CREDENTIALS, "unknown name");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/attempt.h"
+#include "auth/chain.h"
 #include "auth/conversation.h"
 #include "auth/jaildir.h"
 #include "auth/posture.h"
@@ -20,6 +21,7 @@
 struct pam_login {
     pam_handle_t *pam;
     struct conversation talk;
+    bool right;                 /* the password was                   */
     bool credentials, session;  /* to be undone                       */
     int status;                 /* of the last call, pam_end wants it */
 };
@@ -114,14 +116,36 @@ is_unknown(const struct attempt *a, int status)
 }
 
 static void
+log_failure(const struct attempt *a, const struct pam_login *p, const char *step,
+            const char *words)
+{
+    struct log_escaped name;
+
+    if (!p->talk.over)
+        log_error("login.pam_failed user=%s step=%s fault=\"%s\" remedy=/etc/pam.d/%s",
+                  log_text(slice_of(a->user), &name), step, words, a->settings->pam_service);
+}
+
+static void
 refuse(struct attempt *a, struct verdict *v, const struct pam_login *p, const char *step)
 {
     const char *words =
         p->pam != NULL ? pam_strerror(p->pam, p->status) : "no transaction";
-    enum refuse_reason reason = REFUSE_ERROR;
-    struct log_escaped name;
+    enum refuse_reason reason = REFUSE_UNUSABLE;
 
     switch (p->status) {
+    case PAM_SYSTEM_ERR:
+    case PAM_SERVICE_ERR:
+    case PAM_AUTHINFO_UNAVAIL:
+    case PAM_BUF_ERR:
+    case PAM_ABORT:
+    case PAM_OPEN_ERR:
+    case PAM_SYMBOL_ERR:
+    case PAM_MODULE_UNKNOWN:
+    case PAM_TRY_AGAIN:
+        reason = p->right ? REFUSE_ERROR : chain_fault(a);
+        log_failure(a, p, step, words);
+        break;
     case PAM_AUTH_ERR:
     case PAM_USER_UNKNOWN:
     case PAM_MAXTRIES:
@@ -137,11 +161,7 @@ refuse(struct attempt *a, struct verdict *v, const struct pam_login *p, const ch
         reason = REFUSE_PASSWORD_EXPIRED;
         break;
     default:                    /* an open set of numbers: modules invent some */
-        if (!p->talk.over)
-            log_error(
-                "login.pam_failed user=%s step=%s fault=\"%s\" remedy=/etc/pam.d/%s",
-                log_text(slice_of(a->user), &name), step, words,
-                a->settings->pam_service);
+        log_failure(a, p, step, words);
         break;
     }
     verdict_refuse(v, reason, "%s: %s%s%s", step, words,
@@ -228,6 +248,7 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
     struct log_escaped name, notes;
     const char *why = "";
 
+    p->right = true;
     if ((p->status = pam_acct_mgmt(p->pam, PAM_DISALLOW_NULL_AUTHTOK)) != PAM_SUCCESS) {
         refuse(a, v, p, "account");
         return;

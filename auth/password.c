@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 
 #define SALT 16                 /* bytes, as crypto_pwhash_str makes them */
 #define DIGEST 32
+#define MEMORY_LEAST_KIB 8      /* of Argon2 with one lane */
 
 _Static_assert(PASSWORD_HASH_MAX == crypto_pwhash_STRBYTES,
                "libsodium's hash has another size");
@@ -33,9 +35,83 @@ password_hash(const struct secret *password, struct password_cost cost,
     return SP_OK;
 }
 
+/* A hash as password_hash makes them, taken apart. */
+struct parts {
+    unsigned long long memory_kib, passes;
+    unsigned char salt[SALT], digest[DIGEST];
+};
+
+static bool
+take_base64(const char **at, unsigned char *out, size_t size)
+{
+    const char *end = NULL;
+    size_t len = 0;
+
+    return sodium_base642bin(out, size, *at, strlen(*at), NULL, &len, &end,
+                             sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0
+        && len == size && ((*at = end) != NULL);
+}
+
+static bool
+take_number(const char **at, const char *before, unsigned long long *out)
+{
+    char *end = NULL;
+    size_t len = strlen(before);
+
+    if (strncmp(*at, before, len) != 0 || (*at)[len] < '0' || (*at)[len] > '9')
+        return false;
+    *out = strtoull(*at + len, &end, 10);
+    *at = end;
+    return true;
+}
+
+static bool
+take_apart(const char *hash, struct parts *p)
+{
+    const char *at = hash;
+    unsigned long long version = 0, lanes = 0;
+
+    return take_number(&at, "$argon2id$v=", &version) && version == 19
+        && take_number(&at, "$m=", &p->memory_kib) && take_number(&at, ",t=", &p->passes)
+        && take_number(&at, ",p=", &lanes) && lanes == 1
+        && p->memory_kib <= crypto_pwhash_MEMLIMIT_MAX / 1024 && *at++ == '$'
+        && take_base64(&at, p->salt, sizeof p->salt) && *at++ == '$'
+        && take_base64(&at, p->digest, sizeof p->digest) && *at == '\0';
+}
+
+/*
+ * By hand, because crypto_pwhash_str_verify says "another password" where the memory for the
+ * hash could not be had.
+ */
+static enum sp_err
+verify_parts(const struct parts *p, const struct secret *password)
+{
+    unsigned char digest[DIGEST] = { 0 };
+    enum sp_err rc = SP_NOMEM;
+
+    if (crypto_pwhash(digest, sizeof digest, secret_text(password), password->len, p->salt,
+                      p->passes, (size_t)p->memory_kib * 1024,
+                      crypto_pwhash_ALG_ARGON2ID13) == 0)
+        rc = sodium_memcmp(digest, p->digest, sizeof digest) == 0 ? SP_OK : SP_REFUSED;
+    else if (errno == EINVAL || errno == EFBIG)
+        rc = SP_INPUT;                  /* a cost that none of ours has */
+    wipe(digest, sizeof digest);
+    return rc;
+}
+
 enum sp_err
 password_verify(const char hash[PASSWORD_HASH_MAX], const struct secret *password)
 {
+    struct parts p = { 0 };
+
+    errno = 0;
+    if (take_apart(hash, &p)) {
+        enum sp_err rc = verify_parts(&p, password);
+
+        wipe(&p, sizeof p);
+        return rc;
+    }
+    wipe(&p, sizeof p);
     errno = 0;
     if (crypto_pwhash_str_verify(hash, secret_text(password), password->len) == 0)
         return SP_OK;
@@ -64,6 +140,24 @@ password_dummy(struct password_cost cost, char out[PASSWORD_HASH_MAX])
                        (unsigned long long)cost.passes, salt_text, digest_text)
                ? SP_OK
                : SP_INPUT;
+}
+
+bool
+password_missing_cost(const char hash[PASSWORD_HASH_MAX], struct password_cost cost,
+                      struct password_cost *missing)
+{
+    struct parts p = { 0 };
+    bool known = take_apart(hash, &p);
+    unsigned long long whole = (unsigned long long)cost.memory_kib * (unsigned long long)cost.passes;
+    unsigned long long done = known ? p.memory_kib * p.passes : whole;
+
+    wipe(&p, sizeof p);
+    if (done >= whole)
+        return false;
+    if ((int64_t)(whole - done) / cost.passes < MEMORY_LEAST_KIB)
+        return false;
+    *missing = (struct password_cost){ (int64_t)(whole - done) / cost.passes, cost.passes };
+    return true;
 }
 
 bool

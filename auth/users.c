@@ -5,6 +5,7 @@
 
 #include "auth/accounts.h"
 #include "auth/attempt.h"
+#include "auth/chain.h"
 #include "auth/jaildir.h"
 #include "auth/password.h"
 #include "auth/slots.h"
@@ -20,6 +21,23 @@ configured_cost(const struct settings *s)
 {
     return (struct password_cost){ .memory_kib = s->argon2_memory,
                                    .passes = s->argon2_operations };
+}
+
+/*
+ * A wrong password for a hash of an older, lower cost takes as long as for a name that is not
+ * there. (One of a higher cost takes longer until its owner logs in.) As password_verify.
+ */
+static enum sp_err
+make_up(struct attempt *a, const char hash[PASSWORD_HASH_MAX])
+{
+    struct password_cost missing = { 0 };
+    char dummy[PASSWORD_HASH_MAX] = "";
+
+    if (!password_missing_cost(hash, configured_cost(a->settings), &missing))
+        return SP_REFUSED;
+    a->hashes++;
+    return password_dummy(missing, dummy) == SP_OK ? password_verify(dummy, &a->password)
+                                                   : SP_REFUSED;
 }
 
 /*
@@ -40,18 +58,43 @@ verify_in_slot(struct attempt *a, const char hash[PASSWORD_HASH_MAX])
     } else {
         a->hashes++;
         rc = password_verify(hash, &a->password);
+        if (rc == SP_REFUSED)
+            rc = make_up(a, hash);
     }
     slots_release(a->slots);
     return rc;
 }
 
+static void
+no_memory(struct attempt *a, struct verdict *v)
+{
+    struct log_escaped name;
+
+    log_error("login.no_memory user=%s remedy=lower_argon2_memory_or_argon2_at_once",
+              log_text(slice_of(a->user), &name));
+    verdict_refuse(v, chain_fault(a), "too little memory for the password hash");
+}
+
+static void
+no_slot(struct attempt *a, struct verdict *v)
+{
+    log_error("login.slot_failed directory=%s fault=%m", a->settings->run_directory);
+    verdict_refuse(v, chain_fault(a), "no slot for the password hash");
+}
+
 void
-users_pretend(struct attempt *a)
+users_pretend(struct attempt *a, struct verdict *v)
 {
     char hash[PASSWORD_HASH_MAX] = "";
+    enum sp_err rc = password_dummy(configured_cost(a->settings), hash);
 
-    if (password_dummy(configured_cost(a->settings), hash) == SP_OK)
-        SP_IGNORE(verify_in_slot(a, hash));     /* only the time counts */
+    if (rc == SP_OK)
+        rc = verify_in_slot(a, hash);
+    /* a name that is there would fail as well */
+    if (rc == SP_NOMEM)
+        no_memory(a, v);
+    else if (rc == SP_OS)
+        no_slot(a, v);
 }
 
 /*
@@ -212,31 +255,42 @@ check_password(struct attempt *a, struct verdict *v, const struct accounts_entry
         verdict_refuse(v, REFUSE_BUSY, "given up");
         return;
     case SP_NOMEM:
-        log_error("login.no_memory user=%s remedy=lower_argon2_memory_or_argon2_at_once",
-                  log_text(slice_of(e->name), &name));
-        verdict_refuse(v, REFUSE_BUSY, "too little memory for the password hash");
+        no_memory(a, v);
         return;
     case SP_INPUT:
         log_error("login.hash_broken user=%s remedy=sallyport_user_passwd",
                   log_text(slice_of(e->name), &name));
-        verdict_refuse(v, REFUSE_ERROR, "the stored password hash is broken");
+        verdict_refuse(v, REFUSE_UNUSABLE, "the stored password hash is broken");
+        users_pretend(a, v);            /* no other name fails so fast */
         return;
     case SP_AGAIN:
     case SP_OS:
-        log_error("login.slot_failed fault=%m");
-        verdict_refuse(v, REFUSE_ERROR, "no slot for the password hash");
+        no_slot(a, v);
         return;
     }
 }
 
 static void
-database_failed(struct attempt *a, struct verdict *v, const struct accounts *db)
+database_failed(struct attempt *a, struct verdict *v, const struct accounts *db,
+                enum refuse_reason reason)
 {
     struct log_escaped file;
 
     log_error("login.database_failed file=%s fault=\"%s\"",
               log_text(slice_of(a->settings->users_database), &file), db->fault);
-    verdict_refuse(v, REFUSE_ERROR, "the users database cannot be used");
+    verdict_refuse(v, reason, "the users database cannot be used");
+}
+
+/* Would this happen to any name, or is it the row of one account that cannot be read? */
+static bool
+all_names_fail(struct accounts *db)
+{
+    struct accounts_entry e = { 0 };
+    struct accounts fault = *db;
+    bool all = accounts_find(db, "", &e) != SP_REFUSED;
+
+    memcpy(db->fault, fault.fault, sizeof db->fault);
+    return all;
 }
 
 void
@@ -244,22 +298,28 @@ users_check(struct attempt *a, struct verdict *v)
 {
     struct accounts db = ACCOUNTS_EMPTY;
     struct accounts_entry e = { 0 };
+    bool all = false;
     enum sp_err rc = SP_OK;
 
     if (accounts_open(&db, a->settings->users_database, ACCOUNTS_READ) != SP_OK) {
-        database_failed(a, v, &db);
+        database_failed(a, v, &db, chain_fault(a));
         return;
     }
     rc = accounts_find(&db, a->user, &e);
+    if (rc != SP_OK && rc != SP_REFUSED)
+        all = all_names_fail(&db);
     /* nothing is held open while Argon2 runs */
     accounts_close(&db);
     if (rc == SP_OK) {
         check_password(a, v, &e);
     } else if (rc == SP_REFUSED) {
-        users_pretend(a);
         verdict_unknown(v);
+        users_pretend(a, v);
+    } else if (all) {
+        database_failed(a, v, &db, chain_fault(a));
     } else {
-        database_failed(a, v, &db);
+        database_failed(a, v, &db, REFUSE_UNUSABLE);
+        users_pretend(a, v);
     }
     wipe(&e, sizeof e);
 }

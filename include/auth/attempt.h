@@ -30,6 +30,7 @@ struct attempt {
     struct secret password;
     struct net_addr peer;
     bool well_formed;           /* name and password could be right at all         */
+    bool first_backend;         /* set by the chain: every name comes here         */
     bool last_backend;          /* set by the chain: nobody is asked after this one */
     unsigned hashes;            /* Argon2 runs so far                              */
     char checked[PASSWORD_HASH_MAX];    /* what a right password was checked with  */

@@ -34,6 +34,12 @@ SP_CHECK enum sp_err password_verify(const char hash[PASSWORD_HASH_MAX],
  */
 SP_CHECK enum sp_err password_dummy(struct password_cost cost,
                                     char out[PASSWORD_HASH_MAX]);
+/*
+ * What a check of this hash costs less than one of the given cost, as memory times passes.
+ * False: nothing worth making up for.
+ */
+bool password_missing_cost(const char hash[PASSWORD_HASH_MAX], struct password_cost cost,
+                           struct password_cost *missing);
 /* Was the hash made at another cost? */
 bool password_outdated(const char hash[PASSWORD_HASH_MAX], struct password_cost cost);
 

@@ -18,6 +18,6 @@ void users_check(struct attempt *a, struct verdict *v);
  */
 void users_record(struct attempt *a, const struct verdict *v);
 /* The work of a check for a name that is not there. */
-void users_pretend(struct attempt *a);
+void users_pretend(struct attempt *a, struct verdict *v);
 
 #endif

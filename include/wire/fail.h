@@ -37,6 +37,7 @@ enum refuse_reason {
     REFUSE_BUSY,                /* the server is too busy to check: try again later      */
     REFUSE_FAILURES,            /* not checked: too much was wrong before, from there     */
     REFUSE_GIVEN_UP,            /* the client did not wait for the verdict               */
+    REFUSE_UNUSABLE,            /* a fault that only some names meet: told as wrong       */
     REFUSE_COUNT
 };
 

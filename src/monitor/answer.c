@@ -163,7 +163,7 @@ answer_login(struct session *s, const struct message *m, const char **fault)
         return SP_INPUT;
     }
     if (rc != SP_OK)
-        refuse_login(s, REFUSE_ERROR);
+        refuse_login(s, REFUSE_BUSY);
     return SP_OK;
 }
 

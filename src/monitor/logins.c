@@ -265,7 +265,7 @@ count_refusal(struct attempt *a)
     struct session *s = a->session;
 
     if (a->reason == REFUSE_CREDENTIALS || a->reason == REFUSE_DISABLED
-        || a->reason == REFUSE_GIVEN_UP)
+        || a->reason == REFUSE_GIVEN_UP || a->reason == REFUSE_UNUSABLE)
         count_failure(a);
     else if (a->reason == REFUSE_PASSWORD_EXPIRED && !a->counted)
         guessers_succeeded(&s->monitor->guessers, &s->peer, slice_of(a->user), false,
@@ -286,9 +286,12 @@ attempt_granted(struct session *s, bool remember)
 
 /* ---- the refusal and its time ------------------------------------------------------ */
 
+/* A fault of ours is told: "wrong password" would make people change theirs. */
 static unsigned
 told_reason(unsigned reason)
 {
+    if (reason == REFUSE_ERROR)
+        return REFUSE_BUSY;
     return reason == REFUSE_PASSWORD_EXPIRED || reason == REFUSE_SESSIONS
         || reason == REFUSE_BUSY || reason == REFUSE_FAILURES ? reason : REFUSE_CREDENTIALS;
 }
@@ -358,6 +361,7 @@ reason_name(unsigned reason)
     case REFUSE_BUSY: return "busy";
     case REFUSE_FAILURES: return "failures";
     case REFUSE_GIVEN_UP: return "given-up";
+    case REFUSE_UNUSABLE: return "unusable";
     case REFUSE_COUNT: break;
     }
     return "?";
@@ -405,6 +409,12 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
     note_refusal(s->attempt, reason, text);
     if (session_state(s) == ST_LOGIN)
         attempt_deliver(s, false);
+}
+
+bool
+attempt_is_checked(const struct session *s)
+{
+    return s->attempt->runs;
 }
 
 bool

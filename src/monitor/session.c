@@ -272,13 +272,18 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (s->ended)
         return;
-    if (session_state(s) == ST_LEAVING)
+    if (session_state(s) == ST_LEAVING) {
         finish_logout(s);
-    else if (session_state(s) == ST_USER)
+    } else if (session_state(s) == ST_USER) {
         session_shutdown(s, "broker-vanished",
                          "The service for your files ended, closing.");
-    else
+    } else {
+        if (s->attempt != NULL && attempt_is_checked(s))
+            report_session(s, LOG_LEVEL_ERROR, "login.hung seconds=%lld "
+                           "remedy=see_what_PAM_or_the_name_services_wait_for",
+                           (long long)s->generation->settings.login_timeout);
         session_shutdown(s, "login-timeout", "Login took too long, closing.");
+    }
 }
 
 /* ---- the end ----------------------------------------------------------------------- */

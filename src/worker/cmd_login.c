@@ -58,6 +58,14 @@ cmd_user(struct worker *w, const struct command *c, struct buf *out)
     return reply_line(out, 331, "Password required.");
 }
 
+/* Not 530, which means the password: clients ask people for another one, and do not retry. */
+static enum sp_err
+reply_unchecked(struct worker *w, struct buf *out)
+{
+    w->quitting = true;
+    return reply_line(out, 421, "The server cannot check passwords now; try again later.");
+}
+
 /* What was decided, told. */
 static enum sp_err
 reply_outcome(struct worker *w, const struct login_result *result, struct buf *out)
@@ -71,13 +79,15 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
         w->pending.question = true;
         return reply_line(out, 332, "%s (answer with ACCT)", result->text);
     case LOGIN_NO:
+        if (w->shutdown)
+            return SP_OK;               /* nothing was decided: its 421 says what happened */
         w->pending.user_given = false;
         if (result->reason == REFUSE_PASSWORD_EXPIRED)
             return reply_line(out, 530, "The password has expired and has to be changed first.");
         if (result->reason == REFUSE_SESSIONS)
             return reply_line(out, 530, "Too many sessions of this account.");
         if (result->reason == REFUSE_BUSY)
-            return reply_line(out, 530, "The server is too busy to check; try again later.");
+            return reply_unchecked(w, out);
         if (result->reason == REFUSE_FAILURES)
             return reply_line(out, 530, "Too many failed logins from your network; try again later.");
         return reply_line(out, 530, "Login incorrect.");

@@ -69,13 +69,16 @@ refused(void)
 {
     static const struct rig_plan wrong = { .refuse_login = REFUSE_CREDENTIALS };
     static const struct rig_plan disabled = { .refuse_login = REFUSE_DISABLED };
+    static const struct rig_plan fault = { .refuse_login = REFUSE_BUSY };
     static const struct exchange e[] = { { "USER a", 331 }, { "PASS b", 530 },
                                          { "PASS b", 503 }, { "USER c", 331 } };
+    static const struct exchange told[] = { { "USER a", 331 }, { "PASS b", 421 } };
     struct rig r;
     char first[256] = "";
 
     CONVERSE(&wrong, false, e);
     CONVERSE(&disabled, false, e);
+    CONVERSE(&fault, false, told);
     if (rig_start(&r, &wrong) && rig_command(&r, "USER a") == 331
         && rig_command(&r, "PASS b") == 530)
         (void)snprintf(first, sizeof first, "%s", rig_text(&r));

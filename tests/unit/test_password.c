@@ -1,6 +1,9 @@
 /* tests/unit/test_password.c - auth/password.c */
 #include <sodium.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "auth/password.h"
 #include "unit.h"
@@ -47,6 +50,25 @@ dummy(void)
     CU_ASSERT_EQUAL(password_dummy((struct password_cost){ 4194304, 100 }, hash), SP_OK);
 }
 
+/* Where the memory for the hash cannot be had, nothing is said about the password. */
+static void
+no_memory(void)
+{
+    struct secret any = word("any password");
+    char hash[PASSWORD_HASH_MAX] = "";
+    int status = 0;
+    pid_t pid = -1;
+
+    CU_ASSERT_EQUAL_FATAL(password_dummy((struct password_cost){ 262144, 1 }, hash), SP_OK);
+    if ((pid = fork()) == 0) {
+        const struct rlimit small = { (rlim_t)1 << 20, (rlim_t)1 << 20 };
+
+        _exit(setrlimit(RLIMIT_AS, &small) == 0 ? 1 + (int)password_verify(hash, &any) : 0);
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 1 + SP_NOMEM);
+}
+
 static void
 broken(void)
 {
@@ -61,6 +83,30 @@ broken(void)
 
         (void)text_copy(hash, sizeof hash, cases[i]);
         CU_ASSERT_EQUAL(password_verify(hash, &any), SP_INPUT);
+    }
+}
+
+static void
+missing_cost(void)
+{
+    static const struct { struct password_cost now, missing; } cases[] = {
+        { { 8192, 1 }, { 0, 0 } },              /* the same  */
+        { { 8192, 3 }, { 5461, 3 } },           /* 2 * 8192 / 3 */
+        { { 16384, 1 }, { 8192, 1 } },
+        { { 8195, 1 }, { 0, 0 } },              /* too little for a run */
+        { { 4096, 1 }, { 0, 0 } },              /* cheaper than it was */
+    };
+    struct secret any = word("any password");
+    char hash[PASSWORD_HASH_MAX] = "";
+
+    CU_ASSERT_EQUAL_FATAL(password_hash(&any, cheap, hash), SP_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct password_cost missing = { 0, 0 };
+
+        if (!password_missing_cost(hash, cases[i].now, &missing))
+            missing = (struct password_cost){ 0, 0 };
+        CU_ASSERT_EQUAL(missing.memory_kib, cases[i].missing.memory_kib);
+        CU_ASSERT_EQUAL(missing.passes, cases[i].missing.passes);
     }
 }
 
@@ -85,6 +131,8 @@ static const struct unit_test tests[] = {
     { "the dummy hash costs as much and has no password", dummy },
     { "what is no hash is told from a wrong password", broken },
     { "a hash of another cost is outdated and still works", outdated },
+    { "what an older hash costs less is known", missing_cost },
+    { "too little memory is not a wrong password", no_memory },
     { NULL, NULL }
 };
 const struct unit_suite suite_password = { "password", tests };

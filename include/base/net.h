@@ -43,6 +43,14 @@ SP_CHECK enum sp_err net_parse(struct net_addr *out, struct slice text);
 SP_CHECK enum sp_err net_parse_port(struct net_addr *out, struct slice text);
 /* "192.0.2.0/24", "2001:db8::/32", or one address. Bits set beyond the prefix: SP_INPUT. */
 SP_CHECK enum sp_err net_parse_network(struct net_network *out, struct slice text);
+/* The network of that many bits that has the address in it. */
+struct net_network net_network_of(const struct net_addr *a, unsigned bits);
+/* True where it is a network: a family, bits of an address, and none set beyond them. */
+bool net_network_valid(const struct net_network *n);
+/* All of b lies in a. */
+bool net_covers(const struct net_network *a, const struct net_network *b);
+/* "192.0.2.0/24"; one address has no prefix. out has room for NET_TEXT_MAX. Returns out. */
+const char *net_network_text(const struct net_network *n, char out[NET_TEXT_MAX]);
 /* Address text without the port. out has room for NET_TEXT_MAX. Returns out. */
 const char *net_text(const struct net_addr *a, char out[NET_TEXT_MAX]);
 /* Address text with the port: "192.0.2.1:50000", "[::1]:50000". Returns out. */

@@ -22,6 +22,12 @@ typedef void config_fault(void *context, const char *text);
 SP_CHECK enum sp_err config_load(struct settings *s, const char *file, config_fault *fault,
                                  void *context);
 /*
+ * As config_load, but faults are passed over: what could be read is in *s, and the rest has
+ * its defaults. For who must reach a running server while somebody edits its file.
+ */
+SP_CHECK enum sp_err config_load_readable(struct settings *s, const char *file,
+                                          config_fault *unreadable, void *context);
+/*
  * What only this machine can tell: users exist and are not root, files can be read, keys
  * are not readable by others, directories are there. Faults name key and remedy.
  * SP_INPUT: there was one.

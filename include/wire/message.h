@@ -12,11 +12,11 @@
 
 /*
  * Kinds of process, as bits. A STARTER is a template (or keyholder, ledger while they start);
- * ANYONE is everybody but the monitor.
+ * ANYONE is every process that the monitor started. ADMIN is the administrator's tool.
  */
 enum peer {
     MONITOR = 1u << 0, WORKER = 1u << 1, BROKER = 1u << 2, LOGIN = 1u << 3,
-    KEYHOLDER = 1u << 4, TEMPLATE = 1u << 5, LEDGER = 1u << 7,
+    KEYHOLDER = 1u << 4, TEMPLATE = 1u << 5, ADMIN = 1u << 6, LEDGER = 1u << 7,
     STARTER = TEMPLATE | KEYHOLDER | LEDGER,
     ANYONE = WORKER | BROKER | LOGIN | KEYHOLDER | TEMPLATE | LEDGER
 };
@@ -28,7 +28,7 @@ enum peer {
  */
 enum state {
     ST_START = 1u << 0,         /* told who it is, not yet serving                        */
-    ST_READY = 1u << 1,         /* a template or keyholder that serves                    */
+    ST_READY = 1u << 1,         /* serves: a template, keyholder, the admin socket         */
     ST_CLEAR = 1u << 2,         /* a session without TLS, nobody logged in                */
     ST_SECURE = 1u << 3,        /* a session with TLS, nobody logged in                   */
     ST_LOGIN = 1u << 4,         /* a login attempt is with the login process              */

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "admin/ban.h"
 #include "admin/check.h"
+#include "admin/reload.h"
 #include "admin/say.h"
 #include "admin/site.h"
 #include "admin/user.h"
@@ -33,6 +35,10 @@ static const char usage[] =
     "  user show NAME                         all about one\n"
     "  check                                  look for faults in the configuration\n"
     "  check --settings                       every setting, its default, what it means\n"
+    "  reload                                 the server takes its configuration anew\n"
+    "  ban list                               who is shut out, why, and how long\n"
+    "  ban add ADDRESS[/BITS] [SECONDS]       shut somebody out, and end the sessions\n"
+    "  ban remove ADDRESS[/BITS]              let somebody in again\n"
     "\n"
     "  -c FILE       the configuration (" SITE_CONFIG ")\n"
     "  -d DATABASE   the users database (what users_database in the configuration says)\n"
@@ -96,6 +102,10 @@ main(int argc, char **argv)
         return (int)user_run(&site, argc - 1, argv + 1);
     if (argc > 0 && strcmp(argv[0], "check") == 0)
         return (int)check_run(&site, argc, argv);
+    if (argc > 0 && strcmp(argv[0], "reload") == 0)
+        return (int)reload_run(&site, argc, argv);
+    if (argc > 0 && strcmp(argv[0], "ban") == 0)
+        return (int)ban_run(&site, argc - 1, argv + 1);
     fputs(usage, stderr);
     return SAY_USAGE;
 }

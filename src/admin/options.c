@@ -112,6 +112,29 @@ options_parse(struct user_options *o, struct site *site, int argc, char **argv)
     return SP_OK;
 }
 
+enum say_exit
+options_words(struct site *site, int argc, char **argv, int most, char ***words,
+              int *count)
+{
+    static const struct option none[] = { { NULL, 0, NULL, 0 } };
+    int option = 0;
+
+    optind = 0;                 /* a second list of words, in GNU's way */
+    while ((option = getopt_long(argc, argv, "c:d:", none, NULL)) != -1) {
+        if (option == 'c')
+            site->config = optarg;
+        else if (option == 'd')
+            site->database = optarg;
+        else
+            return SAY_USAGE;
+    }
+    if (argc - optind > most)
+        return say_end(SAY_USAGE, "%s: there is a word too many", argv[0]);
+    *words = argv + optind;
+    *count = argc - optind;
+    return SAY_DONE;
+}
+
 bool
 options_change(const struct user_options *o)
 {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "admin/say.h"
 #include "base/err.h"
 
 struct site;
@@ -26,6 +27,12 @@ struct user_options {
  * wrong: SP_INPUT. */
 SP_CHECK enum sp_err options_parse(struct user_options *o, struct site *site, int argc,
                                    char **argv);
+/*
+ * For a command with up to that many words behind it: *words are they, *count how many. -c
+ * and -d are put into *site. SAY_USAGE (said): an unknown option, or a word too many.
+ */
+enum say_exit options_words(struct site *site, int argc, char **argv, int most,
+                            char ***words, int *count);
 /* Is there anything in it that `set` could change? */
 bool options_change(const struct user_options *o);
 

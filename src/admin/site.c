@@ -45,6 +45,16 @@ site_load(struct site *s)
     return SP_OK;
 }
 
+enum sp_err
+site_load_place(struct site *s)
+{
+    enum sp_err rc = config_load_readable(&s->settings, site_config(s), show_fault, NULL);
+
+    if (rc == SP_NOMEM)
+        say("out of memory");
+    return rc;
+}
+
 void
 site_clear(struct site *s)
 {

@@ -27,6 +27,11 @@ struct site {
  * wrong.
  */
 SP_CHECK enum sp_err site_load(struct site *s);
+/*
+ * The same for who only has to find the running server: faults of the file are passed over,
+ * as the server judges it itself, and the database plays no part.
+ */
+SP_CHECK enum sp_err site_load_place(struct site *s);
 void site_clear(struct site *s);
 const char *site_config(const struct site *s);
 

@@ -265,6 +265,43 @@ net_contains(const struct net_network *n, const struct net_addr *a)
     return rest == 0 || (n->base.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0;
 }
 
+struct net_network
+net_network_of(const struct net_addr *a, unsigned bits)
+{
+    struct net_network n = { NET_ADDR_EMPTY, bits };
+
+    n.base.family = a->family;
+    for (unsigned i = 0; i < bits && i < address_bits(a); i++)
+        n.base.bytes[i / 8] |= (unsigned char)(a->bytes[i / 8] & 0x80u >> i % 8);
+    return n;
+}
+
+bool
+net_network_valid(const struct net_network *n)
+{
+    return (n->base.family == AF_INET || n->base.family == AF_INET6)
+           && n->bits <= address_bits(&n->base) && rest_is_zero(&n->base, n->bits);
+}
+
+bool
+net_covers(const struct net_network *a, const struct net_network *b)
+{
+    return a->bits <= b->bits && net_contains(a, &b->base);
+}
+
+const char *
+net_network_text(const struct net_network *n, char out[NET_TEXT_MAX])
+{
+    char text[NET_TEXT_MAX];
+
+    (void)net_text(&n->base, text);
+    if (n->bits == address_bits(&n->base))
+        (void)text_copy(out, NET_TEXT_MAX, text);
+    else
+        (void)snprintf(out, NET_TEXT_MAX, "%.*s/%u", NET_TEXT_MAX - 5, text, n->bits);
+    return out;
+}
+
 bool
 net_in_list(const struct net_addr *a, const char *const *networks, size_t count)
 {

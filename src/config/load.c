@@ -448,8 +448,8 @@ read_all(struct reader *r)
     return r->report.faults == 0 ? SP_OK : SP_INPUT;
 }
 
-enum sp_err
-config_load(struct settings *s, const char *file, config_fault *fault, void *context)
+static enum sp_err
+load(struct settings *s, const char *file, config_fault *fault, void *context, bool faulty)
 {
     struct reader r = { .report = { file, fault, context, 0 }, .source = SOURCE_EMPTY,
                         .settings = s, .rc = SP_OK };
@@ -464,7 +464,32 @@ config_load(struct settings *s, const char *file, config_fault *fault, void *con
     free(r.entries);
     free(r.options);
     source_clear(&r.source);
+    if (rc == SP_INPUT && faulty)
+        rc = SP_OK;
     if (rc != SP_OK)
         settings_clear(s);
     return rc;
+}
+
+enum sp_err
+config_load(struct settings *s, const char *file, config_fault *fault, void *context)
+{
+    return load(s, file, fault, context, false);
+}
+
+static void
+pass_over(void *context, const char *text)
+{
+    (void)context;
+    (void)text;
+}
+
+enum sp_err
+config_load_readable(struct settings *s, const char *file, config_fault *unreadable,
+                     void *context)
+{
+    enum sp_err rc = load(s, file, pass_over, NULL, true);
+
+    /* once more, for the words */
+    return rc == SP_OS ? load(s, file, unreadable, context, true) : rc;
 }

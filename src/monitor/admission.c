@@ -16,7 +16,7 @@ struct admission_entry {
     struct admission_entry *next;
     unsigned char key[KEY_BYTES];
     unsigned sessions, silent, violations;
-    int64_t violated, banned_until;     /* clock_ms */
+    int64_t violated;                   /* clock_ms */
 };
 
 enum sp_err
@@ -25,6 +25,8 @@ admission_init(struct admission *a, uint64_t seed)
     *a = (struct admission){ .seed = seed };
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers is meant */
     if ((a->table = calloc(BUCKETS, sizeof *a->table)) == NULL)
+        return SP_NOMEM;
+    if (bans_init(&a->bans, seed) != SP_OK)
         return SP_NOMEM;
     return crowd_init(&a->crowd);
 }
@@ -41,7 +43,14 @@ admission_clear(struct admission *a)
         }
     free(a->table);
     crowd_clear(&a->crowd);
+    bans_clear(&a->bans);
     *a = (struct admission){ 0 };
+}
+
+struct net_network
+admission_network(const struct net_addr *a)
+{
+    return net_network_of(a, a->family == AF_INET ? 32 : 64);
 }
 
 static void
@@ -108,23 +117,18 @@ drop(struct admission *a, struct admission_entry *gone)
     free(gone);
 }
 
-/* Old sins: a ban that is over or an hour without a violation. */
+/* An hour without a violation. */
 static void
 forgive(struct admission_entry *e, int64_t now)
 {
-    if (e->banned_until != 0 && now >= e->banned_until) {
-        e->banned_until = 0;
-        e->violations = 0;
-    }
-    if (e->violations > 0 && e->banned_until == 0
-        && now - e->violated >= VIOLATION_MEMORY_MS)
+    if (e->violations > 0 && now - e->violated >= VIOLATION_MEMORY_MS)
         e->violations = 0;
 }
 
 static bool
 is_empty(const struct admission_entry *e)
 {
-    return e->sessions == 0 && e->violations == 0 && e->banned_until == 0;
+    return e->sessions == 0 && e->violations == 0;
 }
 
 /*
@@ -223,10 +227,10 @@ admission_enter(struct admission *a, const struct admission_limits *l,
     enum admission_verdict verdict = ADMISSION_YES;
     struct admission_entry *e = find(a, peer);
 
+    if (bans_find(&a->bans, peer, now) != NULL)
+        return ADMISSION_BANNED;
     if (e != NULL)
         forgive(e, now);
-    if (e != NULL && e->banned_until != 0)
-        return ADMISSION_BANNED;
     if ((verdict = find_room(a, l, e, peer, now, gone)) != ADMISSION_YES)
         return verdict;
     if ((e = find_or_make(a, peer)) == NULL)
@@ -267,20 +271,43 @@ bool
 admission_violation(struct admission *a, const struct admission_limits *l,
                     const struct net_addr *peer, int64_t now)
 {
-    struct admission_entry *e = find_or_make(a, peer);
+    const struct ban ban = { admission_network(peer), BAN_VIOLATIONS, now + l->ban_ms };
+    struct admission_entry *e = NULL;
 
-    if (e == NULL)
+    if (bans_find(&a->bans, peer, now) != NULL)
+        return false;           /* its sessions are on their way out */
+    if ((e = find_or_make(a, peer)) == NULL)
         return false;           /* no memory: the session ends all the same */
     forgive(e, now);
     e->violations++;
     e->violated = now;
-    if (l->ban_ms == 0 || e->violations < l->violations || e->banned_until != 0) {
+    if (l->ban_ms == 0 || e->violations < l->violations
+        || bans_add(&a->bans, &ban, now) != SP_OK) {
         if (a->kept > KEPT_MOST)
             tidy(a, now);
         return false;
     }
-    e->banned_until = now + l->ban_ms;
+    e->violations = 0;          /* they are paid for, once the ban is over */
+    if (e->sessions == 0)
+        drop(a, e);
     return true;
+}
+
+void
+admission_forgive(struct admission *a, const struct net_network *n, int64_t now)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct admission_entry *e = a->table[i], *next = NULL; e != NULL; e = next) {
+            struct net_addr peer = { .family = e->key[0] == 4 ? AF_INET : AF_INET6 };
+
+            next = e->next;
+            memcpy(peer.bytes, e->key + 1, peer.family == AF_INET ? 4 : 8);
+            forgive(e, now);
+            if (net_contains(n, &peer))
+                e->violations = 0;
+            if (is_empty(e))
+                drop(a, e);
+        }
 }
 
 const char *

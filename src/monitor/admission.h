@@ -3,7 +3,7 @@
  *
  * Runs in: monitor.                      Blocks: never.
  * Trusts:  nothing: who connects chooses the keys of the table (with a random seed).
- * Owns:    one small entry for each address with a session, a violation or a ban.
+ * Owns:    one small entry for each address with a session or a violation; the bans.
  *
  * An IPv4 address counts as itself, an IPv6 address as its /64, and in its /48. Sessions in
  * which nobody is logged in have a share of the places: half, of all and of each address.
@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/net.h"
+#include "monitor/bans.h"
 #include "monitor/crowd.h"
 
 #define ADMISSION_AROUND 4u             /* a /48 has so many times what an address has */
@@ -42,7 +43,11 @@ struct admission {
     unsigned sessions;                  /* admitted and not yet left                */
     size_t entries, kept;               /* all; those without a session             */
     struct crowd crowd;                 /* sessions before login                    */
+    struct bans bans;
 };
+
+/* The network that the address counts as: itself, or of IPv6 the /64. */
+struct net_network admission_network(const struct net_addr *a);
 
 SP_CHECK enum sp_err admission_init(struct admission *a, uint64_t seed);
 void admission_clear(struct admission *a);
@@ -62,6 +67,8 @@ void admission_leave(struct admission *a, const struct net_addr *peer,
  * on. */
 bool admission_violation(struct admission *a, const struct admission_limits *l,
                          const struct net_addr *peer, int64_t now);
+/* Forgets the violations of every address in the network (its ban was lifted). */
+void admission_forgive(struct admission *a, const struct net_network *n, int64_t now);
 /* A word for the log. */
 const char *admission_text(enum admission_verdict verdict);
 

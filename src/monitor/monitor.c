@@ -24,6 +24,22 @@
 
 /* ---- log --------------------------------------------------------------------------- */
 
+/*
+ * A log_sink. Errors while a reload runs are told to who asked for it: but for those of
+ * sessions, they are why it is refused.
+ */
+static void
+write_log(void *monitor, enum log_level level, const char *line)
+{
+    struct monitor *m = monitor;
+
+    logsink_write(&m->sink, level, line);
+    if (m->reload.running && level == LOG_LEVEL_ERROR
+        && strncmp(line, "session=", strlen("session=")) != 0
+        && strncmp(line, "reload.refused", strlen("reload.refused")) != 0)
+        admin_reload_fault(&m->admin, line);
+}
+
 /* In the background there is no standard error that anybody reads. */
 static enum sp_err
 open_log(struct monitor *m, const struct settings *s)
@@ -135,6 +151,7 @@ on_first_ready(struct generation *g, enum sp_err rc)
     }
     m->ready = true;
     rundir_serve(&m->rundir, &g->settings);
+    admin_listen(&m->admin, g->settings.run_directory);
     log_notice("ready pid=%ld sessions=%u", (long)getpid(), g->limits.sessions);
     validity_report(g, clock_seconds());
     tell_parent(m, 0);
@@ -253,6 +270,7 @@ init(struct monitor *m)
     TAILQ_INIT(&m->sessions);
     TAILQ_INIT(&m->ended);
     logins_init(&m->logins);
+    admin_init(&m->admin, m);
     if ((rc = naming_random(&boot)) != SP_OK || (rc = naming_random(&seed)) != SP_OK
         || (rc = admission_init(&m->admission, seed)) != SP_OK
         || (rc = guessers_init(&m->guessers)) != SP_OK)
@@ -290,6 +308,7 @@ clear(struct monitor *m)
 
     hold_signals();
     reload_clear(m);
+    admin_clear(&m->admin);
     listeners_clear(&m->listeners);
     while ((s = TAILQ_FIRST(&m->ended)) != NULL)
         session_free(s);
@@ -321,7 +340,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     enum sp_err rc = SP_NOMEM;
 
     set_log_level(s);
-    log_set_sink(logsink_write, &m.sink);
+    log_set_sink(write_log, &m);
     m.file = file;
     if (file == NULL || open_log(&m, s) != SP_OK || (rc = init(&m)) != SP_OK) {
         log_error("start.failed: %s", strerror(errno));

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "monitor/admin.h"
 #include "monitor/admission.h"
 #include "monitor/bucket.h"
 #include "monitor/guessers.h"
@@ -41,6 +42,7 @@ struct monitor {
     int parent;                         /* who waits for us to be ready; -1: nobody */
     struct logsink sink;
     struct children children;
+    struct admin admin;
     struct admission admission;
     struct guessers guessers;
     struct ledger ledger;

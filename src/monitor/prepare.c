@@ -21,7 +21,6 @@
 #include "base/privilege.h"
 #include "monitor/dataport.h"
 
-#define PATH_ROOM 2048
 #define FDS_OF_SESSION 8  /* channels and pidfds of three processes, a gate, one on its way */
 #define FDS_OF_SERVER 288       /* listeners, templates of two generations, log, loop; and
                                    sessions that made room and are ending (admission.c) */
@@ -166,6 +165,12 @@ make_directory(const char *path, mode_t mode, int *fd)
     return SP_INPUT;
 }
 
+enum sp_err
+prepare_private_directory(const char *path, int *fd)
+{
+    return make_directory(path, 0700, fd);
+}
+
 /* Takes *fd over. */
 static enum sp_err
 check_empty(const char *path, int *fd)
@@ -193,7 +198,7 @@ check_empty(const char *path, int *fd)
 enum sp_err
 prepare_directories(const struct settings *s)
 {
-    char empty[PATH_ROOM];
+    char empty[PREPARE_PATH];
     int run_fd = -1, empty_fd = -1;
     enum sp_err rc = SP_INPUT;
 
@@ -269,15 +274,15 @@ prepare_fit_settings(struct settings *s)
 }
 
 static bool
-pid_path(const struct settings *s, char path[PATH_ROOM])
+pid_path(const struct settings *s, char path[PREPARE_PATH])
 {
-    return text_printf(path, PATH_ROOM, "%s/" PID_FILE, s->run_directory);
+    return text_printf(path, PREPARE_PATH, "%s/" PID_FILE, s->run_directory);
 }
 
 void
 prepare_write_pid(const struct settings *s)
 {
-    char path[PATH_ROOM], text[32];
+    char path[PREPARE_PATH], text[32];
     int fd = -1, len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 
     if (!pid_path(s, path))
@@ -294,7 +299,7 @@ prepare_write_pid(const struct settings *s)
 void
 prepare_remove_pid(const struct settings *s)
 {
-    char path[PATH_ROOM];
+    char path[PREPARE_PATH];
 
     if (pid_path(s, path) && unlink(path) == -1 && errno != ENOENT)
         log_warning("pid.failed: %s", strerror(errno));

@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "config/settings.h"
 
+#define PREPARE_PATH 2048       /* bytes of a path below run_directory */
+
 /*
  * Nothing of whoever started us stays: descriptors, environment, umask, signals, core
  * dumps. 0, 1 and 2 are open. SIGHUP and SIGUSR1 wait until prepare_let_signals, so that
@@ -26,6 +28,8 @@ unsigned prepare_limits(const struct settings *s);
  * what is there cannot be used (logged). SP_OS (logged).
  */
 SP_CHECK enum sp_err prepare_directories(const struct settings *s);
+/* A directory that only we enter (0700), made if it is missing. SP_INPUT (logged). */
+SP_CHECK enum sp_err prepare_private_directory(const char *path, int *fd);
 /* One line for each wall that cannot stand on this machine. */
 void prepare_report_walls(bool root);
 /* The same for what the configuration takes away: at start and at each reload. */

@@ -103,6 +103,7 @@ on_ready(struct generation *g, enum sp_err rc)
     m->current = g;
     monitor_take_log(m);
     prepare_report_settings(&g->settings);
+    admin_listen(&m->admin, g->settings.run_directory);
     log_notice("reload.done generation=%u", g->number);
     validity_report(g, clock_seconds());
     end(m, true);

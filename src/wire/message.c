@@ -72,6 +72,7 @@ peer_name(unsigned peer)
     case KEYHOLDER: return "keyholder";
     case TEMPLATE: return "template";
     case LEDGER: return "ledger";
+    case ADMIN: return "admin";
     default: return "?";
     }
 }

@@ -82,6 +82,7 @@ start(void)
     TAILQ_INIT(&m.sessions);
     TAILQ_INIT(&m.ended);
     logins_init(&m.logins);
+    admin_init(&m.admin, &m);
     FUZZ_HOLDS(admission_init(&m.admission, 1) == SP_OK);
     FUZZ_HOLDS(guessers_init(&m.guessers) == SP_OK);
     naming_boot(1, m.boot);

@@ -118,14 +118,15 @@ all_of("message", [
 PEERS = [("MONITOR", "WORKER"), ("MONITOR", "BROKER"), ("MONITOR", "LOGIN"),
          ("MONITOR", "KEYHOLDER"), ("MONITOR", "TEMPLATE"), ("WORKER", "MONITOR"),
          ("WORKER", "BROKER"), ("BROKER", "MONITOR"), ("BROKER", "WORKER"),
-         ("LOGIN", "MONITOR"), ("KEYHOLDER", "MONITOR"), ("TEMPLATE", "MONITOR")]
+         ("LOGIN", "MONITOR"), ("KEYHOLDER", "MONITOR"), ("TEMPLATE", "MONITOR"),
+         ("MONITOR", "ADMIN"), ("ADMIN", "MONITOR")]
 STATES = ["ST_START", "ST_READY", "ST_CLEAR", "ST_SECURE", "ST_LOGIN", "ST_QUESTION", "ST_USER",
           "ST_UPLOAD", "ST_LEAVING", "ST_END"]
 
 
 def matches(said, kind):
     return kind == said or (said == "STARTER" and kind in ("TEMPLATE", "KEYHOLDER")) \
-        or (said == "ANYONE" and kind != "MONITOR")
+        or (said == "ANYONE" and kind not in ("MONITOR", "ADMIN"))
 
 
 for end, (receiver, sender) in enumerate(PEERS):

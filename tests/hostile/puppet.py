@@ -12,7 +12,7 @@ import harness
 import procfs
 from harness import wait_until
 
-MONITOR, WORKER, BROKER, LOGIN, KEYHOLDER, TEMPLATE = (1 << i for i in range(6))
+MONITOR, WORKER, BROKER, LOGIN, KEYHOLDER, TEMPLATE, ADMIN = (1 << i for i in range(7))
 STATES = ("START", "READY", "CLEAR", "SECURE", "LOGIN", "QUESTION", "USER", "UPLOAD",
           "LEAVING", "END")
 STATE = {name: 1 << i for i, name in enumerate(STATES)}

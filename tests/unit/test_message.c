@@ -61,7 +61,8 @@ each_kind_of_process_has_a_name(void)
     static const struct { unsigned peer; const char *name; } rows[] = {
         { MONITOR, "monitor" }, { WORKER, "worker" }, { BROKER, "broker" },
         { LOGIN, "login" },
-        { KEYHOLDER, "keyholder" }, { TEMPLATE, "template" }, { 0, "?" },
+        { KEYHOLDER, "keyholder" }, { TEMPLATE, "template" }, { ADMIN, "admin" },
+        { 0, "?" },
         { 1u << 9, "?" },
     };
 

@@ -46,10 +46,14 @@ FOLDERS = {
     "STARTER": ("src/base", "src/wire", "src/worker", "tls/worker", "src/broker", "auth",
                 "tls/keyholder", "src/ledger"),
     "ANYONE": ("src/base", "src/wire"),
+    "ADMIN": ("src/admin",),
 }
 
 # The only message that its receiver's state lets through: it needs no look at the number.
 KNOWN_BY_STATE = {"END_LOGIN": r"\bST_USER\b"}
+
+# `sallyport check` starts a keyholder of its own, and hears from it in the monitor's place.
+IN_THE_MONITORS_PLACE = {("ADMIN", "KEY_LOADED"), ("ADMIN", "KEY_FAILED")}
 
 ROW = re.compile(r"^MESSAGE\((\w+),\s*(\w+),\s*(\w+),\s*(\w+),\s*([\w |]+?),"
                  r"\s*(\d+),\s*(\w+)\)", re.M)
@@ -147,6 +151,8 @@ def test_no_side_reads_a_message_that_is_not_for_it():
         for side, folders in FOLDERS.items():
             # What one has written itself, one may read.
             if side in ("STARTER", "ANYONE", sender, receiver) or receiver == "STARTER":
+                continue
+            if (side, name) in IN_THE_MONITORS_PLACE:
                 continue
             for folder in folders:
                 for path in sources(folder):

@@ -1,0 +1,245 @@
+/* admin/ban.c - see admin/ban.h */
+#include "admin/ban.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/options.h"
+#include "admin/server.h"
+#include "admin/site.h"
+#include "wire/pack.h"
+
+#define SECONDS 30              /* for an answer */
+#define FIELD_ROOM 340
+#define NETWORK_WIDTH 36
+#define REASON_WIDTH 12
+
+/* ---- what is typed and shown ------------------------------------------------------------ */
+
+enum sp_err
+ban_parse(const char *text, struct net_network *out)
+{
+    if (net_parse_network(out, slice_of(text)) != SP_OK || out->base.scope != 0) {
+        say("\"%s\" is neither an address nor a network such as 192.0.2.0/24 or"
+            " 2001:db8::/32 (no bit may be set behind the prefix)", text);
+        return SP_INPUT;
+    }
+    if (out->base.family == AF_INET6 && strchr(text, '/') == NULL)
+        *out = net_network_of(&out->base, 64);
+    return SP_OK;
+}
+
+enum sp_err
+ban_parse_seconds(const char *text, unsigned long *out)
+{
+    static const struct { const char *unit; unsigned long seconds; } units[] = {
+        { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 }
+    };
+    char *end = NULL;
+    unsigned long number = 0;
+
+    errno = 0;
+    if (text[0] >= '0' && text[0] <= '9')
+        number = strtoul(text, &end, 10);
+    for (size_t i = 0; end != NULL && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].unit) == 0 && errno == 0 && number > 0
+            && number <= UINT32_MAX / units[i].seconds) {
+            *out = number * units[i].seconds;
+            return SP_OK;
+        }
+    say("\"%s\" is no time: write seconds, or 15m, 12h, 7d", text);
+    return SP_INPUT;
+}
+
+const char *
+ban_time_text(unsigned long long seconds, char out[32])
+{
+    if (seconds == 0)
+        (void)text_copy(out, 32, "for ever");
+    else if (seconds < 60)
+        (void)text_printf(out, 32, "%llu s", seconds);
+    else if (seconds < 2 * 3600)
+        (void)text_printf(out, 32, "%llu min", seconds / 60);
+    else if (seconds < 2 * 86400)
+        (void)text_printf(out, 32, "%llu h", seconds / 3600);
+    else
+        (void)text_printf(out, 32, "%llu days", seconds / 86400);
+    return out;
+}
+
+static const char *
+reason_text(unsigned reason)
+{
+    switch ((enum ban_reason)reason) {
+    case BAN_BY_HAND: return "by hand";
+    case BAN_VIOLATIONS: return "violations";
+    case BAN_GUESSES: return "guesses";
+    case BAN_REASON_COUNT: break;
+    }
+    return "?";
+}
+
+/* Who is shut out by a row: a network, or an account. */
+static enum sp_err
+unpack_ban(const struct message *m, struct msg_ban *in, char who[FIELD_ROOM])
+{
+    struct net_network n = { NET_ADDR_EMPTY, 0 };
+    char text[NET_TEXT_MAX];
+
+    if (m->type != MSG_BAN || msg_ban_unpack(m, in) != SP_OK
+        || net_unpack(&n.base, in->base) != SP_OK)
+        return SP_INPUT;
+    if (in->account.len > 0)
+        return slice_to_text(in->account, who, FIELD_ROOM);
+    n.bits = in->bits;
+    if (!net_network_valid(&n))
+        return SP_INPUT;
+    return text_copy(who, FIELD_ROOM, net_network_text(&n, text)) ? SP_OK : SP_INPUT;
+}
+
+/* ---- list ------------------------------------------------------------------------------- */
+
+static enum sp_err
+show_row(void *headed, const struct message *m)
+{
+    struct msg_ban in = { 0 };
+    char who[FIELD_ROOM], time[32];
+    bool *has_head = headed;
+
+    if (unpack_ban(m, &in, who) != SP_OK)
+        return SP_INPUT;
+    if (!*has_head) {
+        say_field("WHO", NETWORK_WIDTH);
+        printf(" %-*s %s\n", REASON_WIDTH, "WHY", "HOW LONG YET");
+        *has_head = true;
+    }
+    say_field(who, NETWORK_WIDTH);
+    (void)putchar(' ');
+    say_field(reason_text(in.reason), REASON_WIDTH);
+    printf(" %s\n", ban_time_text(in.seconds, time));
+    return SP_OK;
+}
+
+static enum say_exit
+list(const struct site *site, char **words, int count)
+{
+    struct server_answer answer;
+    struct message m;
+    enum say_exit code = SAY_DONE;
+    bool headed = false;
+
+    (void)words;
+    (void)count;
+    msg_ban_list_pack(&m, &(struct msg_ban_list){ 0 });
+    if ((code = server_ask(site, &m, SECONDS, show_row, &headed, &answer, NULL))
+        != SAY_DONE)
+        return code;
+    if (!answer.done)
+        return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
+    return fflush(stdout) == 0 ? SAY_DONE : SAY_FAILED;
+}
+
+/* ---- add, remove ------------------------------------------------------------------------ */
+
+static enum say_exit
+add(const struct site *site, char **words, int count)
+{
+    struct net_network n = { NET_ADDR_EMPTY, 0 };
+    struct server_answer answer;
+    unsigned char base[NET_PACKED];
+    unsigned long seconds = 0;
+    char text[NET_TEXT_MAX], time[32];
+    struct message m;
+    enum say_exit code = SAY_DONE;
+
+    if (ban_parse(words[0], &n) != SP_OK
+        || (count > 1 && ban_parse_seconds(words[1], &seconds) != SP_OK))
+        return SAY_USAGE;
+    net_pack(&n.base, base);
+    msg_ban_add_pack(&m, &(struct msg_ban_add){ .base = slice_from(base, sizeof base),
+                                                .bits = (uint8_t)n.bits,
+                                                .seconds = (uint32_t)seconds });
+    if ((code = server_ask(site, &m, SECONDS, NULL, NULL, &answer, NULL)) != SAY_DONE)
+        return code;
+    if (!answer.done)
+        return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
+    printf("%s is shut out %s%s; %llu of its sessions end\n", net_network_text(&n, text),
+           seconds == 0 ? "" : "for ", ban_time_text(seconds, time),
+           (unsigned long long)answer.count);
+    return fflush(stdout) == 0 ? SAY_DONE : SAY_FAILED;
+}
+
+/* The wider ban that is left. */
+static enum sp_err
+keep_row(void *who, const struct message *m)
+{
+    struct msg_ban in = { 0 };
+
+    return unpack_ban(m, &in, who);
+}
+
+static enum say_exit
+lift(const struct site *site, char **words, int count)
+{
+    struct net_network n = { NET_ADDR_EMPTY, 0 };
+    struct server_answer answer;
+    unsigned char base[NET_PACKED];
+    char text[NET_TEXT_MAX], over[FIELD_ROOM] = "";
+    struct message m;
+    enum say_exit code = SAY_DONE;
+
+    (void)count;
+    if (ban_parse(words[0], &n) != SP_OK)
+        return SAY_USAGE;
+    net_pack(&n.base, base);
+    msg_ban_remove_pack(&m, &(struct msg_ban_remove){ .base = slice_from(base, sizeof base),
+                                                      .bits = (uint8_t)n.bits });
+    if ((code = server_ask(site, &m, SECONDS, keep_row, over, &answer, NULL)) != SAY_DONE)
+        return code;
+    if (!answer.done)
+        return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
+    (void)net_network_text(&n, text);
+    if (over[0] != '\0')
+        return say_end(SAY_FAILED, "%s is still shut out: there is a ban of %s", text, over);
+    if (answer.count == 0)
+        return say_end(SAY_FAILED, "%s is not shut out", text);
+    return SAY_DONE;
+}
+
+/* ---- the table -------------------------------------------------------------------------- */
+
+static const struct command {
+    const char *name, *usage;
+    int least, most;
+    enum say_exit (*run)(const struct site *site, char **words, int count);
+} commands[] = {
+    { "list", "takes no address", 0, 0, list },
+    { "add", "an address or network, and perhaps for how long", 1, 2, add },
+    { "remove", "an address or network", 1, 1, lift },
+};
+
+enum say_exit
+ban_run(struct site *site, int argc, char **argv)
+{
+    const struct command *c = NULL;
+    enum say_exit code = SAY_FAILED;
+    char **words = NULL;
+    int count = 0;
+
+    for (size_t i = 0; argc > 0 && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, argv[0]) == 0)
+            c = &commands[i];
+    if (c == NULL)
+        return say_end(SAY_USAGE, "ban list, add or remove? See `sallyport --help`");
+    if ((code = options_words(site, argc, argv, c->most, &words, &count)) != SAY_DONE)
+        return code;
+    if (count < c->least)
+        return say_end(SAY_USAGE, "ban %s: %s", c->name, c->usage);
+    code = SAY_FAILED;
+    if (site_load_place(site) == SP_OK)
+        code = c->run(site, words, count);
+    site_clear(site);
+    return code;
+}

@@ -1,0 +1,151 @@
+/* monitor/admin_verbs.c - see admin_verbs.h: one function for each request */
+#include "monitor/admin_verbs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "monitor/admin.h"
+#include "monitor/expel.h"
+#include "monitor/monitor.h"
+#include "wire/pack.h"
+
+/* ---- reload --------------------------------------------------------------------------- */
+
+static enum sp_err
+verb_reload(struct admin_client *c, const struct message *m)
+{
+    struct monitor *monitor = admin_monitor(c);
+    struct msg_reload in = { 0 };
+
+    if (msg_reload_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    if (monitor->stopping) {
+        admin_refuse(c, ADMIN_REFUSAL_STOPPING);
+        return SP_OK;
+    }
+    admin_await_reload(c);
+    return SP_OK;
+}
+
+/* ---- bans ----------------------------------------------------------------------------- */
+
+static enum sp_err
+read_network(struct slice base, unsigned bits, struct net_network *out)
+{
+    struct net_network n = { NET_ADDR_EMPTY, bits };
+
+    if (net_unpack(&n.base, base) != SP_OK || !net_network_valid(&n) || n.base.port != 0
+        || n.base.scope != 0)
+        return SP_INPUT;
+    *out = n;
+    return SP_OK;
+}
+
+/* Whole seconds, and never none for a ban that has an end. */
+static uint64_t
+seconds_left(int64_t until, int64_t now)
+{
+    if (until == BAN_FOR_EVER)
+        return 0;
+    return until - now < 1000 ? 1 : (uint64_t)((until - now) / 1000);
+}
+
+static void
+send_ban(void *client, const struct ban *ban)
+{
+    unsigned char base[NET_PACKED];
+    struct message m;
+
+    net_pack(&ban->network.base, base);
+    msg_ban_pack(&m, &(struct msg_ban){
+        .base = slice_from(base, sizeof base), .bits = (uint8_t)ban->network.bits,
+        .account = SLICE_EMPTY, .reason = (uint8_t)ban->reason,
+        .seconds = seconds_left(ban->until, clock_ms()) });
+    admin_row(client, &m);
+}
+
+static enum sp_err
+verb_ban_list(struct admin_client *c, const struct message *m)
+{
+    struct bans *bans = &admin_monitor(c)->admission.bans;
+    struct msg_ban_list in = { 0 };
+
+    if (msg_ban_list_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    bans_each(bans, clock_ms(), send_ban, c);
+    admin_done(c, bans->count);
+    return SP_OK;
+}
+
+static enum sp_err
+verb_ban_add(struct admin_client *c, const struct message *m)
+{
+    struct monitor *monitor = admin_monitor(c);
+    struct msg_ban_add in = { 0 };
+    struct ban ban = { .reason = BAN_BY_HAND };
+    char text[NET_TEXT_MAX];
+    int64_t now = clock_ms();
+    unsigned ended = 0;
+    enum sp_err rc = SP_OK;
+
+    if (msg_ban_add_unpack(m, &in) != SP_OK
+        || read_network(in.base, in.bits, &ban.network) != SP_OK)
+        return SP_INPUT;
+    ban.until = in.seconds == 0 ? BAN_FOR_EVER : now + (int64_t)in.seconds * 1000;
+    if ((rc = bans_add(&monitor->admission.bans, &ban, now)) != SP_OK) {
+        admin_refuse(c, rc == SP_REFUSED ? ADMIN_REFUSAL_FULL : ADMIN_REFUSAL_MEMORY);
+        return SP_OK;
+    }
+    ended = expel_network(monitor, &ban.network, NULL);
+    log_notice("ban.added network=%s seconds=%lu uid=%lu sessions=%u",
+               net_network_text(&ban.network, text), (unsigned long)in.seconds,
+               (unsigned long)admin_uid(c), ended);
+    admin_done(c, ended);
+    return SP_OK;
+}
+
+/* A wider ban that shuts the network out all the same is told. */
+static enum sp_err
+verb_ban_remove(struct admin_client *c, const struct message *m)
+{
+    struct admission *a = &admin_monitor(c)->admission;
+    struct msg_ban_remove in = { 0 };
+    struct net_network n = { NET_ADDR_EMPTY, 0 };
+    const struct ban *over = NULL;
+    char text[NET_TEXT_MAX];
+    int64_t now = clock_ms();
+    unsigned count = 0;
+
+    if (msg_ban_remove_unpack(m, &in) != SP_OK
+        || read_network(in.base, in.bits, &n) != SP_OK)
+        return SP_INPUT;
+    count = bans_remove(&a->bans, &n, now);
+    admission_forgive(a, &n, now);
+    if (count > 0)
+        log_notice("ban.removed network=%s bans=%u uid=%lu", net_network_text(&n, text),
+                   count, (unsigned long)admin_uid(c));
+    if ((over = bans_over(&a->bans, &n, now)) != NULL)
+        send_ban(c, over);
+    admin_done(c, count);
+    return SP_OK;
+}
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+static const struct row {
+    unsigned type;
+    enum sp_err (*verb)(struct admin_client *c, const struct message *m);
+} rows[] = {
+    { MSG_RELOAD, verb_reload },
+    { MSG_BAN_LIST, verb_ban_list },
+    { MSG_BAN_ADD, verb_ban_add },
+    { MSG_BAN_REMOVE, verb_ban_remove },
+};
+
+enum sp_err
+admin_verb(struct admin_client *c, const struct message *m)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].type == m->type)
+            return rows[i].verb(c, m);
+    return SP_INPUT;
+}

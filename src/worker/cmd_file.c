@@ -2,6 +2,7 @@
  * worker/cmd_file.c - CWD CDUP PWD MKD RMD DELE RNFR RNTO SIZE MDTM MFMT MLST
  * (RFC 959 section 4.1.3, RFC 3659, draft-somers-ftp-mfxx)
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -169,7 +170,11 @@ ascii_size(struct worker *w, const char *path, uint64_t *size, struct fail *fail
         return rc;
     while ((n = read(fd, piece, sizeof piece)) > 0)
         ascii_count(&count, slice_from(piece, (size_t)n));
+    if (n == -1)
+        *fail = (struct fail){ .code = FAIL_OS, .error = errno };
     fd_close(&fd);
+    if (n == -1)
+        return SP_REFUSED;      /* not a size: there is more */
     *size = count.net;
     return SP_OK;
 }

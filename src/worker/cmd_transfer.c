@@ -5,6 +5,7 @@
  * What can be refused for good is refused with 5xx before 150: clients try again whatever
  * fails behind it.
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -109,7 +110,11 @@ ascii_offset(struct worker *w, const char *path, uint64_t *offset, struct fail *
         return rc;
     while (count.net < *offset && (n = read(fd, piece, sizeof piece)) > 0)
         at += ascii_locate(&count, slice_from(piece, (size_t)n), *offset);
+    if (n == -1)
+        *fail = (struct fail){ .code = FAIL_OS, .error = errno };
     fd_close(&fd);
+    if (n == -1)
+        return SP_REFUSED;      /* REST is not beyond an end that nobody has seen */
     if (count.net < *offset) {
         *fail = (struct fail){ .code = FAIL_OFFSET };
         return SP_REFUSED;

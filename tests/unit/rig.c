@@ -297,6 +297,19 @@ send_listing(struct rig *r)
     SP_IGNORE(channel_send(&r->broker, &m));
 }
 
+/* The same file, but only to be written. */
+static int
+unreadable(int fd)
+{
+    char path[64];
+    int got = -1;
+
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    got = open(path, O_WRONLY | O_CLOEXEC);
+    (void)close(fd);
+    return got;
+}
+
 static void
 send_file(struct rig *r)
 {
@@ -305,6 +318,8 @@ send_file(struct rig *r)
 
     msg_opened_pack(&m, &(struct msg_opened){ .size = strlen(content) });
     m.fds[0] = memory_file(content);
+    if (r->plan->unreadable)
+        m.fds[0] = unreadable(m.fds[0]);
     m.nfds = 1;
     SP_IGNORE(channel_send(&r->broker, &m));
     message_clear(&m);

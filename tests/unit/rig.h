@@ -27,6 +27,7 @@ struct rig_plan {
     bool no_spare;              /* no listener is given ahead                         */
     bool dies_at_commit;        /* the client closes its control connection meanwhile */
     bool quits_at_commit;       /* the same, behind QUIT                              */
+    bool unreadable;            /* reading what was opened for that fails             */
     bool slow_file;             /* what is uploaded waits until somebody reads it     */
 };
 

@@ -466,6 +466,25 @@ stalled_download(void)
     rig_stop(&r);
 }
 
+/* A disk that fails is not the end of the file. */
+static void
+unreadable(void)
+{
+    static const struct rig_plan plan = { .content = "a\nb\nc\n", .unreadable = true };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    CU_ASSERT_EQUAL(rig_command(&r, "TYPE A"), 200);
+    CU_ASSERT_EQUAL(rig_command(&r, "SIZE file"), 451);
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "REST 3"), 350);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 451);
+    CU_ASSERT_EQUAL(r.commits, 0);
+    fd_close(&data);
+    rig_stop(&r);
+}
+
 /* What is there to be moved is moved, however late: the machine was, and not the client. */
 static void
 late_but_not_stalled(void)
@@ -524,6 +543,7 @@ static const struct unit_test tests[] = {
     { "a connection that came before the port was told is not taken", guessed },
     { "a listener that is not used soon is given up", given_up },
     { "a download that stalls ends when the time is up, once", stalled_download },
+    { "SIZE and REST in TYPE A: a read error is not the end", unreadable },
     { "what came late is no stall", late_but_not_stalled },
     { "a client that vanishes commits nothing", vanishing_client },
     { NULL, NULL }

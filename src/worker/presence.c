@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "ftp/parse.h"
 #include "worker/control.h"
 #include "worker/worker.h"
@@ -17,6 +18,14 @@ presence_quits(const struct worker *w)
         && parse_command(buf_slice(&w->held), &c) == SP_OK && strcmp(c.verb, "QUIT") == 0;
 }
 
+void
+presence_forget_line(struct worker *w)
+{
+    if (w->held.len > 0)
+        wipe(w->held.at, w->held.len);
+    w->held.len = 0;
+}
+
 /* The line that comes next waits, as the loop of the session would have it. */
 static void
 hold_next(struct worker *w)
@@ -25,8 +34,9 @@ hold_next(struct worker *w)
 
     if (w->line_held || line_next(&w->control.in, &line) != LINE_READY)
         return;
-    w->held.len = 0;
+    presence_forget_line(w);
     w->line_held = buf_add(&w->held, line.at, line.len) == SP_OK;
+    line_forget(&w->control.in);
 }
 
 bool

@@ -16,6 +16,8 @@ struct worker;
 
 /* QUIT waits behind the transfer: it was told to finish, whatever becomes of the client. */
 bool presence_quits(const struct worker *w);
+/* Overwrites the line that waited: there may be a password in it. */
+void presence_forget_line(struct worker *w);
 /*
  * Has the client left the control connection, or does within so many milliseconds, without
  * QUIT? What it said before is read for that; a line waits in w->held then.

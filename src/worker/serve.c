@@ -29,6 +29,8 @@ serve_line(struct worker *w, struct slice line)
 
     w->active = clock_ms();
     rc = command_serve(w, line, &w->control.out);
+    if (!w->line_held)
+        presence_forget_line(w);        /* it may have been this one */
     /* a reply that finds no memory cannot be told either */
     return rc == SP_OK ? SP_OK : SP_CLOSED;
 }
@@ -49,9 +51,10 @@ next_line(struct worker *w, struct slice *line)
     }
     kind = line_next(&w->control.in, line);
     if (kind == LINE_READY && busy && !command_is_immediate(*line)) {
-        w->held.len = 0;
+        presence_forget_line(w);
         if (buf_add(&w->held, line->at, line->len) != SP_OK)
             return LINE_TOO_LONG;
+        line_forget(&w->control.in);
         w->line_held = true;
         return LINE_NONE;
     }

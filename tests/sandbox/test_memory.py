@@ -173,6 +173,21 @@ def test_passwords_at_odd_moments(vault, tried, tls):
     c.quit()
 
 
+def test_a_password_that_waits_for_a_transfer(vault, tried):
+    """In clear: what libssl leaves in a buffer that it has freed is not what this is about."""
+    word = token()
+    c = vault.server.client(tls=None)
+    c.login("keeper", vault.good)
+    r, data = c.transfer("STOR waiting")
+    assert r.code == 150, r
+    c.raw(f"PASS {word}\r\nNOOP\r\n".encode())
+    with data:
+        c.finish(data)
+    assert [c.reply().code for _ in range(3)] == [226, 503, 200]
+    vault.search({"word": word[:-1].encode()}, tried)
+    c.quit()
+
+
 @pytest.mark.parametrize("tls", SESSIONS)
 def test_keys_are_in_the_keyholder_alone(vault, tried, tls):
     """Before and after a login, and while a transfer runs."""

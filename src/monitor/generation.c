@@ -13,6 +13,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/monitor.h"
+#include "monitor/starter.h"
+#include "monitor/template.h"
 
 #define CERTIFICATE_MOST (1u << 20)    /* bytes of one file: a chain has a few thousand */
 
@@ -117,6 +119,27 @@ open_keys(struct generation *g)
     return rc;
 }
 
+/* As they are now, too: until a reload a package may replace them. */
+static void
+open_programs(struct generation *g)
+{
+    const char *directory = g->settings.libexec_directory;
+
+    for (unsigned i = 0; i < POOL_COUNT; i++)
+        g->programs[i] = starter_open(directory, template_program((enum pool_kind)i));
+    g->keyholder_program = starter_open(directory, KEYHOLDER_PROGRAM);
+    g->ledger_program = starter_open(directory, LEDGER_PROGRAM);
+}
+
+static void
+close_programs(struct generation *g)
+{
+    for (unsigned i = 0; i < POOL_COUNT; i++)
+        fd_close(&g->programs[i]);
+    fd_close(&g->keyholder_program);
+    fd_close(&g->ledger_program);
+}
+
 static void
 take_limits(struct generation *g)
 {
@@ -150,6 +173,7 @@ free_generation(struct generation *g)
         buf_free(&g->certificates[i]);
     for (size_t i = 0; g->keys != NULL && i < g->settings.certificate_key.count; i++)
         fd_close(&g->keys[i]);
+    close_programs(g);
     free(g->certificates);
     free(g->keys);
     free(g->validity);
@@ -198,6 +222,7 @@ generation_new(struct monitor *m, struct settings *s, unsigned number,
     g->settings = *s;
     *s = none;
     take_limits(g);
+    open_programs(g);
     if ((rc = keyholder_init(&g->keyholder, g)) != SP_OK)
         goto out;
     for (unsigned i = 0; i < POOL_COUNT; i++)

@@ -3,7 +3,8 @@
  *
  * Runs in: monitor.                      Blocks: on the certificate files and on the user
  *                                        database, at start and reload only.
- * Owns:    settings, certificates (as text), open key files, templates, keyholder.
+ * Owns:    settings, certificates (as text), open key files and programs, templates,
+ *          keyholder.
  *
  * A session keeps the generation it began with: its settings, its keyholder (whose keys
  * fit the certificate that its worker shows), its templates. A reload makes a new
@@ -46,6 +47,7 @@ struct generation {
     struct ids ledger;          /* zeros: there is no such user, and nothing is kept */
     struct buf *certificates;   /* settings.certificate.count of them */
     int *keys;                  /* settings.certificate_key.count open files */
+    int programs[POOL_COUNT], keyholder_program, ledger_program;        /* starter_open */
     struct validity *validity;  /* of each certificate, once the keyholder told */
     struct keyholder keyholder;
     struct pool pools[POOL_COUNT];

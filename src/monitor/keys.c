@@ -15,7 +15,6 @@
 #include "monitor/report.h"
 #include "monitor/starter.h"
 
-#define PROGRAM "sallyport-keyholder"
 #define START_SECONDS 30        /* from execve to READY                                */
 #define ANSWER_SECONDS 30       /* with something asked and nothing answered it hangs  */
 #define OUTSTANDING_MOST 32     /* asked and not answered; all others wait here        */
@@ -99,8 +98,9 @@ keyholder_start(struct keyholder *k)
         return SP_OK;
     }
     (void)rundir_restore(&g->monitor->rundir, &g->settings);
-    rc = starter_execute(g->settings.libexec_directory, PROGRAM, g->keyholder_ids.uid,
-                         g->keyholder_ids.gid, &channel, &pid, &pidfd);
+    rc = starter_execute(g->settings.libexec_directory, KEYHOLDER_PROGRAM,
+                         g->keyholder_program, g->keyholder_ids.uid, g->keyholder_ids.gid,
+                         &channel, &pid, &pidfd);
     if (rc != SP_OK)
         goto out;
     channel_init(&k->channel, fd_move(&channel), MONITOR, KEYHOLDER, ST_START);
@@ -121,7 +121,7 @@ keyholder_start(struct keyholder *k)
 out:
     if (rc != SP_OK) {
         log_error("keyholder.failed program=%s/%s: %s", g->settings.libexec_directory,
-                  PROGRAM, rc == SP_OS ? strerror(errno) : sp_err_text(rc));
+                  KEYHOLDER_PROGRAM, rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         process_abandon(&k->process);
         channel_clear(&k->channel);
     }

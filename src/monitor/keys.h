@@ -20,6 +20,8 @@
 #include "wire/channel.h"
 #include "wire/pack.h"
 
+#define KEYHOLDER_PROGRAM "sallyport-keyholder"
+
 struct generation;
 struct sign_request;
 

@@ -17,7 +17,6 @@
 #include "wire/ledger.h"
 #include "wire/pack.h"
 
-#define PROGRAM "sallyport-ledger"
 #define TICK_SECONDS 5          /* between two batches: what a crash of the monitor forgets */
 #define PIECE 256               /* rows before others get their turn               */
 #define RETRY_LEAST_S 1
@@ -408,8 +407,10 @@ start(struct ledger *l)
     pid_t pid = 0;
     enum sp_err rc = SP_OK;
 
-    rc = starter_execute(s->libexec_directory, PROGRAM, m->current->ledger.uid,
-                         m->current->ledger.gid, &channel, &pid, &pidfd);
+    (void)rundir_restore(&m->rundir, s);
+    rc = starter_execute(s->libexec_directory, LEDGER_PROGRAM, m->current->ledger_program,
+                         m->current->ledger.uid, m->current->ledger.gid, &channel, &pid,
+                         &pidfd);
     if (rc != SP_OK)
         goto out;
     channel_init(&l->channel, fd_move(&channel), MONITOR, LEDGER, ST_START);
@@ -426,7 +427,7 @@ start(struct ledger *l)
     rc = SP_OK;
 out:
     if (rc != SP_OK) {
-        log_error("ledger.failed program=%s/%s: %s", s->libexec_directory, PROGRAM,
+        log_error("ledger.failed program=%s/%s: %s", s->libexec_directory, LEDGER_PROGRAM,
                   rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         process_abandon(&l->process);
         channel_clear(&l->channel);

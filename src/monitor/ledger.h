@@ -25,6 +25,8 @@ enum ledger_step {
     LEDGER_IDLE, LEDGER_KNOWNS, LEDGER_NETWORKS, LEDGER_END, LEDGER_SENT
 };
 
+#define LEDGER_PROGRAM "sallyport-ledger"
+
 struct ledger {
     struct monitor *monitor;
     struct channel channel;

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,20 +18,28 @@
 #include "wire/pack.h"
 
 #define PATH_ROOM 2048
+#define PROGRAM_FD (TEMPLATE_FD + 1)
+#define PROGRAM_LEAST 16        /* where we keep it: in the way of no number of the child's */
 #define PIECE 12288             /* bytes of one SETTINGS message (messages.def) */
 #define SETTINGS_MOST (1u << 20)
 
+/*
+ * program: open, and number TEMPLATE_FD + 1 in the child, which closes it as the first thing
+ * it does (start_adopt); -1: none.
+ */
 static int
-prepare_files(posix_spawn_file_actions_t *files, int channel)
+prepare_files(posix_spawn_file_actions_t *files, int channel, int program)
 {
-    int rc = 0;
+    int rc = 0, kept = program == -1 ? TEMPLATE_FD : PROGRAM_FD;
 
     for (int fd = 0; fd <= 2 && rc == 0; fd++)
         rc = posix_spawn_file_actions_addopen(files, fd, "/dev/null", O_RDWR, 0);
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(files, channel, TEMPLATE_FD);
+    if (rc == 0 && program != -1)
+        rc = posix_spawn_file_actions_adddup2(files, program, PROGRAM_FD);
     if (rc == 0)
-        rc = posix_spawn_file_actions_addclosefrom_np(files, TEMPLATE_FD + 1);
+        rc = posix_spawn_file_actions_addclosefrom_np(files, kept + 1);
     return rc;
 }
 
@@ -53,7 +63,7 @@ prepare_signals(posix_spawnattr_t *how)
 
 /* posix_spawn is a vfork: the cost does not grow with the monitor. */
 static enum sp_err
-spawn(const char *path, char *const *argv, int channel, pid_t *pid)
+spawn(const char *path, int program, char *const *argv, int channel, pid_t *pid)
 {
     static char *const no_environment[] = { NULL };
     posix_spawn_file_actions_t files;
@@ -65,7 +75,7 @@ spawn(const char *path, char *const *argv, int channel, pid_t *pid)
         return SP_OS;
     }
     if ((failed = posix_spawnattr_init(&how)) == 0) {
-        if ((failed = prepare_files(&files, channel)) == 0
+        if ((failed = prepare_files(&files, channel, program)) == 0
             && (failed = prepare_signals(&how)) == 0)
             failed = posix_spawn(pid, path, &files, &how, argv, no_environment);
         (void)posix_spawnattr_destroy(&how);
@@ -75,9 +85,49 @@ spawn(const char *path, char *const *argv, int channel, pid_t *pid)
     return failed == 0 ? SP_OK : SP_OS;
 }
 
+static bool
+is_script(const char *path)
+{
+    char first[2] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    bool script = fd != -1 && read(fd, first, 2) == 2 && memcmp(first, "#!", 2) == 0;
+
+    fd_close(&fd);
+    return script;
+}
+
+int
+starter_open(const char *directory, const char *name)
+{
+    char path[PATH_ROOM];
+    int fd = -1, kept = -1;
+
+    if (!text_printf(path, sizeof path, "%s/%s", directory, name) || is_script(path)
+        || (fd = open(path, O_PATH | O_CLOEXEC)) == -1)
+        return -1;
+    kept = fcntl(fd, F_DUPFD_CLOEXEC, PROGRAM_LEAST);
+    fd_close(&fd);
+    return kept;
+}
+
+/*
+ * The child's own /proc/self is where execveat(2) would lead, and posix_spawn knows only
+ * paths. Without /proc the file that has the name now has to do.
+ */
+static enum sp_err
+spawn_open(const char *path, int program, char *const *argv, int channel, pid_t *pid)
+{
+    char open_path[32];
+
+    if (program == -1 || access("/proc/self/fd", X_OK) == -1)
+        return spawn(path, -1, argv, channel, pid);
+    (void)snprintf(open_path, sizeof open_path, "/proc/self/fd/%d", PROGRAM_FD);
+    return spawn(open_path, program, argv, channel, pid);
+}
+
 enum sp_err
-starter_execute(const char *directory, const char *name, uid_t uid, gid_t gid,
-                int *channel, pid_t *pid, int *pidfd)
+starter_execute(const char *directory, const char *name, int program_fd, uid_t uid,
+                gid_t gid, int *channel, pid_t *pid, int *pidfd)
 {
     char path[PATH_ROOM], program[64], uid_text[24], gid_text[24];
     char *argv[] = { program, uid_text, gid_text, NULL };
@@ -103,7 +153,7 @@ starter_execute(const char *directory, const char *name, uid_t uid, gid_t gid,
         fd_close(&theirs);
         theirs = other;
     }
-    if ((rc = spawn(path, argv, theirs, &child)) != SP_OK)
+    if ((rc = spawn_open(path, program_fd, argv, theirs, &child)) != SP_OK)
         goto out;
     rc = SP_OS;
     /* not waited for yet, so the number is still this child's */

@@ -48,6 +48,12 @@ template_kind_name(enum pool_kind kind)
     return kinds[kind].name;
 }
 
+const char *
+template_program(enum pool_kind kind)
+{
+    return kinds[kind].program;
+}
+
 /* ---- starting ---------------------------------------------------------------------- */
 
 static enum sp_err
@@ -120,8 +126,9 @@ template_new(struct pool *p, uint64_t serial, struct template **out)
     process_init(&t->process);
     TAILQ_INIT(&t->sent);
     (void)rundir_restore(&g->monitor->rundir, &g->settings);
-    rc = starter_execute(g->settings.libexec_directory, kind->program, g->worker.uid,
-                         g->worker.gid, &channel, &pid, &pidfd);
+    rc = starter_execute(g->settings.libexec_directory, kind->program,
+                         g->programs[p->kind], g->worker.uid, g->worker.gid,
+                         &channel, &pid, &pidfd);
     if (rc != SP_OK)
         goto out;
     channel_init(&t->channel, fd_move(&channel), MONITOR, TEMPLATE, ST_START);

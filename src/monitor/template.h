@@ -21,6 +21,7 @@
 struct template;
 
 const char *template_kind_name(enum pool_kind kind);
+const char *template_program(enum pool_kind kind);
 
 /* Executes it and sends what it must know; pool_template_ready or _gone follows. */
 SP_CHECK enum sp_err template_new(struct pool *p, uint64_t serial, struct template **out);

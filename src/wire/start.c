@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,6 +56,8 @@ start_adopt(int argc, char **argv, const char *program, struct channel *monitor,
         *uid = (uid_t)ids[0];
         *gid = (gid_t)ids[1];
     }
+    /* executed by an open file, the process has the name of that file's number */
+    (void)prctl(PR_SET_NAME, program, 0, 0, 0);
     if ((rc = fd_close_from(TEMPLATE_FD + 1)) != SP_OK || (rc = fd_null_std(false)) != SP_OK)
         return rc;
     channel_init(monitor, TEMPLATE_FD, (self & (KEYHOLDER | LEDGER)) != 0 ? self : TEMPLATE,

@@ -23,7 +23,8 @@ def alive(pid):
 def name(pid):
     """The program's file name; from the command line where exe may not be read."""
     try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+        exe = os.readlink(f"/proc/{pid}/exe")
+        return os.path.basename(exe.removesuffix(" (deleted)"))
     except PermissionError:
         with suppress(OSError):
             argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -53,6 +53,52 @@ def test_clients_of_a_template_that_dies_are_told(make_server, implicit):
     s.login().quit()
 
 
+PROGRAMS = ("sallyport-worker", "sallyport-broker", "sallyport-login", "sallyport-keyholder",
+            "sallyport-ledger")
+
+
+@pytest.fixture
+def installed(world, tmp_path):
+    """A folder with copies of the programs, which a test may replace."""
+    folder = tmp_path / "libexec"
+    folder.mkdir()
+    for d in (folder, *folder.parents[:2]):
+        os.chmod(d, 0o755)
+    for name in PROGRAMS:
+        shutil.copy2(world.build / name, folder / name)
+    return folder
+
+
+@pytest.mark.expects(r"keyholder\.(crashed|ended)")
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_programs_change_under_a_server_that_runs(make_server, installed, world, how):
+    """As a package does it; those it began with serve until a reload takes the new ones."""
+    s = make_server(libexec_directory=str(installed), template_sessions=2)
+    for name in PROGRAMS:
+        (installed / name).unlink()
+        if how == "replaced":
+            shutil.copy2("/bin/false", installed / name)
+    for _ in range(8):
+        s.login().quit()
+    (keyholder,) = procfs.of_kind(s.pid, "sallyport-keyholder")
+    mark = s.mark()
+    os.kill(keyholder, signal.SIGKILL)
+    s.wait_log("keyholder.crashed", mark)
+    s.login().quit()
+    mark = s.mark()
+    s.reload()
+    assert "reload.refused" in s.log(mark), s.log(mark)
+    s.login().quit()
+    for name in PROGRAMS:
+        (installed / name).unlink(missing_ok=True)
+        shutil.copy2(world.build / name, installed / name)
+    mark = s.mark()
+    s.reload()
+    assert "reload.done" in s.log(mark), s.log(mark)
+    s.login().quit()
+    assert "template.kept" not in s.log()
+
+
 def test_a_second_server_is_refused(make_server, world):
     s = make_server()
     other = harness.Server(world, "second", accounts=False,

@@ -20,8 +20,9 @@
 
 static struct sides *current;
 
-enum sp_err __wrap_starter_execute(const char *directory, const char *name, uid_t uid,
-                                   gid_t gid, int *channel, pid_t *pid, int *pidfd);
+enum sp_err __wrap_starter_execute(const char *directory, const char *name, int program,
+                                   uid_t uid, gid_t gid, int *channel, pid_t *pid,
+                                   int *pidfd);
 int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -60,13 +61,14 @@ pid_of(const struct side *s)
 }
 
 enum sp_err
-__wrap_starter_execute(const char *directory, const char *name, uid_t uid, gid_t gid,
-                       int *channel, pid_t *pid, int *pidfd)
+__wrap_starter_execute(const char *directory, const char *name, int program, uid_t uid,
+                       gid_t gid, int *channel, pid_t *pid, int *pidfd)
 {
     struct side *s = NULL;
     int theirs = -1;
 
     (void)directory;
+    (void)program;
     (void)uid;
     (void)gid;
     FUZZ_HOLDS(channel_pair(channel, &theirs) == SP_OK);

@@ -23,7 +23,7 @@
 #include "unit.h"
 
 #define PATIENCE 10000          /* milliseconds for what has to happen */
-#define LOG_MOST (1u << 20)
+#define LOG_MOST (8 << 20)      /* a flood has a line for each of 16,000 transfers */
 
 /* ---- files ------------------------------------------------------------------------- */
 

@@ -259,9 +259,9 @@ may_have_socket(struct session *s)
     return false;
 }
 
-/* LISTENING or DATA_FAILED. */
+/* LISTENING or DATA_FAILED. wanted: a client waits for it. */
 static enum sp_err
-give_listener(struct session *s, const char **fault)
+give_listener(struct session *s, bool wanted, const char **fault)
 {
     const struct settings *set = &s->generation->settings;
     struct message out;
@@ -272,12 +272,10 @@ give_listener(struct session *s, const char **fault)
         return SP_OK;
     if (check_reads(s, fault) != SP_OK)
         return SP_INPUT;
-    if (dataport_listen(&s->gate, &s->local, &s->peer,
-                        (unsigned)set->passive_port_least,
-                        (unsigned)set->passive_port_most, &fd, &port) != SP_OK) {
+    if (ports_listen(&s->monitor->ports, s, wanted, &fd, &port) != SP_OK) {
         int error = errno;
 
-        if (report_may(s))
+        if (error != EADDRINUSE && report_may(s))
             report_session(s, LOG_LEVEL_ERROR, "listen.failed ports=%lld-%lld: %s",
                            (long long)set->passive_port_least,
                            (long long)set->passive_port_most, strerror(error));
@@ -285,8 +283,9 @@ give_listener(struct session *s, const char **fault)
         return SP_OK;
     }
     msg_listening_pack(&out, &(struct msg_listening){ .port = port });
-    out.fds[0] = fd_move(&fd);
+    out.fds[0] = fd;
     out.nfds = 1;
+    out.lent = true;            /* it can be shut down from here, whatever the worker does */
     session_tell(s, &out);
     return SP_OK;
 }
@@ -298,7 +297,19 @@ answer_listen(struct session *s, const struct message *m, const char **fault)
 
     if (msg_listen_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    return give_listener(s, fault);
+    return give_listener(s, true, fault);
+}
+
+static enum sp_err
+answer_unlisten(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_unlisten in = { 0 };
+
+    (void)fault;
+    if (msg_unlisten_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    ports_release(&s->monitor->ports, s);
+    return SP_OK;
 }
 
 static enum sp_err
@@ -342,10 +353,13 @@ answer_transfer(struct session *s, const struct message *m, const char **fault)
     bool next = false;
     enum sp_err rc = report_transfer(s, m, &next);
 
-    if (rc != SP_OK || !next)
+    if (rc != SP_OK)
         return rc;
+    ports_release(&s->monitor->ports, s);
+    if (!next)
+        return SP_OK;
     if (has_ports_to_spare(s))
-        return give_listener(s, fault);
+        return give_listener(s, false, fault);
     tell_data_failed(s, EAGAIN);
     return SP_OK;
 }
@@ -364,6 +378,7 @@ static const struct row {
     { MSG_LOGIN_CANCEL, answer_login_cancel },
     { MSG_LOGOUT, answer_logout },
     { MSG_LISTEN, answer_listen },
+    { MSG_UNLISTEN, answer_unlisten },
     { MSG_CONNECT, answer_connect },
     { MSG_TRANSFER, answer_transfer },
 };

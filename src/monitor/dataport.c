@@ -15,7 +15,8 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-#define PORT_TRIES 64           /* random ports tried before there is "none free" */
+#define PORTS_AT_RANDOM 64      /* ports tried before there is "none free" */
+#define PORTS_IN_ORDER 1024     /* behind these: a small range is searched from end to end */
 #define DATA_BACKLOG 8          /* the owner's connection among some that fail the bond */
 #define LEAST_PORT 1024         /* RFC 2577: no data connection to a well-known port */
 
@@ -119,21 +120,35 @@ bind_to(int fd, const struct net_addr *address, uint16_t port)
     return bind(fd, (struct sockaddr *)&sa, len) == 0 ? SP_OK : SP_OS;
 }
 
-/* Binds to a random port of the range. SP_AGAIN: as many as are tried are taken. */
+static unsigned
+in_order(unsigned least, unsigned most)
+{
+    return most - least < PORTS_IN_ORDER ? most - least + 1 : PORTS_IN_ORDER;
+}
+
+/*
+ * Binds to a random port of the range; when that has failed too often, to the next free one.
+ * SP_AGAIN: as many as are tried are taken.
+ */
 static enum sp_err
 bind_within(int fd, const struct net_addr *local, unsigned least, unsigned most,
             unsigned *tries, uint16_t *port)
 {
-    while (*tries > 0) {
+    for (; *tries > 0; --*tries) {
         uint64_t random = 0;
-        enum sp_err rc = naming_random(&random);
+        enum sp_err rc = SP_OK;
 
-        if (rc != SP_OK)
-            return rc;
-        --*tries;
-        *port = (uint16_t)(least + random % (most - least + 1));
-        if (bind_to(fd, local, *port) == SP_OK)
+        if (*tries > in_order(least, most)) {
+            if ((rc = naming_random(&random)) != SP_OK)
+                return rc;
+            *port = (uint16_t)(least + random % (most - least + 1));
+        } else {
+            *port = (uint16_t)(*port >= most ? least : *port + 1u);
+        }
+        if (bind_to(fd, local, *port) == SP_OK) {
+            --*tries;
             return SP_OK;
+        }
         if (errno != EADDRINUSE && errno != EACCES)
             return SP_OS;
     }
@@ -168,7 +183,7 @@ enum sp_err
 dataport_listen(struct gate *gate, const struct net_addr *local, const struct net_addr *peer,
                 unsigned least, unsigned most, int *fd, uint16_t *port)
 {
-    unsigned tries = PORT_TRIES;
+    unsigned tries = 0;
     enum sp_err rc = SP_AGAIN;
 
     if (local->family != peer->family || least == 0 || most > UINT16_MAX
@@ -176,6 +191,7 @@ dataport_listen(struct gate *gate, const struct net_addr *local, const struct ne
         errno = EINVAL;
         return SP_OS;
     }
+    tries = PORTS_AT_RANDOM + in_order(least, most);
     while (rc == SP_AGAIN && tries > 0)
         rc = listen_within(gate, local, peer, least, most, &tries, fd, port);
     if (rc == SP_AGAIN) {

@@ -283,6 +283,8 @@ init(struct monitor *m)
     if ((rc = ledger_init(&m->ledger, m)) != SP_OK)
         return rc;
     listeners_init(&m->listeners, m->loop, on_accepted, m);
+    if ((rc = ports_init(&m->ports, m->loop)) != SP_OK)
+        return rc;
     return add_events(m);
 }
 
@@ -319,6 +321,7 @@ clear(struct monitor *m)
     generation_unref(&m->coming);
     generation_unref(&m->current);
     children_clear(&m->children);
+    ports_clear(&m->ports);
     (void)event_del(&m->burial);
     (void)event_del(&m->stop_timer);
     (void)event_del(&m->sweep);

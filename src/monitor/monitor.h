@@ -22,6 +22,7 @@
 #include "monitor/logsink.h"
 #include "monitor/naming.h"
 #include "monitor/notify.h"
+#include "monitor/ports.h"
 #include "monitor/process.h"
 #include "monitor/reload.h"
 #include "monitor/rundir.h"
@@ -48,6 +49,7 @@ struct monitor {
     struct ledger ledger;
     struct listeners listeners;
     struct logins logins;
+    struct ports ports;
     struct generation *current, *coming;
     unsigned generations;
     struct session_list sessions;       /* until the last process of each is gone */

@@ -21,7 +21,7 @@
 #include "base/privilege.h"
 #include "monitor/dataport.h"
 
-#define FDS_OF_SESSION 8  /* channels and pidfds of three processes, a gate, one on its way */
+#define FDS_OF_SESSION 9  /* channels and pidfds of three processes, gate, listener, one more */
 #define FDS_OF_SERVER 288       /* listeners, templates of two generations, log, loop; and
                                    sessions that made room and are ending (admission.c) */
 #define PID_FILE "sallyportd.pid"

@@ -111,6 +111,7 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     session_in_clear(s);
     (void)net_text(peer, s->peer_text);
     s->gate = (struct gate)GATE_EMPTY;
+    s->port = (struct port_hold)PORT_HOLD_EMPTY;
     LIST_INIT(&s->parts);
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
     bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
@@ -253,6 +254,7 @@ session_leave(struct session *s)
     const struct timeval after = { LOGOUT_MS / 1000, 0 };
 
     session_enter(s, ST_LEAVING);
+    ports_release(&s->monitor->ports, s);
     s->logout = s->broker;
     session_end_account(s, LOGOUT_BROKER_MS);
     free(s->user);
@@ -356,6 +358,7 @@ session_end(struct session *s, const char *reason)
     (void)event_del(&s->timer);
     forget_questions(s);
     s->logout = NULL;
+    ports_release(&s->monitor->ports, s);
     if (s->worker != NULL)
         part_kill(s->worker);
     session_end_account(s, BROKER_END_MS);
@@ -427,6 +430,7 @@ session_abandon(struct session *s)
 
     s->ended = true;
     forget_questions(s);
+    ports_release(&s->monitor->ports, s);
     while ((part = LIST_FIRST(&s->parts)) != NULL)
         part_abandon(part);
     session_free(s);

@@ -24,6 +24,7 @@
 #include "monitor/gate.h"
 #include "monitor/naming.h"
 #include "monitor/part.h"
+#include "monitor/ports.h"
 
 #define SESSION_SETTLE_MS 10000    /* for a broker that has not served anybody yet */
 
@@ -55,6 +56,7 @@ struct session {
                            in ST_USER, that the broker is gone                      */
     struct crowd_member member; /* while nobody is logged in (admission.h) */
     struct gate gate;           /* of its data connections */
+    struct port_hold port;      /* the passive one */
     struct bucket messages, signatures, lines, transfer_lines;
     unsigned refusals, suppressed;
     char *user;                 /* escaped for the log; NULL: nobody is logged in */

@@ -10,6 +10,7 @@
 #include "worker/worker.h"
 
 #define HURRY_MS 1000           /* so soon the next PASV comes, if it comes at all        */
+#define HELD_MS 1000            /* a transfer that is over by then gives the port back itself */
 #define DEAF_MS 100             /* so long a SHUTDOWN may wait behind an answer           */
 
 void
@@ -50,6 +51,7 @@ ahead_hear(struct worker *w)
         return SP_INPUT;
     a->asked = false;
     a->until = 0;
+    a->held = w->m.type == MSG_LISTENING;
     if (w->m.type == MSG_DATA_FAILED) {
         a->refused = true;
         return SP_OK;
@@ -95,7 +97,27 @@ ahead_is_deaf(const struct worker *w, int64_t now)
 int64_t
 ahead_deadline(const struct ahead *a)
 {
-    return a->until == 0 ? INT64_MAX : a->until;
+    int64_t at = a->until == 0 ? INT64_MAX : a->until;
+
+    return a->unused != 0 && a->unused < at ? a->unused : at;
+}
+
+enum sp_err
+ahead_release(struct worker *w, int64_t now)
+{
+    struct ahead *a = &w->ahead;
+
+    if (!a->held || a->asked || a->fd != -1 || w->data.listener != -1) {
+        a->unused = 0;
+        return SP_OK;
+    }
+    if (a->unused == 0)
+        a->unused = now + HELD_MS;
+    if (now < a->unused)
+        return SP_OK;
+    a->held = false;
+    a->unused = 0;
+    return tell_unlisten(w);
 }
 
 void

@@ -218,6 +218,7 @@ ask_logout(struct worker *w)
     if (rc != SP_OK)
         return rc;
     ahead_drop(&w->ahead);
+    w->ahead.held = false;
     msg_logout_pack(&w->m, &(struct msg_logout){ 0 });
     channel_enter(&w->monitor, ST_LEAVING);
     channel_clear(&w->broker);
@@ -282,7 +283,15 @@ ask_listen(struct worker *w, bool extended, int *fd, uint16_t *port)
     }
     *port = in.port;
     *fd = message_take_fd(&w->m, 0);
+    w->ahead.held = true;
     return SP_OK;
+}
+
+enum sp_err
+tell_unlisten(struct worker *w)
+{
+    msg_unlisten_pack(&w->m, &(struct msg_unlisten){ 0 });
+    return tell(w);
 }
 
 enum sp_err
@@ -327,6 +336,7 @@ ask_sign(void *worker, unsigned key, unsigned scheme, struct slice tbs,
 enum sp_err
 tell_transfer(struct worker *w, const struct transfer_report *r)
 {
+    w->ahead.held = false;
     msg_transfer_pack(&w->m, &(struct msg_transfer){
         .verb = slice_of(r->verb), .path = slice_of(r->path), .bytes = r->bytes,
         .micros = r->micros, .reply = (uint16_t)r->reply, .tls = slice_of(r->tls),

@@ -44,6 +44,8 @@ SP_CHECK enum sp_err tell_secured(struct worker *w, const char *version, const c
 SP_CHECK enum sp_err tell_cleared(struct worker *w);
 /* A passive listener: *fd is the caller's. SP_REFUSED: no port free. */
 SP_CHECK enum sp_err ask_listen(struct worker *w, bool extended, int *fd, uint16_t *port);
+/* The last listener is closed. */
+SP_CHECK enum sp_err tell_unlisten(struct worker *w);
 /* An active connection on its way to the control peer. SP_REFUSED: *error is an errno. */
 SP_CHECK enum sp_err ask_connect(struct worker *w, uint16_t port, int *fd, int *error);
 /* The tls_sign of this process (tls/context.h). */

@@ -28,6 +28,10 @@ check_data(struct worker *w, struct buf *out)
 
     if (w->data.mode == DATA_NONE)
         rc = reply_line(out, 425, "PASV, EPSV, PORT or EPRT first.");
+    else if (data_is_given_up(&w->data))
+        rc = reply_line(out, 425, "The data port was closed because nobody connected for %lld s, "
+                        "or others needed it; send PASV or EPSV again.",
+                        (long long)w->settings.data_connect_timeout);
     else if (w->protection == PROTECTION_CLEAR && !command_clear_data_allowed(w))
         rc = reply_line(out, 521, "Data connections have to be protected here: PROT P first.");
     else

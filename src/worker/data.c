@@ -84,6 +84,13 @@ data_set_passive(struct worker *w, int listener)
     d->private = w->protection == PROTECTION_PRIVATE;
     d->exempt = is_exempt(w);
     d->deadline = INT64_MAX;
+    d->idle_until = clock_ms() + w->settings.data_connect_timeout * 1000;
+}
+
+int64_t
+data_idle_deadline(const struct data *d)
+{
+    return d->listener == -1 ? INT64_MAX : d->idle_until;
 }
 
 enum sp_err
@@ -127,6 +134,27 @@ handshake_until(const struct worker *w)
 }
 
 /*
+ * The one that has said nothing for the longest time; who never said anything goes first.
+ * So whoever connects and keeps silent, from the client's own address, keeps no place from it.
+ */
+static void
+make_room(struct data *d)
+{
+    size_t least = 0;
+
+    if (d->count < DATA_CANDIDATES)
+        return;
+    for (size_t i = 1; i < d->count; i++) {
+        const struct candidate *a = &d->candidates[i], *b = &d->candidates[least];
+
+        if (a->heard != b->heard ? b->heard : a->since < b->since)
+            least = i;
+    }
+    log_notice("data.displaced reason=silent");
+    candidate_drop(d, least);
+}
+
+/*
  * Takes one waiting connection of the peer; poll(2) tells of the next. Not asked without
  * need: accept4(2) makes a socket before it finds that nobody is there.
  */
@@ -135,7 +163,7 @@ accept_candidate(struct worker *w)
 {
     struct data *d = &w->data;
 
-    while (d->count < DATA_CANDIDATES && d->knocked && d->listener != -1) {
+    while (d->knocked && d->listener != -1) {
         struct sockaddr_storage from = { 0 };
         socklen_t len = sizeof from;
         struct net_addr who = NET_ADDR_EMPTY;
@@ -146,7 +174,10 @@ accept_candidate(struct worker *w)
             if (errno == EINTR || errno == ECONNABORTED)
                 continue;
             d->knocked = false;
-            return errno == EAGAIN ? SP_OK : SP_OS;
+            if (errno == EAGAIN)
+                return SP_OK;
+            fd_close(&d->listener);     /* the monitor gave its port to others */
+            return d->count > 0 ? SP_OK : SP_OS;
         }
         if (net_from_sockaddr(&who, (struct sockaddr *)&from, len) != SP_OK
             || !net_same(&who, &w->session.peer)) {
@@ -154,7 +185,9 @@ accept_candidate(struct worker *w)
             fd_close(&fd);
             continue;
         }
-        d->candidates[d->count++] = (struct candidate){ .fd = fd, .until = handshake_until(w) };
+        make_room(d);
+        d->candidates[d->count++] = (struct candidate){ .fd = fd, .since = clock_us(),
+                                                        .until = handshake_until(w) };
         d->knocked = false;
         break;
     }
@@ -265,6 +298,31 @@ data_waits_early(const struct data *d)
 }
 
 void
+data_tend_listener(struct worker *w, int64_t now)
+{
+    struct data *d = &w->data;
+
+    if (now < data_idle_deadline(d))
+        return;
+    /* a client that connects early, in clear, sits there and waits for its own command */
+    for (size_t came = 0; came < DATA_CANDIDATES && d->fd == -1; came++) {
+        size_t before = d->count;
+
+        d->knocked = true;
+        if (accept_candidate(w) != SP_OK || d->count == before)
+            break;
+    }
+    fd_close(&d->listener);
+}
+
+bool
+data_is_given_up(const struct data *d)
+{
+    return d->mode == DATA_PASSIVE && data_is_decided(d) && d->fd == -1
+        && d->failure == DATA_FINE;
+}
+
+void
 data_early(struct worker *w)
 {
     if (accept_candidate(w) == SP_OK)
@@ -323,7 +381,7 @@ data_poll(const struct data *d, struct pollfd *out)
 {
     size_t n = 0;
 
-    if (d->listener != -1 && d->count < DATA_CANDIDATES)
+    if (d->listener != -1)
         out[n++] = (struct pollfd){ .fd = d->listener, .events = POLLIN };
     for (size_t i = 0; i < d->count; i++) {
         const struct candidate *c = &d->candidates[i];
@@ -337,9 +395,17 @@ data_poll(const struct data *d, struct pollfd *out)
 void
 data_heard(struct data *d, const struct pollfd *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (p[i].fd == d->listener && p[i].revents != 0)
+    for (size_t i = 0; i < n; i++) {
+        if (p[i].revents == 0)
+            continue;
+        if (p[i].fd == d->listener)
             d->knocked = true;
+        for (size_t k = 0; k < d->count; k++)
+            if (p[i].fd == d->candidates[k].fd && (p[i].revents & POLLIN) != 0) {
+                d->candidates[k].heard = true;
+                d->candidates[k].since = clock_us();
+            }
+    }
 }
 
 void

@@ -7,7 +7,8 @@
  * Owns:    the listener, the connections that are candidates, and the one that was chosen.
  *
  * interop.md, rules 3 to 6. A connection that does not prove its bond does not use the
- * listener up: up to DATA_CANDIDATES shake hands side by side, the first to pass is taken.
+ * listener up: up to DATA_CANDIDATES shake hands side by side, the first to pass is taken. A
+ * further one takes the place of the one that has been silent for the longest time.
  */
 #ifndef SP_WORKER_DATA_H
 #define SP_WORKER_DATA_H
@@ -39,6 +40,8 @@ struct candidate {
     int fd;
     struct tls_stream *tls;
     bool connecting;            /* active: connect(2) is under way            */
+    bool heard;                 /* it has said something                      */
+    int64_t since;              /* clock_us: when it did so last, or came     */
     int64_t until;              /* clock_ms: the handshake is to be done      */
 };
 
@@ -54,6 +57,7 @@ struct data {
     struct tls_stream *tls;     /* of the chosen one; NULL: in clear */
     bool resumed;
     int64_t deadline;           /* clock_ms */
+    int64_t idle_until;         /* clock_ms: the listener goes if no transfer was asked for   */
     enum data_failure failure;
     bool knocked;               /* somebody may wait at the listener                          */
     int linger;                 /* the last one, closed for writing, until the client is done */
@@ -74,6 +78,15 @@ void data_set_active(struct data *d, uint16_t port);
  * is lost where it fails: the listener stays.
  */
 void data_early(struct worker *w);
+/*
+ * A listener that no transfer asks for is closed when its time is up: its port is others',
+ * too. Who had connected by then stays. Only between transfers.
+ */
+void data_tend_listener(struct worker *w, int64_t now);
+/* clock_ms when that happens; INT64_MAX: never. */
+int64_t data_idle_deadline(const struct data *d);
+/* Has that happened, with nobody there, or did the monitor take the port away? */
+bool data_is_given_up(const struct data *d);
 /* Is there something for data_early to wait for, by data_poll? */
 bool data_waits_early(const struct data *d);
 /*

@@ -114,7 +114,7 @@ next_deadline(const struct worker *w)
     else if (!w->account.active)
         at = w->begun + w->settings.login_timeout * 1000;
     else
-        at = w->active + w->idle_seconds * 1000;
+        at = earlier(w->active + w->idle_seconds * 1000, data_idle_deadline(&w->data));
     at = earlier(at, data_linger_deadline(&w->data));
     return earlier(at, ahead_deadline(&w->ahead));
 }
@@ -181,9 +181,12 @@ wait_and_hear(struct worker *w, bool *moves)
     bool reading = !w->client_gone && !is_ending(w) && line_room(&c->in) > 0
         && c->out.len < CONTROL_OUT_FULL;
     size_t n = 0;
-    int64_t now = clock_ms(), wait = next_deadline(w) - now;
-    enum sp_err rc = SP_OK;
+    int64_t now = clock_ms(), wait = 0;
+    enum sp_err rc = ahead_release(w, now);
 
+    if (rc != SP_OK)
+        return rc;
+    wait = next_deadline(w) - now;
     if (wait < 0 || has_hidden_work(w, reading))
         wait = 0;
     /* a negative descriptor is passed over by poll(2) */
@@ -203,6 +206,8 @@ wait_and_hear(struct worker *w, bool *moves)
     now = clock_ms();
     *moves = has_hidden_work(w, reading) || now >= next_deadline(w);
     ahead_tend(&w->ahead, now);
+    if (!transfer_runs(&w->transfer))
+        data_tend_listener(w, now);
     data_heard(&w->data, p + POLL_FIXED, n);
     for (size_t i = 0; i < n; i++)
         *moves = *moves || p[POLL_FIXED + i].revents != 0;

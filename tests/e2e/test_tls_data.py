@@ -108,10 +108,11 @@ def test_a_wrong_connection_first_does_not_rob_the_owner(server, folder, version
     owner.quit()
 
 
-def test_a_silent_connection_first_does_not_rob_the_owner(quick):
+@pytest.mark.parametrize("count", [1, 4, 20])
+def test_silent_connections_first_do_not_rob_the_owner(quick, count):
     c = quick.login(timeout=20)
     where = c.passive()
-    silent = socket.create_connection(where, 10 * HELD_UP)
+    silent = [socket.create_connection(where, 10 * HELD_UP) for _ in range(count)]
     mine = socket.create_connection(where, 10 * HELD_UP)
     mine.settimeout(15 * HELD_UP)
     c.send(f"RETR {quick.folder_.ftp}/f")
@@ -124,7 +125,8 @@ def test_a_silent_connection_first_does_not_rob_the_owner(quick):
         assert got == b"content of the file"
         assert c.reply().code == 226
     finally:
-        silent.close()
+        for s in silent:
+            s.close()
         mine.close()
     c.quit()
 

@@ -88,6 +88,7 @@ start(void)
     naming_boot(1, m.boot);
     bucket_init(&m.refusal_lines, 10, 10, clock_us());
     FUZZ_HOLDS((m.loop = event_base_new()) != NULL);
+    FUZZ_HOLDS(ports_init(&m.ports, m.loop) == SP_OK);
     children_init(&m.children, m.loop);
     FUZZ_HOLDS(event_assign(&m.burial, m.loop, -1, 0, on_burial, NULL) == 0);
     FUZZ_HOLDS(settings_init(&s) == SP_OK);
@@ -118,6 +119,7 @@ stop(void)
     generation_unref(&m.current);
     children_clear(&m.children);
     (void)event_del(&m.burial);
+    ports_clear(&m.ports);
     event_base_free(m.loop);
     admission_clear(&m.admission);
     guessers_clear(&m.guessers);

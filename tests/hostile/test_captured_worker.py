@@ -367,6 +367,40 @@ def test_data_sockets_are_bounded_and_closed_behind_it(captured):
         assert captured.settled()[1] < captured.rest[1] + 40
 
 
+def listens(port):
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return any(r[1].endswith(f":{port:04X}") and r[3] == "0A" for r in rows)
+
+
+def test_a_listener_is_shut_down_in_the_hands_of_whoever_keeps_it(make_captured):
+    """It never closes one: a second one, UNLISTEN, a report and the time end the first."""
+    server = make_captured("listeners", data_connect_timeout=1)
+    report = (text("RETR") + text("/x") + u64(1) + u64(1) + u16(226) + text("") + u8(0)
+              + u8(0))
+
+    def listen(p):
+        name, body, _ = p.ask("m", "LISTEN", u8(0))
+        assert name == "LISTENING"
+        return int.from_bytes(body, "little")
+
+    with Puppet(server) as p:
+        p.enter("USER")
+        first = listen(p)
+        assert listens(first)
+        second = listen(p)
+        assert not listens(first) and listens(second)
+        p.send("m", "UNLISTEN")
+        assert wait_until(lambda: not listens(second), 10)
+        third = listen(p)
+        p.send("m", "TRANSFER", report)
+        assert wait_until(lambda: not listens(third), 10)
+        fourth = listen(p)
+        assert listens(fourth)
+        assert wait_until(lambda: not listens(fourth), 30, 0.2), "it is kept for ever"
+        assert not p.lines("breach")
+
+
 @pytest.mark.parametrize("name", ["LISTEN", "CONNECT"])
 def test_data_sockets_nobody_takes_do_not_pile_up(captured, name):
     """Sockets in unread answers are open, too, and each passive one holds a port."""

@@ -24,6 +24,7 @@ struct attempt {
     TAILQ_ENTRY(attempt) entry;
     struct session *session;
     bool queued, runs, holds;   /* waits; a login checks it; counts for its address */
+    bool asks;                  /* its login waits for an answer of the client */
     bool refused;
     bool slowed;                /* waits for its turn, too (guessers.h) */
     bool checked, counted;      /* a login has the password; its outcome was counted */
@@ -41,6 +42,8 @@ logins_init(struct logins *l)
     l->starting = false;
     TAILQ_INIT(&l->waiting);
     TAILQ_INIT(&l->holding);
+    l->questions = 0;
+    TAILQ_INIT(&l->asking);
 }
 
 static struct logins *
@@ -214,16 +217,72 @@ leave_place(struct attempt *a)
     start_waiting(l, places(a->session));
 }
 
+/* ---- questions ---------------------------------------------------------------------- */
+
+static void
+stop_asking(struct attempt *a)
+{
+    struct logins *l = logins_of(a->session);
+
+    if (!a->asks)
+        return;
+    a->asks = false;
+    SP_ASSERT(l->questions > 0);
+    l->questions--;
+    TAILQ_REMOVE(&l->asking, a, entry);
+}
+
+/* The one that has waited longest, of the address that has most of them. */
+static struct attempt *
+most_silent(const struct logins *l)
+{
+    struct attempt *a = NULL, *found = NULL;
+    const struct attempt *other = NULL;
+    unsigned most = 0;
+
+    TAILQ_FOREACH(a, &l->asking, entry) {
+        unsigned count = 0;
+
+        TAILQ_FOREACH(other, &l->asking, entry)
+            count += same_peer(&other->session->peer, &a->session->peer);
+        if (count <= most)
+            continue;
+        most = count;
+        found = a;
+    }
+    return found;
+}
+
+/*
+ * Who thinks about an answer keeps nobody from being checked; but there is a process that
+ * waits with it, and so there are no more of these than places. Their end is login_timeout.
+ */
 void
 attempt_pause(struct session *s)
 {
-    leave_place(s->attempt);
+    struct attempt *a = s->attempt;
+    struct logins *l = logins_of(s);
+
+    a->asks = true;
+    l->questions++;
+    SP_ASSERT(a->holds);
+    a->holds = false;
+    TAILQ_REMOVE(&l->holding, a, entry);
+    TAILQ_INSERT_TAIL(&l->asking, a, entry);
+    stop_running(a);
+    if (l->questions <= places(s))
+        return;
+    a = most_silent(l);         /* not this one: it came last */
+    stop_asking(a);
+    session_end_account(a->session, SESSION_SETTLE_MS);
+    attempt_refuse(a->session, REFUSE_BUSY, "others ask, too, and this one waits longest");
 }
 
 void
 attempt_resume(struct session *s)
 {
-    /* Past the bound if it must be: the first answer was right, so these are few. */
+    /* Past the bound if it must be: no more come than there are questions. */
+    stop_asking(s->attempt);
     take_place(logins_of(s), s->attempt);
 }
 
@@ -385,6 +444,7 @@ note_refusal(struct attempt *a, unsigned reason, const char *text)
                    s->cipher, s->refusals,
                    *text == '\0' ? "" : " why=\"", logsink_line(slice_of(text), why),
                    *text == '\0' ? "" : "\"");
+    stop_asking(a);
     stop_running(a);
 }
 
@@ -472,6 +532,7 @@ attempt_clear(struct session *s)
         return;
     (void)event_del(&a->timer);
     count_failure(a);
+    stop_asking(a);
     leave_place(a);
     secret_clear(&a->password);
     free(a);

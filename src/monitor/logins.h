@@ -24,9 +24,9 @@ struct session;
  * attempts that count for their addresses: also those whose refusal waits for its time.
  */
 struct logins {
-    unsigned running;
+    unsigned running, questions;
     bool starting;              /* the queue is being walked */
-    TAILQ_HEAD(attempt_queue, attempt) waiting, holding;
+    TAILQ_HEAD(attempt_queue, attempt) waiting, holding, asking;
 };
 
 void logins_init(struct logins *l);
@@ -39,7 +39,10 @@ SP_CHECK enum sp_err
 attempt_begin(struct session *s, struct slice user, struct slice password);
 /* The name as the client gave it. */
 struct slice attempt_user(const struct session *s);
-/* The chain asks the client: its place is free meanwhile. */
+/*
+ * The chain asks the client: its place is free meanwhile. Of more questions than places one
+ * is refused: the longest waiting one of the address that has most.
+ */
 void attempt_pause(struct session *s);
 /* The client has answered. */
 void attempt_resume(struct session *s);

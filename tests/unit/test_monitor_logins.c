@@ -124,6 +124,30 @@ a_question_is_asked(void)
     rig_stop(&r);
 }
 
+/* As many questions as places; of more, the longest waiting one of an address is refused. */
+static void
+questions_are_bounded(void)
+{
+    struct rig r;
+    int clients[4] = { -1, -1, -1, -1 };
+
+    rig_start(&r, "login_attempts = 10\nlogins_at_once = 2\nlogin_failure_delay = 0\n");
+    for (size_t i = 0; i < 4; i++) {
+        clients[i] = rig_client(&r, true);
+        rig_ask(clients[i], "login ask right", "LOGIN_QUESTION code?");
+        CU_ASSERT_EQUAL(rig_count(&r, "reason=busy"), i < 2 ? 0 : i - 1);
+    }
+    for (size_t i = 0; i < 4; i++)
+        rig_ask(clients[i], "answer 42", i < 2 ? "LOGIN_REFUSED " : "LOGGED_IN ask");
+    /* who was refused may try again, and others are checked all the time */
+    rig_ask(clients[0], "login ask right", "LOGIN_QUESTION code?");
+    rig_ask(clients[1], "login good right", "LOGGED_IN good");
+    rig_ask(clients[0], "answer 42", "LOGGED_IN ask");
+    for (size_t i = 0; i < 4; i++)
+        fd_close(&clients[i]);
+    rig_stop(&r);
+}
+
 /* Not sooner than a wrong password; asking again makes it neither sooner nor later. */
 static void
 giving_up_takes_as_long_as_a_refusal(void)
@@ -379,6 +403,7 @@ static const struct unit_test tests[] = {
     { "a refusal comes at its time, whatever its reason", refused_at_its_time },
     { "attempts of one session are bounded", attempts_are_bounded },
     { "a question is asked, answered or given up", a_question_is_asked },
+    { "questions that wait for an answer are bounded", questions_are_bounded },
     { "giving up takes as long as a refusal", giving_up_takes_as_long_as_a_refusal },
     { "a refusal that waits holds its place", a_refusal_that_waits_holds_its_place },
     { "logins wait for a place", logins_wait_for_a_place },

@@ -17,20 +17,26 @@
 
 /*
  * self and peer are kinds of process (enum peer); state is the receiver's, set by its owner
- * through channel_enter. fault names the rule that the peer broke, for the log.
+ * through channel_enter. takes_fds: a row of messages.def passes descriptors from peer to
+ * self. fault names the rule that the peer broke, for the log.
  */
 struct channel {
     int fd;
     unsigned self, peer;
     unsigned state;
+    bool takes_fds;
     const char *fault;
 };
 
-#define CHANNEL_EMPTY { -1, 0, 0, ST_START, NULL }
+#define CHANNEL_EMPTY { -1, 0, 0, ST_START, false, NULL }
 
 /* A connected pair of SOCK_SEQPACKET sockets, close-on-exec. SP_OS. */
 SP_CHECK enum sp_err channel_pair(int *one, int *other);
-/* Takes the descriptor over. */
+/*
+ * Takes the descriptor over. Where peer has no descriptor to pass, none comes in: the kernel
+ * refuses to send one, or, before Linux 6.16, drops it before it is ours. So no close of a
+ * file, on whatever file system, can make self wait.
+ */
 void channel_init(struct channel *c, int fd, unsigned self, unsigned peer, unsigned state);
 void channel_enter(struct channel *c, unsigned state);
 /* Closes. */

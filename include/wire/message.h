@@ -63,11 +63,13 @@ struct message_row {
 
 #define MESSAGE_MAX 16384       /* bytes of a body; no row may exceed it (checked at build) */
 #define MESSAGE_FDS 2           /* most descriptors of one message                          */
+#define MESSAGE_HEADER 2        /* bytes before a body: the type, little-endian             */
 
 /*
  * One message. body holds the fields, fds what came or is to go with it (-1: none): owned,
  * unless they are lent: then the sender keeps them, whatever becomes of the message. A
  * message that carries a password is wiped by its owner (message_wipe).
+ * frame is what crosses the wall: wire/channel alone looks at it.
  */
 struct message {
     uint16_t type;
@@ -75,11 +77,16 @@ struct message {
     unsigned nfds;
     int fds[MESSAGE_FDS];
     bool lent;
-    unsigned char body[MESSAGE_MAX];
+    union {
+        unsigned char frame[MESSAGE_HEADER + MESSAGE_MAX];
+        struct { unsigned char header[MESSAGE_HEADER], body[MESSAGE_MAX]; };
+    };
 };
 
 /* NULL: no such number. */
 const struct message_row *message_row(unsigned type);
+/* Is there a row by which sender passes descriptors to receiver? */
+bool message_passes_fds(unsigned sender, unsigned receiver);
 /* The name in capitals, "?" for an unknown number. */
 const char *message_name(unsigned type);
 const char *peer_name(unsigned peer);

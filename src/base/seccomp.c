@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -315,23 +314,21 @@ put_u32_le(unsigned char *at, uint32_t v)
 }
 
 /*
- * Only calls that are safe in a handler and on every list (sendmsg, exit_group): the
- * SANDBOX message is put together by hand, as wire/channel frames it. If sendmsg is not
+ * Only calls that are safe in a handler and on every list (sendto, exit_group): the
+ * SANDBOX message is put together by hand, as wire/channel frames it. If sendto is not
  * on a list the kernel ends the process by SIGSYS, since that is blocked in here.
  */
 static void
 tell(const siginfo_t *info)
 {
     unsigned char record[2 + 4 + 4];
-    struct iovec part = { record, sizeof record };
-    struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1 };
 
     record[0] = (unsigned char)(MSG_SANDBOX & 0xff);
     record[1] = (unsigned char)(MSG_SANDBOX >> 8);
     put_u32_le(record + 2, (uint32_t)info->si_arch);
     put_u32_le(record + 6, (uint32_t)info->si_syscall);
     if (report_fd != -1)
-        (void)sendmsg((int)report_fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)send((int)report_fd, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void

@@ -12,7 +12,8 @@
 static const struct seccomp_rule rules[] = {
     /* ---- the two channels, and waiting ---- */
     /* MSG_FASTOPEN is a connect(2), and a worker may have passed a socket */
-    ALLOW_MASKED(sendmsg, 2, MSG_FASTOPEN, 0), /* answers, log lines, SANDBOX */
+    ALLOW_MASKED(sendmsg, 2, MSG_FASTOPEN, 0), /* answers with a descriptor */
+    ALLOW_MASKED(sendto, 3, MSG_FASTOPEN, 0),  /* all others, log lines, SANDBOX */
     ALLOW(recvmsg),         /* requests */
     ALLOW(poll),            /* waiting for room; is the worker still there */
     ALLOW(ppoll),           /* the same, where there is no poll (arm64) */

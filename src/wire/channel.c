@@ -14,7 +14,9 @@
 #include "base/fd.h"
 #include "wire/pack.h"
 
-#define HEADER 2                /* the type, little-endian */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83        /* Linux 6.16; the same on x86-64 and arm64 */
+#endif
 
 /* Room for one descriptor more than any row has: a surplus is seen, not silently cut. */
 union control {
@@ -37,7 +39,13 @@ channel_pair(int *one, int *other)
 void
 channel_init(struct channel *c, int fd, unsigned self, unsigned peer, unsigned state)
 {
-    *c = (struct channel){ .fd = fd, .self = self, .peer = peer, .state = state };
+    const int off = 0;
+
+    *c = (struct channel){ .fd = fd, .self = self, .peer = peer, .state = state,
+                           .takes_fds = message_passes_fds(peer, self) };
+    /* an older kernel does not know it (ENOPROTOOPT), and receive() holds alone */
+    if (fd != -1 && !c->takes_fds)
+        (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
 }
 
 void
@@ -96,29 +104,32 @@ breach(struct channel *c, struct message *m, const char *fault)
 static enum sp_err
 receive(struct channel *c, struct message *m, int flags)
 {
-    unsigned char header[HEADER] = { 0 };
-    union control control = { .room = { 0 } };
-    struct iovec parts[2] = { { header, HEADER }, { m->body, sizeof m->body } };
-    struct msghdr h = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.room,
-                        .msg_controllen = sizeof control.room };
+    union control control;
+    struct iovec part = { m->frame, sizeof m->frame };
+    struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1 };
     const struct message_row *row = NULL;
     ssize_t got = 0;
     bool fits = true;
 
     message_init(m);
     c->fault = NULL;
+    if (c->takes_fds) {
+        memset(&control, 0, sizeof control);
+        h.msg_control = control.room;
+        h.msg_controllen = sizeof control.room;
+    }
     while ((got = recvmsg(c->fd, &h, MSG_CMSG_CLOEXEC | flags)) == -1 && errno == EINTR)
         continue;
     if (got == -1)
         return errno == EAGAIN ? SP_AGAIN
             : errno == ECONNRESET || errno == EPIPE ? SP_CLOSED : SP_OS;
-    fits = take_fds(&h, m);
+    fits = !c->takes_fds || take_fds(&h, m);
     if (got == 0 && m->nfds == 0 && fits && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
         return SP_CLOSED;
-    if (got < HEADER)
+    if (got < MESSAGE_HEADER)
         return breach(c, m, "no-type");
-    m->type = (uint16_t)(header[0] | header[1] << 8);
-    m->len = (size_t)got - HEADER;
+    m->type = (uint16_t)(m->header[0] | m->header[1] << 8);
+    m->len = (size_t)got - MESSAGE_HEADER;
     if ((h.msg_flags & MSG_TRUNC) != 0)
         return breach(c, m, "cut-data");
     if ((h.msg_flags & MSG_CTRUNC) != 0 || !fits)
@@ -180,34 +191,42 @@ channel_wait(struct channel *c, struct message *m, int timeout_ms)
     return rc;
 }
 
+/* sendmsg(2) is for descriptors alone: who has none to pass needs not be able to. */
+static ssize_t
+send_fds(int fd, const struct message *m, int flags)
+{
+    union control control = { .room = { 0 } };
+    struct iovec part = { 0 };
+    struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room,
+                        .msg_controllen = CMSG_SPACE(sizeof(int) * m->nfds) };
+    struct cmsghdr *head = CMSG_FIRSTHDR(&h);
+    const unsigned char *frame = m->frame;
+
+    memcpy(&part.iov_base, &frame, sizeof frame);       /* it is only read */
+    part.iov_len = MESSAGE_HEADER + m->len;
+    SP_ASSERT(head != NULL);            /* there is room: h says so */
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int) * m->nfds);
+    memcpy(CMSG_DATA(head), m->fds, sizeof(int) * m->nfds);
+    return sendmsg(fd, &h, flags);
+}
+
 static enum sp_err
 send_flags(struct channel *c, struct message *m, int flags)
 {
     const struct message_row *row = message_row(m->type);
-    unsigned char header[HEADER] = { (unsigned char)(m->type & 0xff),
-                                     (unsigned char)(m->type >> 8) };
-    union control control = { .room = { 0 } };
-    struct iovec parts[2] = { { header, HEADER }, { m->body, m->len } };
-    struct msghdr h = { .msg_iov = parts, .msg_iovlen = 2 };
     ssize_t put = 0;
 
     SP_ASSERT(row != NULL);
     SP_ASSERT((row->sender & c->self) != 0 && (row->receiver & c->peer) != 0);
     SP_ASSERT(m->nfds == row->fds && m->len >= row->least && m->len <= row->most);
-    if (m->nfds > 0) {
-        struct cmsghdr *head = NULL;
-
-        h.msg_control = control.room;
-        h.msg_controllen = CMSG_SPACE(sizeof(int) * m->nfds);
-        head = CMSG_FIRSTHDR(&h);
-        SP_ASSERT(head != NULL);        /* there is room: h says so */
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(sizeof(int) * m->nfds);
-        memcpy(CMSG_DATA(head), m->fds, sizeof(int) * m->nfds);
-    }
-    while ((put = sendmsg(c->fd, &h, MSG_NOSIGNAL | flags)) == -1 && errno == EINTR)
-        continue;
+    m->header[0] = (unsigned char)(m->type & 0xff);
+    m->header[1] = (unsigned char)(m->type >> 8);
+    do {
+        put = m->nfds > 0 ? send_fds(c->fd, m, MSG_NOSIGNAL | flags)
+            : send(c->fd, m->frame, MESSAGE_HEADER + m->len, MSG_NOSIGNAL | flags);
+    } while (put == -1 && errno == EINTR);
     if (put == -1)
         return errno == EAGAIN || errno == ENOBUFS ? SP_AGAIN
             : errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? SP_CLOSED : SP_OS;

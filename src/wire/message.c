@@ -53,6 +53,17 @@ message_row(unsigned type)
     return type > MSG_NONE && type < MSG_COUNT ? &rows[type] : NULL;
 }
 
+/* Only rows with descriptors are left of the table by the compiler. */
+bool
+message_passes_fds(unsigned sender, unsigned receiver)
+{
+#define MESSAGE(NAME, name, from, to, states, fds, FIELDS) \
+    if ((fds) > 0 && (sender & (from)) != 0 && (receiver & (to)) != 0) \
+        return true;
+#include "wire/messages.def"
+    return false;
+}
+
 const char *
 message_name(unsigned type)
 {

@@ -23,9 +23,8 @@ static const struct seccomp_rule rules[] = {
     ALLOW(splice),                      /* upload in clear                                */
     ALLOW(recvfrom),                    /* recv: commands and uploads in clear            */
     /* MSG_FASTOPEN is a connect(2), to wherever its caller likes */
-    ALLOW_MASKED(sendto, 3, MSG_FASTOPEN, 0), /* send: replies, TLS records               */
+    ALLOW_MASKED(sendto, 3, MSG_FASTOPEN, 0), /* send: replies, TLS records, questions    */
     ALLOW(recvmsg),                     /* answers of monitor and broker                  */
-    ALLOW_MASKED(sendmsg, 2, MSG_FASTOPEN, 0), /* questions to them                       */
     ALLOW(close),                       /* of what was passed to us                       */
     ALLOW(shutdown),                    /* FIN at the end of a data connection            */
     ALLOW(accept4),                     /* on a listener that the monitor made            */

@@ -28,7 +28,8 @@ PART = ".sp-part."
 # file's fsync, EAGAIN from a socket that blocks), close (the descriptor is gone whatever it
 # says), and faults of our own (EBADF, EFAULT, EINVAL). brk says 0 where it fails.
 ANY_SIDE = {
-    "recvmsg": "EINTR ENOMEM", "sendmsg": "EINTR ENOBUFS ENOMEM",
+    "recvmsg": "EINTR ENOMEM", "sendto": "EINTR ENOBUFS ENOMEM",
+    "sendmsg": "EINTR ENOBUFS ENOMEM",
     "poll": "EINTR ENOMEM", "mmap": "ENOMEM", "mprotect": "ENOMEM", "mremap": "ENOMEM",
     "brk": "0", "mlock": "ENOMEM EAGAIN", "pipe2": "EMFILE ENFILE",
     "fcntl,1,0xffffffff,1030": "EMFILE",            # F_DUPFD_CLOEXEC
@@ -52,7 +53,7 @@ RULES = {
         "pread64": "EIO", "sendfile": "EIO EINTR ENOMEM", "splice": "ENOSPC EIO EDQUOT ENOMEM",
         "recvfrom": "EAGAIN EINTR ENOMEM ECONNRESET",
         "sendto": "EAGAIN EINTR ENOBUFS ECONNRESET ENOMEM",
-        "accept4": "ECONNABORTED EMFILE ENOMEM ENFILE", "sendmsg": "EINTR ENOBUFS ENOMEM",
+        "accept4": "ECONNABORTED EMFILE ENOMEM ENFILE",
         "prlimit64": "EPERM", "prctl": "EINVAL", "seccomp": "ENOMEM",
         "landlock_create_ruleset": "EMFILE ENOMEM", "landlock_restrict_self": "ENOMEM",
         "close_range": "ENOMEM", "dup3": "EMFILE", "dup2": "EMFILE",
@@ -81,7 +82,7 @@ RULES = {
         "recvmsg": "EINTR ENOMEM EAGAIN", "socket": "EMFILE ENFILE ENOMEM ENOBUFS",
         "setsockopt": "ENOMEM ENOBUFS", "bind": "EADDRINUSE ENOMEM", "listen": "EADDRINUSE",
         "getsockname": "ENOBUFS", "connect": "EADDRNOTAVAIL ENOBUFS",
-        "write": "ENOSPC EIO EINTR EAGAIN", "sendto": "EAGAIN ENOBUFS",
+        "write": "ENOSPC EIO EINTR EAGAIN", "sendto": "EAGAIN ENOBUFS ENOMEM EINTR",
     },
 }
 ALL_CALLS = ["all:0"]

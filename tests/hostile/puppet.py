@@ -1,5 +1,6 @@
 """Processes of a session that do what the test says (captured_worker.c)."""
 
+import errno
 import re
 import shutil
 import socket
@@ -372,3 +373,19 @@ def start(world, name, **settings):
         s.kill()
         raise
     return s
+
+
+def kernel_keeps_descriptors_away():
+    """Linux 6.16 and later refuse to send one to who takes none (SO_PASSRIGHTS)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        try:
+            s.getsockopt(socket.SOL_SOCKET, 83)
+        except OSError:
+            return False
+    return True
+
+
+def kept_away(p, answer, what, failures):
+    """The kernel refused to send the descriptors, and the session goes on."""
+    if answer != f"failed {errno.EPERM}" or p.lines(r" breach "):
+        failures.append(f"{what}: {answer}, {p.lines()}")

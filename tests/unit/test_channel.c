@@ -18,14 +18,22 @@
 static struct forged forged;
 static struct message message;
 
-/* A channel (self, peer, state) and the bare socket at its other end. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+/*
+ * A channel (self, peer, state) and the bare socket at its other end. A kernel that would
+ * keep descriptors away itself is told not to: what an older one lets pass is our business.
+ */
 static void
 set_up(struct channel *c, int *other, unsigned self, unsigned peer, unsigned state)
 {
-    int one = -1;
+    int one = -1, on = 1;
 
     CU_ASSERT_EQUAL_FATAL(channel_pair(&one, other), SP_OK);
     channel_init(c, one, self, peer, state);
+    (void)setsockopt(one, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
 }
 
 static void
@@ -78,7 +86,9 @@ each_message_is_taken_from_its_sender_in_its_states_and_nowhere_else(void)
                     channel_enter(&c, state);
                     CU_ASSERT(forge_send(other, type, forged.body, forged.len, row->fds,
                                          0));
-                    if (!direction) {
+                    if (row->fds > 0 && !message_passes_fds(peer, self)) {
+                        expect_fault(&c, "cut-descriptors");
+                    } else if (!direction) {
                         expect_fault(&c, "wrong-sender");
                     } else if ((row->states & state) == 0) {
                         expect_fault(&c, "wrong-state");
@@ -136,8 +146,38 @@ each_message_with_a_wrong_count_of_descriptors_is_refused_and_they_are_closed(vo
             if (count == row->fds)
                 continue;
             CU_ASSERT(forge_send(other, type, forged.body, forged.len, count, 0));
-            expect_fault(&c, count > MESSAGE_FDS
+            expect_fault(&c, count > MESSAGE_FDS || (count > 0 && !c.takes_fds)
                          ? "cut-descriptors" : "wrong-descriptors");
+        }
+        tear_down(&c, &other);
+    }
+}
+
+/* The monitor hears nobody but templates pass one, and a broker takes none at all. */
+static void
+who_has_none_to_pass_passes_none(void)
+{
+    static const unsigned peers[] = { WORKER, BROKER, LOGIN, KEYHOLDER };
+    struct channel c = CHANNEL_EMPTY;
+    int one = -1, other = -1, off = -1;
+    socklen_t len = sizeof off;
+
+    CU_ASSERT_TRUE(message_passes_fds(TEMPLATE, MONITOR));
+    CU_ASSERT_TRUE(message_passes_fds(BROKER, WORKER));
+    CU_ASSERT_FALSE(message_passes_fds(WORKER, BROKER));
+    for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
+        CU_ASSERT_FALSE(message_passes_fds(peers[i], MONITOR));
+        CU_ASSERT_EQUAL_FATAL(channel_pair(&one, &other), SP_OK);
+        channel_init(&c, one, MONITOR, peers[i], ST_ANY);
+        CU_ASSERT_FALSE(c.takes_fds);
+        if (getsockopt(one, SOL_SOCKET, SO_PASSRIGHTS, &off, &len) == -1) {
+            CU_ASSERT_EQUAL(errno, ENOPROTOOPT);        /* before Linux 6.16 */
+            CU_ASSERT(forge_send(other, MSG_LOG, NULL, 0, 1, 0));
+            expect_fault(&c, "cut-descriptors");
+        } else {
+            CU_ASSERT_EQUAL(off, 0);
+            CU_ASSERT_FALSE(forge_send(other, MSG_LOG, NULL, 0, 1, 0));
+            CU_ASSERT_EQUAL(errno, EPERM);
         }
         tear_down(&c, &other);
     }
@@ -398,6 +438,7 @@ static const struct unit_test tests[] = {
       each_message_of_a_wrong_size_is_refused },
     { "each message with a wrong count of descriptors is refused, and they are closed",
       each_message_with_a_wrong_count_of_descriptors_is_refused_and_they_are_closed },
+    { "who has no descriptor to pass passes none", who_has_none_to_pass_passes_none },
     { "an unknown number is refused", an_unknown_number_is_refused },
     { "a record too short for a number is refused",
       a_record_too_short_for_a_number_is_refused },

@@ -14,7 +14,7 @@
 
 static const struct seccomp_rule allowed[] = {
     ALLOW(recvmsg),             /* rows                                                 */
-    ALLOW_MASKED(sendmsg, 2, MSG_FASTOPEN, 0),  /* rows, log lines; never connects      */
+    ALLOW_MASKED(sendto, 3, MSG_FASTOPEN, 0),   /* rows, log lines; never connects      */
     ALLOW(poll), ALLOW(ppoll),  /* waiting for either                                   */
     ALLOW(close),               /* the journal, and descriptors that no row brings      */
     ALLOW(openat), ALLOW(open), /* SQLite: the database and its journal                 */

@@ -173,7 +173,7 @@ def test_without_a_ledger_the_service_goes_on(world):
     s.own(folder / "ledger.db", "sallyport-ledger")
     s.start()
     try:
-        s.wait_log(r"side=ledger ledger\.failed")
+        s.wait_log(r"side=ledger text=\"ledger\.failed")
         s.wait_log(r"ledger\.ended")
         shut_out(s)
         still_shut_out(s)

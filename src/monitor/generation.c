@@ -52,8 +52,8 @@ find_ledger(struct generation *g)
              && pw->pw_gid != 0)
         g->ledger = (struct ids){ pw->pw_uid, pw->pw_gid };
     else
-        log_warning("ledger.off user=%s: there is no such user, so bans and failed logins "
-                    "are forgotten at a restart", g->settings.ledger_user);
+        log_warning("ledger.off user=%s: there is no such user, so failed logins and "
+                    "known addresses are forgotten at a restart", g->settings.ledger_user);
 }
 
 static enum sp_err

@@ -388,7 +388,7 @@ on_process_end(void *owner, const struct process_end *how)
     if (how->signal != 0 && !how->by_us)
         log_error("ledger.crashed signal=%d", how->signal);
     else
-        log_error("ledger.ended status=%d: failed logins and bans are not kept meanwhile",
+        log_error("ledger.ended status=%d: failed logins are not kept meanwhile",
                   how->status);
     (void)event_del(&l->tick);
     close_channel(l);

@@ -2,6 +2,7 @@
 #include "monitor/part.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -118,6 +119,24 @@ free_part(struct part *part)
     free(part);
 }
 
+/*
+ * Could somebody who feeds the process have done it? A fault can be: it is raised by what the
+ * process itself does. All other signals come from outside: memory that ran out, a limit, an
+ * administrator. A broker can be sent any signal by every process of its account.
+ */
+static bool
+may_be_attack(const struct part *part, int signal)
+{
+    if (part->kind == BROKER)
+        return false;
+    switch (signal) {
+    case SIGSEGV: case SIGBUS: case SIGILL: case SIGFPE: case SIGTRAP: case SIGABRT: case SIGSYS:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void
 on_process_end(void *owner, const struct process_end *how)
 {
@@ -128,7 +147,8 @@ on_process_end(void *owner, const struct process_end *how)
         continue;
     if (how->signal != 0 && !how->by_us) {
         report_crash(part, how);
-        session_violation(s);
+        if (may_be_attack(part, how->signal))
+            session_violation(s);
         part_suspect(part);
     }
     session_gone(part, how);

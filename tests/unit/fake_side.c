@@ -149,7 +149,7 @@ static bool
 do_wrong(struct fake_worker *w, const char *verb, unsigned n, struct message *m)
 {
     if (strcmp(verb, "crash") == 0)
-        die(SIGSEGV);
+        die(n == 0 ? SIGSEGV : (int)n);
     else if (strcmp(verb, "exit") == 0)
         _exit((int)n);
     else if (strcmp(verb, "deaf") == 0)
@@ -350,6 +350,8 @@ play_broker(void)
     if (channel_wait(&monitor, &m, -1) != SP_OK || msg_grant_unpack(&m, &in) != SP_OK
         || begins(in.user, "nobroker"))
         return 1;
+    if (begins(in.user, "brokercrash"))
+        die(SIGSEGV);
     dies = begins(in.user, "dies");
     msg_serving_pack(&m, &(struct msg_serving){ 0 });
     SP_IGNORE(channel_send_wait(&monitor, &m));

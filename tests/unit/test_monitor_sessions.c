@@ -119,6 +119,55 @@ a_crash_is_an_attack(void)
     rig_stop(&r);
 }
 
+/* Out of memory, an administrator, a limit: no client is to blame. */
+static void
+what_is_killed_from_outside_is_no_attack(void)
+{
+    static const int signals[] = { SIGKILL, SIGTERM, SIGKILL, SIGXCPU, SIGINT, SIGHUP };
+    struct rig r;
+    char line[256], text[64];
+    int client = -1;
+
+    rig_start(&r, "violations = 1\nviolation_ban = 600\n");
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        client = rig_client(&r, false);
+        (void)snprintf(text, sizeof text, "crash %d", signals[i]);
+        rig_say(client, text);
+        CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
+        fd_close(&client);
+        (void)snprintf(text, sizeof text, "worker.crashed signal=%d", signals[i]);
+        CU_ASSERT_TRUE(rig_logs(&r, text));
+        rig_mark(&r);
+    }
+    CU_ASSERT_EQUAL(rig_count(&r, "address.banned"), 0);
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    fd_close(&client);
+    rig_stop(&r);
+}
+
+/* Every process of the account can send its broker any signal. */
+static void
+a_broker_that_dies_is_not_its_address(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "violations = 1\nviolation_ban = 600\n");
+    for (unsigned i = 0; i < 3; i++) {
+        client = rig_client(&r, true);
+        rig_say(client, "login brokercrash right");
+        CU_ASSERT_TRUE(rig_logs(&r, "broker.crashed signal=11"));
+        rig_mark(&r);
+        fd_close(&client);
+    }
+    CU_ASSERT_EQUAL(rig_count(&r, "address.banned"), 0);
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    fd_close(&client);
+    rig_stop(&r);
+}
+
 static void
 a_sandbox_violation_ends_its_session(void)
 {
@@ -308,13 +357,14 @@ data_sockets(void)
     char line[256];
     int client = -1;
 
-    rig_start(&r, "passive_port_least = 29000\npassive_port_most = 29999\n");
+    rig_start(&r, "passive_port_least = 29000\npassive_port_most = 29999\n"
+                  "data_connect_timeout = 1\n");
     client = rig_client(&r, true);
     rig_ask(client, "login good right", "LOGGED_IN good");
     rig_say(client, "listen");
     CU_ASSERT_EQUAL_FATAL(strncmp(rig_hear(client, line), "LISTENING 29", 12), 0);
     a.sin_port = htons((uint16_t)atol(line + 10));
-    /* the fake closes it as soon as it has answered, and nobody else holds it open */
+    /* the fake closes it as soon as it has answered, the monitor when its time is up */
     CU_ASSERT_TRUE(is_closed_soon(&a));
     rig_ask(client, "connect 1023", "DATA_FAILED 13");
     rig_ask(client, "connect 45000", "CONNECTING");
@@ -373,6 +423,8 @@ static const struct unit_test tests[] = {
     { "sessions of one address are bounded, and its places come back",
       too_many_of_one_address },
     { "a crash is logged as an attack and shuts its address out", a_crash_is_an_attack },
+    { "what is killed from outside is no attack", what_is_killed_from_outside_is_no_attack },
+    { "a broker that dies is not its address", a_broker_that_dies_is_not_its_address },
     { "a sandbox violation ends its session alone",
       a_sandbox_violation_ends_its_session },
     { "a broken rule ends its session alone", a_breach_ends_its_session },

@@ -369,6 +369,10 @@ answer_commit(struct rig *r)
     struct message m;
 
     r->commits++;
+    if (r->plan->silent_at_commit) {
+        channel_clear(&r->broker);
+        return;
+    }
     channel_enter(&r->broker, ST_USER);
     if (r->plan->quits_at_commit)
         rig_send(r, "QUIT\r\n", 6);

@@ -26,6 +26,7 @@ struct rig_plan {
     bool vanish_broker;         /* closes its channel at the first question           */
     bool no_spare;              /* no listener is given ahead                         */
     bool dies_at_commit;        /* the client closes its control connection meanwhile */
+    bool silent_at_commit;      /* the broker vanishes without an answer to it        */
     bool quits_at_commit;       /* the same, behind QUIT                              */
     bool unreadable;            /* reading what was opened for that fails             */
     bool slow_file;             /* what is uploaded waits until somebody reads it     */

@@ -238,6 +238,27 @@ dying_at_the_commit(void)
     }
 }
 
+/* It may be stored or not: neither 226 nor 426 would be true. */
+static void
+unanswered_commit(void)
+{
+    static const struct rig_plan plan = { .silent_at_commit = true };
+    struct rig r;
+    int data = -1;
+
+    CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+    data = rig_passive(&r);
+    CU_ASSERT_EQUAL(rig_command(&r, "STOR file"), 150);
+    CU_ASSERT_EQUAL(fd_write_all(data, "abc", 3), SP_OK);
+    fd_close(&data);
+    CU_ASSERT_EQUAL(rig_reply(&r), 421);
+    CU_ASSERT_EQUAL(rig_reply(&r), 0);
+    CU_ASSERT_EQUAL(r.commits, 1);
+    CU_ASSERT_TRUE(rig_reports(&r, 1));
+    CU_ASSERT_EQUAL(r.transfer_reply, 421);
+    rig_stop(&r);
+}
+
 /* Reads what was stored until it is so much. */
 static size_t
 read_stored(int fd, size_t have, size_t until)
@@ -534,6 +555,7 @@ static const struct unit_test tests[] = {
     { "QUIT behind an upload lets it end, also for a client that half closes", quit_and_leave },
     { "an upload in clear whose client dies is not taken for complete", dying_client },
     { "nor where that shows at the commit", dying_at_the_commit },
+    { "a commit that was not answered is neither 226 nor 426", unanswered_commit },
     { "nor where it dies while the worker writes", dying_while_writing },
     { "a data connection that never comes is 425 in time", never_opened },
     { "what is refused for good is refused before 150", refused },

@@ -121,8 +121,6 @@ inherit(int fd, const struct place *at, const struct heritage *noted, bool *all)
     struct statx old, new;
     unsigned mode = 0;
     bool listed = false;
-    int from = -1;
-    enum sp_err rc = SP_OK;
 
     *all = true;
     if (resolve_stat(at->dir, at->name, &old) != SP_OK)
@@ -134,7 +132,10 @@ inherit(int fd, const struct place *at, const struct heritage *noted, bool *all)
     *all = old.stx_nlink == 1 && old.stx_uid == new.stx_uid
         && (old.stx_gid == new.stx_gid || fchown(fd, (uid_t)-1, old.stx_gid) == 0);
     if (*all && !is_as_noted(noted, &old)) {
-        if ((rc = open_old(at, &old, &from)) == SP_OK)
+        int from = -1;
+        enum sp_err rc = open_old(at, &old, &from);
+
+        if (rc == SP_OK)
             *all = listed = copy_attributes(from, fd);
         fd_close(&from);
         if (rc != SP_OK)

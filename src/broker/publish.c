@@ -112,9 +112,8 @@ write_over(struct broker *b, int fd, const struct place *at, const char *partial
         || (rc = make_room(to, st.stx_size)) != SP_OK
         || (rc = copy_bytes(b, from, to, st.stx_size)) != SP_OK)
         goto out;
-    if (ftruncate(to, (off_t)st.stx_size) == -1 || (b->settings.durable && fsync(to) == -1))
-        rc = SP_OS;
-    else if (unlinkat(at->dir, partial, 0) == -1)
+    if (ftruncate(to, (off_t)st.stx_size) == -1 || (b->settings.durable && fsync(to) == -1)
+        || unlinkat(at->dir, partial, 0) == -1)
         rc = SP_OS;
 out:
     fd_close(&from);

@@ -11,11 +11,14 @@ def legal(sender, receiver, state):
             if r.sender & sender and r.receiver & receiver and r.states & state]
 
 
-def out_of_place(rows, where="m"):
-    """Unknown, from a wrong sender, to a wrong receiver, in a wrong state, no message."""
+def out_of_place(rows, where="m", fds=None):
+    """Unknown, from a wrong sender, to a wrong receiver, in a wrong state, no message.
+
+    fds: with so many descriptors, where the kernel lets no more pass; None: as the row has."""
     for row in Steps.rows.values():
         if row not in rows:
-            yield f"{row} out of place", f"forge {where} {row.type} {row.fds} least"
+            count = row.fds if fds is None else fds
+            yield f"{row} out of place", f"forge {where} {row.type} {count} least"
     for number in (0, max(r.type for r in Steps.rows.values()) + 1, 0x7fff, 0xffff):
         yield f"unknown number {number}", f"send {where} {number} 0 00"
     for record in ("07", "ff"):

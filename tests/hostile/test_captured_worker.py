@@ -7,6 +7,7 @@ did, the monitor goes on as the same process, and nothing is left behind (the fi
 import re
 import resource
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -26,8 +27,8 @@ def broken(p, what, failures):
     if not p.ended():
         failures.append(f"{what}: the session goes on")
         return
-    wait_until(lambda: p.lines(r" breach "), 3)
-    lines = p.lines(r" breach ")
+    wait_until(lambda: p.lines(r"\bbreach "), 3)
+    lines = p.lines(r"\bbreach ")
     if len(lines) != 1:
         failures.append(f"{what}: {len(lines)} lines of a breach: {p.lines()}")
     elif "side=worker" not in lines[0]:
@@ -48,7 +49,8 @@ def test_a_message_out_of_place_ends_that_session_alone(captured, state):
             continue            # it may have left by then
         with Puppet(captured) as p:
             p.enter(state)
-            p.attack(f"forge m {row.type} {row.fds} least")
+            fds = 0 if kernel_keeps_descriptors_away() else row.fds
+            p.attack(f"forge m {row.type} {fds} least")
             broken(p, f"{row} in {state}", failures)
             tried += 1
     assert not failures
@@ -65,7 +67,7 @@ def test_a_message_in_its_place_harms_nobody(captured, state, form):
             for _ in range(3):
                 if p.attack(f"forge m {row.type} 0 {form}") == "gone":
                     break
-        assert len(p.lines(r" breach ")) <= 1
+        assert len(p.lines(r"\bbreach ")) <= 1
 
 
 @pytest.mark.parametrize("state", REACHED)
@@ -146,7 +148,7 @@ def test_floods_end_that_session_alone(captured, state):
                 if p.attack(f"flood m {row.type} 1000") == "gone":
                     break
             captured.serves()       # while the flood's answers lie about
-        assert len(p.lines(r" breach ")) <= 1
+        assert len(p.lines(r"\bbreach ")) <= 1
 
 
 def test_a_worker_that_crashes_is_logged_as_an_attack(captured):
@@ -310,7 +312,7 @@ def test_logins_that_cannot_be_started_are_refused_one_by_one(make_captured):
     """Without descriptors all that wait fail at once: not each inside of the one before."""
     if not ROOT:
         pytest.skip("needs root: it takes the monitor's descriptors away")
-    captured = make_captured("starved", max_sessions_per_address=1000, argon2_at_once=1,
+    captured = make_captured("starved", max_sessions_per_address=2000, argon2_at_once=1,
                              argon2_memory=262144, argon2_operations=8, logins_at_once=1)
     crowd = []
     try:
@@ -442,20 +444,18 @@ def test_a_worker_may_not_act_on_a_transfer_or_data_before_login(captured):
         with Puppet(captured) as p:
             p.secure()
             p.attack(p.step("m", name, body))
-            assert p.ended() and len(p.lines(" breach ")) == 1
+            assert p.ended() and len(p.lines(r"\bbreach ")) == 1
 
 
 def test_a_cancelled_login_leaves_nothing_behind(captured):
     with Puppet(captured) as p:
         p.secure()
-        for _ in range(3):
-            p.try_login()
-            p.send("m", "LOGIN_CANCEL")
-            try:
+        with suppress(Gone):            # the last refusal ends the session, at any step
+            for _ in range(3):
+                p.try_login()
+                p.send("m", "LOGIN_CANCEL")
                 answer = p.get("m")
-            except Gone:
-                break
-            assert answer is None or answer[0] in ("LOGIN_REFUSED", "SHUTDOWN"), answer
+                assert answer[0] in ("LOGIN_REFUSED", "SHUTDOWN"), answer
 
 
 def test_logging_in_and_out_many_times_leaves_nothing_behind(captured):
@@ -493,7 +493,7 @@ def test_an_address_whose_workers_break_rules_is_shut_out(make_captured):
         with Puppet(server) as p:
             p.attack("record m ff")
             assert p.ended()
-            assert wait_until(lambda: p.lines(" breach "), 5)
+            assert wait_until(lambda: p.lines(r"\bbreach "), 5)
 
     def refused():
         try:

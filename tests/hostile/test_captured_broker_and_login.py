@@ -111,8 +111,8 @@ def broken(p, side, what, failures):
     if not p.ended():
         failures.append(f"{what}: the session goes on")
         return
-    wait_until(lambda: p.lines(r"\bbreach "), 3)
-    lines = p.lines(r"\bbreach ")
+    wait_until(lambda: p.lines(r'[ "]breach '), 3)
+    lines = p.lines(r'[ "]breach ')
     if len(lines) != 1 or f"side={side}" not in lines[0]:
         failures.append(f"{what}: {p.lines()}")
 
@@ -205,7 +205,7 @@ def test_a_message_in_its_place_harms_nobody(request, tried, side, state, form):
                 if p.culprit.attack(f"forge m {row.type} {row.fds} {form}") == "gone":
                     break
             tried(f"messages in their place from a captured {side}")
-        assert len(p.lines(r"\bbreach ")) <= 1
+        assert len(p.lines(r'[ "]breach ')) <= 1
         assert not [line for line in p.lines() if not line.isprintable()]
         assert not p.lines(r"login\.granted user=a+ ")
 
@@ -221,7 +221,7 @@ def test_floods_end_that_session_alone(request, tried, side, state):
                     break
                 tried(f"messages of floods from a captured {side}", int(answer.split()[1]))
             server.serves()
-        assert len(p.lines(r"\bbreach ")) <= 1
+        assert len(p.lines(r'[ "]breach ')) <= 1
         assert len(p.lines(r"sandbox\.violation")) <= 1
         assert len(p.lines()) < 400
 
@@ -236,7 +236,7 @@ def test_one_that_dies_takes_its_session_at_most(request, side, state):
             if line:
                 assert wait_until(lambda: p.lines(line), 5), p.lines()
                 assert len(p.lines(line)) == 1
-        assert not p.lines(r"\bbreach ")
+        assert not p.lines(r'[ "]breach ')
         if state in ("LOGIN", "QUESTION", "START"):
             assert not p.lines(r"login\.granted")
 
@@ -256,7 +256,7 @@ def test_half_a_login_is_ended_in_time(world):
                     crowd.append(Session(servers[-1], side, state))
         for p in crowd:
             assert p.ended(20), f"{p.greeting} sits there for ever"
-            assert not p.lines(r"\bbreach ")
+            assert not p.lines(r'[ "]breach ')
             p.other.sock.close()
         for server in servers:
             server.at_rest()

@@ -27,8 +27,8 @@ def broken(p, what, failures):
     if not p.ended():
         failures.append(f"{what}: the session goes on")
         return
-    wait_until(lambda: p.lines(r"\bbreach "), 3)
-    lines = p.lines(r"\bbreach ")
+    wait_until(lambda: p.lines(r'[ "]breach '), 3)
+    lines = p.lines(r'[ "]breach ')
     if len(lines) != 1:
         failures.append(f"{what}: {len(lines)} lines of a breach: {p.lines()}")
     elif "side=worker" not in lines[0]:
@@ -67,7 +67,7 @@ def test_a_message_in_its_place_harms_nobody(captured, state, form):
             for _ in range(3):
                 if p.attack(f"forge m {row.type} 0 {form}") == "gone":
                     break
-        assert len(p.lines(r"\bbreach ")) <= 1
+        assert len(p.lines(r'[ "]breach ')) <= 1
 
 
 @pytest.mark.parametrize("state", REACHED)
@@ -148,7 +148,7 @@ def test_floods_end_that_session_alone(captured, state):
                 if p.attack(f"flood m {row.type} 1000") == "gone":
                     break
             captured.serves()       # while the flood's answers lie about
-        assert len(p.lines(r"\bbreach ")) <= 1
+        assert len(p.lines(r'[ "]breach ')) <= 1
 
 
 def test_a_worker_that_crashes_is_logged_as_an_attack(captured):
@@ -444,7 +444,7 @@ def test_a_worker_may_not_act_on_a_transfer_or_data_before_login(captured):
         with Puppet(captured) as p:
             p.secure()
             p.attack(p.step("m", name, body))
-            assert p.ended() and len(p.lines(r"\bbreach ")) == 1
+            assert p.ended() and len(p.lines(r'[ "]breach ')) == 1
 
 
 def test_a_cancelled_login_leaves_nothing_behind(captured):
@@ -493,7 +493,7 @@ def test_an_address_whose_workers_break_rules_is_shut_out(make_captured):
         with Puppet(server) as p:
             p.attack("record m ff")
             assert p.ended()
-            assert wait_until(lambda: p.lines(r"\bbreach "), 5)
+            assert wait_until(lambda: p.lines(r'[ "]breach '), 5)
 
     def refused():
         try:

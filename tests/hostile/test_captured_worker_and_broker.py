@@ -32,8 +32,8 @@ def broken(p, what, failures):
             return
     except Gone:
         pass
-    wait_until(lambda: p.lines(r"\bbreach "), 3)
-    if len(p.lines(r"\bbreach ")) != 1:
+    wait_until(lambda: p.lines(r'[ "]breach '), 3)
+    if len(p.lines(r'[ "]breach ')) != 1:
         failures.append(f"{what}: {p.lines()}")
 
 
@@ -60,7 +60,7 @@ def test_a_message_in_its_place_is_answered(captured, form):
             p.enter("USER")
             assert p.do(f"forge b {row.type} 0 {form}") == "ok"
             assert p.get("b") is not None, row
-            assert not p.lines(r"\bbreach "), row
+            assert not p.lines(r'[ "]breach '), row
         os.chmod(captured.jail("guest"), 0o755)     # CHMOD of "/": its own, to lock out
 
 
@@ -131,7 +131,7 @@ def test_a_worker_that_does_not_go_is_ended(captured):
         p.enter("USER")
         p.attack("record b 07")
         assert p.ended(15)
-        assert len(p.lines(r"\bbreach ")) == 1
+        assert len(p.lines(r'[ "]breach ')) == 1
 
 
 def test_floods_end_that_session_at_most(captured):

@@ -53,7 +53,7 @@ def half_open(server, n):
 @pytest.mark.slow
 @pytest.mark.limit(120)
 def test_500_half_open_sessions_while_a_customer_works(make_server, world, tried):
-    s = make_server(login_timeout=7, handshake_timeout=60, max_sessions_per_address=1000,
+    s = make_server(login_timeout=7, handshake_timeout=60, max_sessions_per_address=2000,
                     cleartext_networks=["127.0.0.0/8"])
     folder = s.folder()
     quiet = statistics.median(customer(s, folder) for _ in range(3))

@@ -116,7 +116,7 @@ def look(server, wanted, tried):
             leaks.append((name, pid, sorted(found)))
     assert not leaks
     assert seen == {"sallyportd", "sallyport-worker", "sallyport-broker",
-                    "sallyport-login", "sallyport-keyholder"}
+                    "sallyport-login", "sallyport-keyholder", "sallyport-ledger"}
     return held
 
 

@@ -56,8 +56,8 @@ def test_a_stranger_with_the_way_in_open_is_still_refused(make_server):
             "import socket, sys\n"
             "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
             "s.settimeout(20)\n"
-            "s.connect(sys.argv[1])\n"
-            "sys.exit(0 if s.recv(100) == b'' else 3)\n", admin / "socket", check=False)
+            "s.connect('socket')\n"             # the whole path may be too long for one
+            "sys.exit(0 if s.recv(100) == b'' else 3)\n", cwd=admin, check=False)
     assert r.returncode == 0, r.stderr
     s.wait_log(r"admin\.refused uid=65534")
 

@@ -1,5 +1,6 @@
 /* tests/unit/test_password.c - auth/password.c */
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -54,6 +55,9 @@ dummy(void)
 static void
 no_memory(void)
 {
+#ifdef SP_SANITIZERS
+    printf("skipped aloud: AddressSanitizer maps more than any limit\n");
+#else
     struct secret any = word("any password");
     char hash[PASSWORD_HASH_MAX] = "";
     int status = 0;
@@ -67,6 +71,7 @@ no_memory(void)
     }
     CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
     CU_ASSERT_EQUAL(WEXITSTATUS(status), 1 + SP_NOMEM);
+#endif
 }
 
 static void

@@ -16,7 +16,7 @@
 #define APPLICATION 0x73616c79  /* "saly": file(1) and we know our own files by it */
 
 #define IMMUTABLE "?immutable=1"
-#define URI_ROOM (sizeof "file://" + 3 * ACCOUNT_PATH_MAX + sizeof IMMUTABLE)
+#define URI_ROOM (sizeof "file://" + 3 * (size_t)ACCOUNT_PATH_MAX + sizeof IMMUTABLE)
 
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
@@ -256,8 +256,10 @@ uri_of(const struct accounts *a, char uri[URI_ROOM])
     static const char digits[] = "0123456789ABCDEF";
     size_t len = strlen("file:");
 
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): terminated at the end */
     memcpy(uri, "file:", len);
     if (a->file[0] == '/') {    /* the empty name of a machine, before a path with // */
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): terminated at the end */
         memcpy(uri + len, "//", 2);
         len += 2;
     }

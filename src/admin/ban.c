@@ -60,9 +60,9 @@ ban_time_text(unsigned long long seconds, char out[32])
         (void)text_copy(out, 32, "for ever");
     else if (seconds < 60)
         (void)text_printf(out, 32, "%llu s", seconds);
-    else if (seconds < 2 * 3600)
+    else if (seconds < 7200)
         (void)text_printf(out, 32, "%llu min", seconds / 60);
-    else if (seconds < 2 * 86400)
+    else if (seconds < 172800)
         (void)text_printf(out, 32, "%llu h", seconds / 3600);
     else
         (void)text_printf(out, 32, "%llu days", seconds / 86400);

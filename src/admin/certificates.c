@@ -20,7 +20,7 @@
 
 #define PATH_ROOM 2048
 #define ANSWER_MS 30000
-#define DAY (24 * 3600)
+#define DAY ((int64_t)24 * 3600)
 
 /* ---- the keyholder ----------------------------------------------------------------- */
 

@@ -34,7 +34,7 @@ enum sp_err
 store_open(struct store *s, const char *file)
 {
     /* the directory is locked (main.c): the file itself needs no locks of SQLite's */
-    static const char begin[] =
+    static const char settings[] =
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE;"
         "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
         "PRAGMA cache_size = -1024";
@@ -44,7 +44,7 @@ store_open(struct store *s, const char *file)
         return fail(s, "open");
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    if (run(s, begin) != SP_OK)
+    if (run(s, settings) != SP_OK)
         return SP_OS;
     for (size_t i = 0; i < LEDGER_TABLES; i++) {
         char sql[256];

@@ -269,6 +269,7 @@ on_accept_event(evutil_socket_t fd, short what, void *context)
 {
     struct admin *a = context;
     uid_t uid = (uid_t)-1;
+    /* cppcheck-suppress nullPointer; accept(2): nobody asks for the address */
     int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     enum sp_err rc = SP_OK;
 

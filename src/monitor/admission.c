@@ -158,9 +158,9 @@ tidy(struct admission *a, int64_t now)
 static unsigned
 silent_share(unsigned most)
 {
-    unsigned least = most < SILENT_LEAST ? most : SILENT_LEAST;
-
-    return most / 2 < least ? least : most / 2;
+    if (most / 2 >= SILENT_LEAST)
+        return most / 2;
+    return most < SILENT_LEAST ? most : SILENT_LEAST;
 }
 
 /* An IPv6 /48 has several times what an address has. */

@@ -127,6 +127,7 @@ crowd_unsettle(struct crowd *c, struct crowd_member *one, int64_t now)
 
 enum sp_err
 crowd_join(struct crowd *c, struct crowd_member *one, const struct net_addr *peer,
+           /* NOLINTNEXTLINE(readability-non-const-parameter): it is counted in there */
            unsigned *beside, int64_t now)
 {
     struct crowd_network *n = find(c, peer);

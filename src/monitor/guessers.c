@@ -141,9 +141,10 @@ find_name(struct guesser *e, uint64_t name)
 static struct guesser_name *
 find_or_make_name(struct guesser *e, uint64_t name)
 {
-    struct guesser_name *n = find_name(e, name);
+    struct guesser_name *n = NULL;
 
-    if (n != NULL)
+    SP_ASSERT(e != NULL);
+    if ((n = find_name(e, name)) != NULL)
         return n;
     if (e->count < GUESSERS_NAMES) {
         n = &e->names[e->count++];

@@ -22,7 +22,7 @@
 #define RETRY_LEAST_S 1
 #define RETRY_MOST_S 600
 #define STOP_MS 2000            /* for the ledger to write what it is told last    */
-#define AHEAD_S (8 * 24 * 3600) /* no automatic ban ends later                     */
+#define AHEAD_S ((int64_t)8 * 24 * 3600) /* no automatic ban ends later                     */
 #define NEXT_AHEAD_S 60         /* failure_delay_most                              */
 #define AGAIN_MS 100            /* for a ledger to read what it was told           */
 #define WAITED_TICKS 12         /* without an answer it is told of                 */

@@ -242,7 +242,7 @@ logsink_line(struct slice s, char out[LOGSINK_TEXT_MAX])
         if (len + need > LOGSINK_TEXT_MAX - 1)
             break;
         if (keep)
-            out[len] = s.at[0] == '"' ? '\'' : (char)s.at[0];
+            out[len] = (char)(s.at[0] == '"' ? '\'' : s.at[0]);
         else
             memcpy(out + len, word.text, need);
         len += need;

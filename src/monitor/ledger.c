@@ -299,7 +299,8 @@ hear_kept(struct ledger *l, const struct message *m)
     enter_step(l, LEDGER_IDLE);
     if (in.whole == 0)
         tell_all(l);
-    log_debug("ledger.kept whole=%s", in.whole == 0 ? "no" : "yes");
+    log_debug("ledger.kept whole=%s news=%s", in.whole == 0 ? "no" : "yes",
+              l->monitor->guessers.changed ? "yes" : "no");
     return SP_OK;
 }
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import procfs
-from harness import PASSWORD, Server, wait_until
+from harness import PASSWORD, Server
 
 NAMES = 5                       # that may fail at one address
 
@@ -127,6 +127,19 @@ def shut_out(server):
     server.wait_log(r"address\.shut")
 
 
+def behind(server, pattern, since=0):
+    """Where the first match ends in the log: what comes behind it is not missed."""
+    server.wait_log(pattern, since)
+    text = server.log(since)
+    text = text[:re.search(pattern, text).end()]
+    return since + len(text.encode("utf-8", "surrogateescape"))
+
+
+def wait_kept(server, since):
+    """The ledger has stored everything that was logged before since."""
+    server.wait_log(r"ledger\.kept whole=yes news=no", since, timeout=30)
+
+
 def still_shut_out(server):
     r = attempt(server, "reader")
     assert r.code == 530 and "Too many failed logins" in r.text, r
@@ -151,8 +164,7 @@ def test_a_restart_forgets_nothing(guarded):
 def test_a_killed_monitor_forgets_nothing_that_was_kept(guarded):
     ready(guarded)
     shut_out(guarded)
-    mark = guarded.mark()
-    guarded.wait_log(r"ledger\.kept whole=yes", mark, timeout=30)
+    wait_kept(guarded, behind(guarded, r"address\.shut"))
     guarded.process.kill()
     guarded.process.wait()
     mark = guarded.mark()
@@ -187,10 +199,9 @@ def test_a_killed_ledger_is_started_again_and_told_everything(guarded):
     shut_out(guarded)
     (pid,) = procfs.of_kind(guarded.pid, "sallyport-ledger")
     os.kill(pid, signal.SIGKILL)
-    guarded.wait_log(r"ledger\.crashed")
-    assert wait_until(lambda: procfs.of_kind(guarded.pid, "sallyport-ledger") - {pid}, 30)
-    mark = guarded.mark()
-    guarded.wait_log(r"ledger\.kept whole=yes", mark, timeout=30)
+    # what the killed one said stands before this line, what its successor says behind it
+    wait_kept(guarded, behind(guarded, r"ledger\.crashed"))
+    assert procfs.of_kind(guarded.pid, "sallyport-ledger") - {pid}
     guarded.stop()
     mark = guarded.mark()
     guarded.start()

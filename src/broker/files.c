@@ -209,6 +209,8 @@ files_size(struct broker *b, struct slice path, struct msg_status *out)
     st = seen.st;
     if (!seen.unfinished && S_ISREG(st.stx_mode))
         rc = unfinished_tell(b, text, &seen.st, &st);
+    else if (seen.unfinished)
+        unfinished_refresh(b, seen.fd, &seen.st);
     if (rc == SP_OK)
         fill_status(&st, out);
     seen_clear(&seen);

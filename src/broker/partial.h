@@ -21,10 +21,11 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/leftover.h"
 
 struct broker;
 
-#define PARTIAL_PREFIX ".sp-part."
+#define PARTIAL_PREFIX LEFTOVER_PREFIX
 
 /* Is it one of the server's own names? */
 bool partial_is(struct slice name);

@@ -24,6 +24,9 @@ reader_open(const struct broker *b, const char *path, struct reader *out)
         return rc;
     }
     out->fd = fd;
+    out->b = b;
+    out->path = path;
+    out->expiry = expiry_now(b);
     return SP_OK;
 }
 
@@ -71,6 +74,8 @@ reader_next(struct reader *r, const char **name, bool *unfinished)
         if (*d->d_name == '\0' || is_dots(d->d_name) || strchr(d->d_name, '/') != NULL)
             continue;
         *unfinished = d->d_name[0] == '.' && partial_is(slice_of(d->d_name));
+        if (*unfinished && expire(r->b, &r->expiry, r->fd, r->path, d->d_name))
+            continue;
         *name = *unfinished ? shown_as(r, d) : d->d_name;
         if (*name != NULL)
             return SP_OK;

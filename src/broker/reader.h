@@ -6,7 +6,7 @@
  * Owns:    the open directory.
  *
  * "." and ".." and the server's own names are left out. An unfinished upload comes under
- * its final name, where that does not exist.
+ * its final name, where that does not exist; one that is too old is removed.
  */
 #ifndef SP_BROKER_READER_H
 #define SP_BROKER_READER_H
@@ -15,18 +15,25 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "broker/expire.h"
 
 struct broker;
 
 struct reader {
     DIR *stream;
+    const struct broker *b;     /* lent */
+    const char *path;           /* lent, for the log */
+    struct expiry expiry;
     int fd;                     /* the stream's own: for lookups                          */
     int fault;                  /* errno: something was there that could not be looked at */
 };
 
-#define READER_EMPTY { NULL, -1, 0 }
+#define READER_EMPTY { NULL, NULL, NULL, EXPIRY_EMPTY, -1, 0 }
 
-/* path: virtual, links are followed within the jail. SP_OS, SP_NOMEM. */
+/*
+ * path: virtual, links are followed within the jail; it stays what it is as long as
+ * reader_next is called. SP_OS, SP_NOMEM.
+ */
 SP_CHECK enum sp_err reader_open(const struct broker *b, const char *path,
                                  struct reader *out);
 /*

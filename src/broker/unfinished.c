@@ -2,9 +2,12 @@
 #include "broker/unfinished.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/fd.h"
+#include "base/leftover.h"
 #include "broker/broker.h"
+#include "broker/expire.h"
 #include "broker/partial.h"
 #include "broker/permit.h"
 
@@ -49,6 +52,7 @@ unfinished_tell(struct broker *b, const char *path, const struct statx *final,
         && (rc = partial_open(b, at.dir, partial, &fd)) == SP_OK
         && (rc = resolve_stat(fd, "", &part)) == SP_OK) {
         b->told = (struct told){ .any = true, .final = *final, .part = part };
+        unfinished_refresh(b, fd, &part);
         *st = part;
     } else if (rc == SP_OS && (errno == ENOENT || errno == EACCES)) {
         rc = SP_OK;             /* none, or another user's */
@@ -56,6 +60,31 @@ unfinished_tell(struct broker *b, const char *path, const struct statx *final,
     fd_close(&fd);
     place_clear(&at);
     return rc;
+}
+
+/* Whose time cannot be set will not be removed by this user either, or soon. */
+void
+unfinished_refresh(const struct broker *b, int fd, const struct statx *part)
+{
+    const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+    const struct expiry e = expiry_now(b);
+
+    if (e.left > 0 && leftover_touched(part) < e.before + b->settings.unfinished_keep / 2)
+        (void)utimensat(fd, "", now, AT_EMPTY_PATH);
+}
+
+/* Born at the same time, too: a file that was replaced leaves its number to another. */
+bool
+unfinished_has_gone(struct broker *b, const struct statx *final)
+{
+    const struct statx *was = &b->told.final;
+    bool told = b->told.any && resolve_same(was, final)
+        && was->stx_btime.tv_sec == final->stx_btime.tv_sec
+        && was->stx_btime.tv_nsec == final->stx_btime.tv_nsec;
+
+    if (told)
+        b->told.any = false;
+    return told;
 }
 
 bool

@@ -37,6 +37,16 @@ SP_CHECK enum sp_err unfinished_find(struct broker *b, const char *path, struct 
  */
 SP_CHECK enum sp_err unfinished_tell(struct broker *b, const char *path,
                                      const struct statx *final, struct statx *st);
+/*
+ * The session has been told the length of this unfinished upload, to which fd (O_PATH, or
+ * open) leads: where it would soon be too old, it is as one that was resumed now.
+ */
+void unfinished_refresh(const struct broker *b, int fd, const struct statx *part);
+/*
+ * There is no unfinished upload over the file final. Has this session been told that there
+ * is? Then what it sends does not follow that file. True once: it has to ask again.
+ */
+bool unfinished_has_gone(struct broker *b, const struct statx *final);
 /* Was this session told of this partial, with this length? */
 bool unfinished_was_told(const struct broker *b, const struct statx *part);
 /*

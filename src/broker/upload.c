@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/copy.h"
+#include "broker/expire.h"
 #include "broker/partial.h"
 #include "broker/permit.h"
 #include "broker/publish.h"
@@ -294,6 +295,9 @@ begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
         return rc;
     if (found.final && found.partial && permit_has(b, ACT_REPLACE))
         return begin_over(b, up, &found, append, ask->offset);
+    if (found.final && (append || resume) && !found.partial
+        && unfinished_has_gone(b, &found.st))
+        return broker_refuse(b, FAIL_UNFINISHED);
     if (found.final && (append || resume))
         return begin_continued(b, up, &found, append ? found.st.stx_size : ask->offset);
     if (found.partial && (append || resume))
@@ -465,17 +469,23 @@ void
 upload_settle(struct broker *b)
 {
     struct upload *up = &b->upload;
+    bool stays = false;
 
     if (!up->open)
         return;
-    if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)
-        && !is_worth_keeping(up) && unlinkat(up->at.dir, up->partial, 0) == -1)
-        log_warning("upload.leftover error=%d", errno);
+    if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)) {
+        if (is_worth_keeping(up))
+            stays = true;
+        else if (unlinkat(up->at.dir, up->partial, 0) == -1)
+            log_warning("upload.leftover error=%d", errno);
+    }
     trim(up);
     /*
      * The worker may still hold its duplicate: the lock goes now, for the next attempt.
      */
     (void)flock(up->fd, LOCK_UN);
+    if (stays)
+        expire_around(b, &up->at);
     forget(up);
 }
 
@@ -510,5 +520,6 @@ upload_commit(struct broker *b, uint64_t bytes)
         (void)posix_fadvise(up->fd, 0, 0, POSIX_FADV_DONTNEED);
     (void)flock(up->fd, LOCK_UN);
     forget(up);
+    b->told.any = false;        /* it may have been this one */
     return SP_OK;
 }

@@ -8,6 +8,7 @@
 #include "auth/attempt.h"
 #include "auth/chain.h"
 #include "auth/conversation.h"
+#include "auth/derive.h"
 #include "auth/jaildir.h"
 #include "auth/posture.h"
 #include "auth/sysuser.h"
@@ -186,20 +187,7 @@ fill_ids(const struct pam_login *p, const struct settings *s, struct account *to
     *why = "PAM knows the name, but the system does not (getent passwd)";
     if ((rc = sysuser_by_name(name, u)) != SP_OK)
         return rc;
-    *why = "the system knows it by a name that cannot be one";
-    if (!account_name_valid(slice_of(u->name)))
-        return SP_INPUT;
-    memcpy(to->user, u->name, sizeof to->user);
-    to->uid = u->uid;
-    to->gid = u->gid;
-    *why = "its uid is below system_user_least_uid";
-    if (u->uid < s->system_user_least_uid)
-        return SP_REFUSED;
-    *why = "it has too many groups";
-    if ((rc = sysuser_groups(u, to->groups, &to->group_count)) != SP_OK)
-        return rc;
-    sysuser_group_name(to->gid, to->group);
-    return account_check_ids(to, why);
+    return derive_system_ids(s, u, to, why);
 }
 
 /* After the session is open: it may have made the home directory. */
@@ -207,23 +195,9 @@ static enum sp_err
 fill_jail(const struct settings *s, struct account *to, const struct sysuser *u,
           const char **why)
 {
-    struct account_names names = { .user = to->user,
-                                   .group = to->group,
-                                   .home = u->home };
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = derive_system_jail(s, u, to, why);
 
-    to->permits = PERMIT_ALL;
-    to->umask = (uint32_t)s->umask;
-    to->flags = account_listed_flags(s, to->user);
-    *why = "its home directory is no possible start directory";
-    if (!s->jail_system_users) {
-        memcpy(to->jail, "/", sizeof "/");
-        return account_normalise(u->home, to->start, sizeof to->start);
-    }
-    memcpy(to->start, "/", sizeof "/");
-    *why = "system_user_jail is no absolute path, or uses what %u, %g or %h cannot give";
-    if ((rc = account_expand(s->system_user_jail, &names, to->jail, sizeof to->jail))
-        != SP_OK)
+    if (rc != SP_OK || !s->jail_system_users)
         return rc;
     return jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode,
                           to->uid, to->gid, why);

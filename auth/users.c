@@ -6,14 +6,13 @@
 #include "auth/accounts.h"
 #include "auth/attempt.h"
 #include "auth/chain.h"
+#include "auth/derive.h"
 #include "auth/jaildir.h"
 #include "auth/password.h"
 #include "auth/slots.h"
-#include "auth/sysuser.h"
 #include "auth/verdict.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/privilege.h"
 #include "config/settings.h"
 
 static struct password_cost
@@ -150,67 +149,15 @@ users_record(struct attempt *a, const struct verdict *v)
                     log_text(slice_of(v->account.user), &name), db.fault);
 }
 
-/* Ids and home directory: the account's own ones, or those of guest_user. */
-static enum sp_err
-fill_ids(const struct settings *s, const struct accounts_entry *e, struct account *to,
-         char home[ACCOUNT_PATH_MAX + 1], const char **why)
-{
-    struct sysuser owner = { .name = "" };
-
-    if (e->own_ids) {
-        to->uid = e->uid;
-        to->gid = e->gid;
-        *why = "its list of groups is broken";
-        if (accounts_parse_groups(e->groups, to->groups, ACCOUNT_GROUPS_MAX,
-                                  &to->group_count)
-            != SP_OK)
-            return SP_INPUT;
-        /* an id without a system user is fine: it has no home directory, that is all */
-        if (sysuser_by_uid(to->uid, &owner) == SP_OK)
-            memcpy(home, owner.home, sizeof owner.home);
-    } else if (s->guest_user[0] != '\0') {
-        *why = "the system user that guest_user names is not known";
-        if (sysuser_by_name(s->guest_user, &owner) != SP_OK)
-            return SP_INPUT;
-        to->uid = owner.uid;
-        to->gid = owner.gid;
-        memcpy(home, owner.home, sizeof owner.home);
-    } else {
-        *why = "the account has no uid, and guest_user is not set";
-        if (privilege_is_root())
-            return SP_REFUSED;
-        account_take_own_ids(to);       /* rootless there is only one user */
-    }
-    return account_check_ids(to, why);
-}
-
 static enum sp_err
 fill_account(const struct settings *s, const struct accounts_entry *e, struct account *to,
              const char **why)
 {
-    char home[ACCOUNT_PATH_MAX + 1] = "";
-    struct account_names names = { .user = e->name, .group = to->group, .home = home };
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = derive_users(s, e, to, why);
 
-    *to = (struct account){ .backend = "users", .session_limit = e->session_limit };
-    memcpy(to->user, e->name, sizeof to->user);
-    if ((rc = fill_ids(s, e, to, home, why)) != SP_OK)
-        return rc;
-    sysuser_group_name(to->gid, to->group);
-    *why = "its jail is no absolute path, or uses what %u, %g or %h cannot give";
-    if ((rc = account_expand(e->jail, &names, to->jail, sizeof to->jail)) != SP_OK)
-        return rc;
-    *why = "its start directory is too long";
-    if ((rc = account_normalise(e->start, to->start, sizeof to->start)) != SP_OK)
-        return rc;
-    to->permits = e->writable ? PERMIT_ALL : PERMIT_READ_ONLY;
-    to->umask = (uint32_t)(e->umask >= 0 ? e->umask : s->umask);
-    to->flags = account_listed_flags(s, e->name)
-        | (e->no_resumption ? ACCOUNT_NO_RESUMPTION : 0u)
-        | (e->no_close_notify ? ACCOUNT_NO_CLOSE_NOTIFY : 0u)
-        | (e->cleartext_data ? ACCOUNT_CLEAR_DATA : 0u) | (e->ccc ? ACCOUNT_CCC : 0u);
-    return jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode,
-                          to->uid, to->gid, why);
+    return rc != SP_OK ? rc
+        : jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode, to->uid,
+                         to->gid, why);
 }
 
 /* The password was right: may this account in, here and now? */

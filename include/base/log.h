@@ -50,4 +50,12 @@ void log_debug(const char *format, ...) SP_PRINTF(1, 2);
 struct log_escaped { char text[LOG_TEXT_MAX]; };
 const char *log_text(struct slice s, struct log_escaped *out);
 
+#define LOG_CHARACTER_MAX 16    /* four bytes of \xHH */
+
+/*
+ * Takes the next character off *s, which has one, and writes it as log_text does. Returns
+ * how many bytes that are (no NUL). For who shows all of a long text.
+ */
+size_t log_character(struct slice *s, char out[LOG_CHARACTER_MAX]);
+
 #endif

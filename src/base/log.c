@@ -186,36 +186,49 @@ is_plain(uint32_t n)
         && !(n >= 0xe0000 && n <= 0xe007f);
 }
 
+size_t
+log_character(struct slice *s, char out[LOG_CHARACTER_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint32_t number = 0;
+    size_t size = utf8_character(*s, &number), len = 0;
+    bool plain = size > 0 && is_plain(number);
+
+    if (size == 0)
+        size = 1;
+    for (size_t i = 0; i < size; i++) {
+        if (plain) {
+            out[len++] = (char)s->at[i];
+        } else {
+            out[len++] = '\\';
+            out[len++] = 'x';
+            out[len++] = digits[s->at[i] >> 4];
+            out[len++] = digits[s->at[i] & 15];
+        }
+    }
+    s->at += size;
+    s->len -= size;
+    return len;
+}
+
 const char *
 log_text(struct slice s, struct log_escaped *out)
 {
-    static const char digits[] = "0123456789abcdef";
     const size_t most = sizeof out->text - sizeof "...";    /* room for "..." and NUL */
     size_t len = 0, cut = 0;
 
     while (s.len > 0) {
-        uint32_t number = 0;
-        size_t size = utf8_character(s, &number);
-        bool plain = size > 0 && is_plain(number);
-        size_t in = size > 0 ? size : 1;
-        size_t need = plain ? in : 4 * in;
+        struct slice rest = s;
+        char shown[LOG_CHARACTER_MAX];
+        size_t need = log_character(&rest, shown);
 
         if (need > sizeof out->text - 1 - len)
             break;
-        for (size_t i = 0; i < in; i++) {
-            if (plain) {
-                out->text[len++] = (char)s.at[i];
-            } else {
-                out->text[len++] = '\\';
-                out->text[len++] = 'x';
-                out->text[len++] = digits[s.at[i] >> 4];
-                out->text[len++] = digits[s.at[i] & 15];
-            }
-        }
+        memcpy(out->text + len, shown, need);
+        len += need;
         if (len <= most)
             cut = len;                  /* a cut never falls inside a character */
-        s.at += in;
-        s.len -= in;
+        s = rest;
     }
     if (s.len > 0) {
         memcpy(out->text + cut, "...", 3);

@@ -2,14 +2,12 @@
 #include "broker/jail.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "base/enter.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/privilege.h"
@@ -58,36 +56,6 @@ adopt(struct broker *b, const struct msg_grant *grant)
 }
 
 /*
- * The jail, opened as the user: a directory that the user cannot reach is no jail, and a
- * link that a user has put into the way leads where that user could go anyway.
- */
-static enum sp_err
-open_as_user(const struct broker *b, const char *path, int *fd)
-{
-    bool root = privilege_is_root();
-    int got = -1, inside = -1, error = 0;
-
-    if (root && (setgroups(b->group_count, b->groups) == -1 || setegid(b->gid) == -1
-                 || seteuid(b->uid) == -1))
-        return SP_OS;
-    /* O_PATH asks for no right to the directory itself; looking up "." in it does. */
-    if ((got = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1
-        || (inside = openat(got, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
-        error = errno;
-    fd_close(&got);
-    if (root && (seteuid(0) == -1 || setegid(0) == -1)) {
-        error = errno;
-        fd_close(&inside);
-    }
-    if (inside == -1) {
-        errno = error;
-        return SP_OS;
-    }
-    *fd = inside;
-    return SP_OK;
-}
-
-/*
  * Without root it takes a user namespace; without that, the root descriptor alone jails.
  */
 static enum sp_err
@@ -110,7 +78,8 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
         return rc;
     if ((rc = slice_to_text(grant->jail, path, sizeof path)) != SP_OK)
         return rc;
-    if ((rc = open_as_user(b, path, &b->root)) != SP_OK
+    if ((rc = enter_open(path, b->uid, b->gid, b->groups, b->group_count, &b->root))
+            != SP_OK
         || (rc = change_root(b)) != SP_OK
         || (rc = privilege_drop(b->uid, b->gid, b->groups, b->group_count)) != SP_OK)
         return rc;

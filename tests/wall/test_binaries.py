@@ -94,7 +94,6 @@ OWN_OBJECTS = {
 
 # One object's business alone, with its reason.
 EXCEPTIONS = {
-    "sallyport_broker-jail.o": {"open"},        # the jail itself, named by GRANT
     "sallyport_ledger-main.o": {"open", "mkdir"},   # state_directory, before the drop
     "sallyport_worker-warm.o": {"socketpair"},  # the template's handshake with itself
 }

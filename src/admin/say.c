@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/buf.h"
+#include "base/log.h"
+
 static void say_line(const char *format, va_list args)
     __attribute__((format(printf, 1, 0)));
 
@@ -45,6 +48,26 @@ say_end(enum say_exit code, const char *format, ...)
     say_line(format, args);
     va_end(args);
     return code;
+}
+
+void
+say_path(const char *path)
+{
+    struct slice s = slice_of(path);
+
+    while (s.len > 0) {
+        char shown[LOG_CHARACTER_MAX];
+        size_t len = 1;
+
+        if (*s.at == ' ') {             /* the one that log_text escapes and we need not */
+            shown[0] = ' ';
+            s.at++;
+            s.len--;
+        } else {
+            len = log_character(&s, shown);
+        }
+        (void)fwrite(shown, 1, len, stdout);
+    }
 }
 
 void

@@ -15,6 +15,7 @@
 
 #include "admin/ban.h"
 #include "admin/check.h"
+#include "admin/clean.h"
 #include "admin/reload.h"
 #include "admin/say.h"
 #include "admin/site.h"
@@ -36,6 +37,8 @@ static const char usage[] =
     "  check                                  look for faults in the configuration\n"
     "  check --settings                       every setting, its default, what it means\n"
     "  reload                                 the server takes its configuration anew\n"
+    "  clean [--older-than TIME] [NAME...]    unfinished uploads, of all accounts or of some\n"
+    "  clean --remove [...]                   remove those that nobody goes on with\n"
     "  ban list                               who is shut out, why, and how long\n"
     "  ban add ADDRESS[/BITS] [SECONDS]       shut somebody out, and end the sessions\n"
     "  ban remove ADDRESS[/BITS]              let somebody in again\n"
@@ -61,7 +64,11 @@ static const char usage[] =
     "                          exceptions for old clients: see sallyport(8)\n"
     "options of add and passwd:\n"
     "  --password-stdin        the password is a line of standard input\n"
-    "  --random                make a password up and print it\n";
+    "  --random                make a password up and print it\n"
+    "options of clean:\n"
+    "  --remove                remove what is old; without it nothing is changed\n"
+    "  --older-than TIME       old is what nobody has touched for 90, 15m, 12h, 7d\n"
+    "                          (what unfinished_keep in the configuration says)\n";
 
 static const struct option table[] = {
     { "help", no_argument, NULL, 'h' },
@@ -104,6 +111,8 @@ main(int argc, char **argv)
         return (int)check_run(&site, argc, argv);
     if (argc > 0 && strcmp(argv[0], "reload") == 0)
         return (int)reload_run(&site, argc, argv);
+    if (argc > 0 && strcmp(argv[0], "clean") == 0)
+        return (int)clean_run(&site, argc, argv);
     if (argc > 0 && strcmp(argv[0], "ban") == 0)
         return (int)ban_run(&site, argc - 1, argv + 1);
     fputs(usage, stderr);

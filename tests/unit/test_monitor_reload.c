@@ -40,7 +40,7 @@ other_signals_change_nothing(void)
     for (size_t i = 0; i < sizeof those / sizeof *those; i++)
         rig_signal(&r, those[i]);
     rig_signal(&r, SIGRTMIN);
-    rig_signal(&r, SIGRTMAX);
+    rig_signal(&r, SIGRTMAX - 1);           /* valgrind keeps the last one for itself */
     rig_signal(&r, SIGUSR1);
     CU_ASSERT_TRUE(rig_logs(&r, "log.opened signal=USR1"));
     client = rig_client(&r, true);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "auth/password.h"
+#include "config.h"
 #include "unit.h"
 
 static const struct password_cost cheap = { 8192, 1 };

@@ -109,7 +109,7 @@ receive(struct channel *c, struct message *m, int flags)
     struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1 };
     const struct message_row *row = NULL;
     ssize_t got = 0;
-    bool fits = true;
+    bool fits = true, reset = false;
 
     message_init(m);
     c->fault = NULL;
@@ -118,8 +118,10 @@ receive(struct channel *c, struct message *m, int flags)
         h.msg_control = control.room;
         h.msg_controllen = sizeof control.room;
     }
-    while ((got = recvmsg(c->fd, &h, MSG_CMSG_CLOEXEC | flags)) == -1 && errno == EINTR)
-        continue;
+    /* A peer that ended without reading all is told once, before what it had still said. */
+    while ((got = recvmsg(c->fd, &h, MSG_CMSG_CLOEXEC | flags)) == -1
+           && (errno == EINTR || (errno == ECONNRESET && !reset)))
+        reset = reset || errno == ECONNRESET;
     if (got == -1)
         return errno == EAGAIN ? SP_AGAIN
             : errno == ECONNRESET || errno == EPIPE ? SP_CLOSED : SP_OS;

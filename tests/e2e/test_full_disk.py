@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import harness
-from harness import needs_root, run
+from harness import needs_root, procfs, run
 
 HOLD_OPEN = """
 import sqlite3, sys
@@ -70,8 +70,12 @@ def disk(world, request):
 
 
 def settled(disk):
-    """What the last login leaves in the database is written: SQLite's files are gone again."""
-    assert harness.wait_until(lambda: disk.names() == {"users.db"}, 10)
+    """What the last login leaves in the database is written, by a process that is gone now."""
+    def at_rest():
+        (template, *logins) = procfs.of_kind(disk.server.pid, "sallyport-login")
+        return not logins and disk.names() == {"users.db"}
+
+    assert harness.wait_until(at_rest, 10)
 
 
 def who_gets_in(server):

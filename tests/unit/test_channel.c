@@ -247,6 +247,23 @@ what_was_sent_before_the_end_still_arrives(void)
 }
 
 static void
+nor_is_it_lost_where_the_peer_did_not_read_all(void)
+{
+    struct channel c = CHANNEL_EMPTY;
+    int other = -1;
+
+    set_up(&c, &other, MONITOR, WORKER, ST_USER);
+    CU_ASSERT(forge_send(other, MSG_LOGOUT, NULL, 0, 0, 0));
+    msg_sign_refused_pack(&message, &(struct msg_sign_refused){ 0 });
+    CU_ASSERT_EQUAL(channel_send(&c, &message), SP_OK);
+    fd_close(&other);
+    CU_ASSERT_EQUAL(channel_receive(&c, &message), SP_OK);
+    CU_ASSERT_EQUAL(message.type, MSG_LOGOUT);
+    CU_ASSERT_EQUAL(channel_receive(&c, &message), SP_CLOSED);
+    tear_down(&c, &other);
+}
+
+static void
 a_descriptor_moves_into_the_message_and_arrives_close_on_exec(void)
 {
     struct channel monitor = CHANNEL_EMPTY, worker = CHANNEL_EMPTY;
@@ -446,6 +463,8 @@ static const struct unit_test tests[] = {
       nothing_yet_is_not_the_end_and_the_end_is },
     { "what was sent before the end still arrives",
       what_was_sent_before_the_end_still_arrives },
+    { "nor is it lost where the peer did not read all",
+      nor_is_it_lost_where_the_peer_did_not_read_all },
     { "a descriptor moves into the message and arrives close-on-exec",
       a_descriptor_moves_into_the_message_and_arrives_close_on_exec },
     { "a lent descriptor arrives, and stays with its owner",

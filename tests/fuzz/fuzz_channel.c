@@ -19,7 +19,7 @@ static const struct { unsigned self, peer; } ends[] = {
     { MONITOR, WORKER }, { MONITOR, BROKER }, { MONITOR, LOGIN }, { MONITOR, KEYHOLDER },
     { MONITOR, TEMPLATE }, { WORKER, MONITOR }, { WORKER, BROKER }, { BROKER, MONITOR },
     { BROKER, WORKER }, { LOGIN, MONITOR }, { KEYHOLDER, MONITOR }, { TEMPLATE, MONITOR },
-    { MONITOR, ADMIN }, { ADMIN, MONITOR },
+    { MONITOR, ADMIN }, { ADMIN, MONITOR }, { MONITOR, LEDGER }, { LEDGER, MONITOR },
 };
 
 /* Is it what a row promises, for this end of a channel? */

@@ -119,13 +119,14 @@ PEERS = [("MONITOR", "WORKER"), ("MONITOR", "BROKER"), ("MONITOR", "LOGIN"),
          ("MONITOR", "KEYHOLDER"), ("MONITOR", "TEMPLATE"), ("WORKER", "MONITOR"),
          ("WORKER", "BROKER"), ("BROKER", "MONITOR"), ("BROKER", "WORKER"),
          ("LOGIN", "MONITOR"), ("KEYHOLDER", "MONITOR"), ("TEMPLATE", "MONITOR"),
-         ("MONITOR", "ADMIN"), ("ADMIN", "MONITOR")]
+         ("MONITOR", "ADMIN"), ("ADMIN", "MONITOR"), ("MONITOR", "LEDGER"),
+         ("LEDGER", "MONITOR")]
 STATES = ["ST_START", "ST_READY", "ST_CLEAR", "ST_SECURE", "ST_LOGIN", "ST_QUESTION", "ST_USER",
           "ST_UPLOAD", "ST_LEAVING", "ST_END"]
 
 
 def matches(said, kind):
-    return kind == said or (said == "STARTER" and kind in ("TEMPLATE", "KEYHOLDER")) \
+    return kind == said or (said == "STARTER" and kind in ("TEMPLATE", "KEYHOLDER", "LEDGER")) \
         or (said == "ANYONE" and kind not in ("MONITOR", "ADMIN"))
 
 

@@ -21,6 +21,7 @@ static const struct seccomp_rule allowed[] = {
     ALLOW(stat), ALLOW(lstat), ALLOW(fstat), ALLOW(newfstatat),     /* SQLite: of both  */
     ALLOW(pread64), ALLOW(pwrite64), ALLOW(read), ALLOW(write),     /* pages            */
     ALLOW(lseek),               /* where pread64 is not used                            */
+    ALLOW_MASKED(fchmod, 1, 07000, 0),  /* SQLite: its journal has the mode of the database */
     ALLOW(ftruncate),           /* the journal when a transaction is through            */
     ALLOW(fsync), ALLOW(fdatasync),     /* the transaction                              */
     ALLOW(unlink),              /* a journal that was left behind                       */

@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 SIDES = ["worker", "worker-tls", "broker", "keyholder", "ledger"]
 
 # How many system calls each list has: one more is a decision, not an accident.
-LISTED = {"worker": 37, "worker-tls": 38, "broker": 46, "keyholder": 20, "ledger": 39}
+LISTED = {"worker": 37, "worker-tls": 38, "broker": 46, "keyholder": 20, "ledger": 40}
 
 
 def run_side(world, tried, side, *argv):

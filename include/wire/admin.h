@@ -21,7 +21,9 @@ enum admin_refusal {
 
 /* Why an address is shut out. */
 enum ban_reason {
-    BAN_BY_HAND, BAN_VIOLATIONS, BAN_GUESSES, BAN_REASON_COUNT
+    BAN_BY_HAND, BAN_VIOLATIONS, BAN_GUESSES,
+    BAN_STRANGERS,              /* for guesses, too, but accounts known there still log in */
+    BAN_REASON_COUNT
 };
 
 #endif

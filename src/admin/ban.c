@@ -76,6 +76,7 @@ reason_text(unsigned reason)
     case BAN_BY_HAND: return "by hand";
     case BAN_VIOLATIONS: return "violations";
     case BAN_GUESSES: return "guesses";
+    case BAN_STRANGERS: return "strangers";
     case BAN_REASON_COUNT: break;
     }
     return "?";

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "monitor/admin.h"
 #include "monitor/expel.h"
+#include "monitor/guessers.h"
 #include "monitor/monitor.h"
 #include "wire/pack.h"
 
@@ -63,16 +64,37 @@ send_ban(void *client, const struct ban *ban)
     admin_row(client, &m);
 }
 
+/* The i-th network that is shut out for strangers alone, if it is: no ban says so. */
+static bool
+shut_for_strangers(struct monitor *m, size_t i, int64_t now, struct ban *out)
+{
+    const struct guesser *e = guessers_at(&m->guessers, i);
+
+    if (e->network.kind == NETWORK_NONE || e->shut_until <= now)
+        return false;
+    *out = (struct ban){ network_whole(&e->network), BAN_STRANGERS, e->shut_until };
+    return bans_over(&m->admission.bans, &out->network, now) == NULL;
+}
+
 static enum sp_err
 verb_ban_list(struct admin_client *c, const struct message *m)
 {
-    struct bans *bans = &admin_monitor(c)->admission.bans;
+    struct monitor *monitor = admin_monitor(c);
+    struct bans *bans = &monitor->admission.bans;
     struct msg_ban_list in = { 0 };
+    struct ban ban = { .reason = BAN_STRANGERS };
+    int64_t now = clock_ms();
+    uint64_t strangers = 0;
 
     if (msg_ban_list_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    bans_each(bans, clock_ms(), send_ban, c);
-    admin_done(c, bans->count);
+    bans_each(bans, now, send_ban, c);
+    for (size_t i = 0; guessers_at(&monitor->guessers, i) != NULL; i++)
+        if (shut_for_strangers(monitor, i, now, &ban)) {
+            send_ban(c, &ban);
+            strangers++;
+        }
+    admin_done(c, bans->count + strangers);
     return SP_OK;
 }
 
@@ -103,14 +125,42 @@ verb_ban_add(struct admin_client *c, const struct message *m)
     return SP_OK;
 }
 
+/* Everything that shuts out what lies in the network. How many bans that were. */
+static unsigned
+lift(struct monitor *m, const struct net_network *n, int64_t now)
+{
+    struct ban ban = { .reason = BAN_STRANGERS };
+    unsigned count = 0;
+
+    for (size_t i = 0; guessers_at(&m->guessers, i) != NULL; i++)
+        count += shut_for_strangers(m, i, now, &ban) && net_covers(n, &ban.network);
+    guessers_forgive(&m->guessers, n);
+    admission_forgive(&m->admission, n, now);
+    return count + bans_remove(&m->admission.bans, n, now);
+}
+
+/* What shuts all of the network out. */
+static bool
+is_over(struct monitor *m, const struct net_network *n, int64_t now, struct ban *out)
+{
+    const struct ban *ban = bans_over(&m->admission.bans, n, now);
+
+    if (ban != NULL)
+        *out = *ban;
+    for (size_t i = 0; ban == NULL && guessers_at(&m->guessers, i) != NULL; i++)
+        if (shut_for_strangers(m, i, now, out) && net_covers(&out->network, n))
+            return true;
+    return ban != NULL;
+}
+
 /* A wider ban that shuts the network out all the same is told. */
 static enum sp_err
 verb_ban_remove(struct admin_client *c, const struct message *m)
 {
-    struct admission *a = &admin_monitor(c)->admission;
+    struct monitor *monitor = admin_monitor(c);
     struct msg_ban_remove in = { 0 };
     struct net_network n = { NET_ADDR_EMPTY, 0 };
-    const struct ban *over = NULL;
+    struct ban over = { .reason = BAN_BY_HAND };
     char text[NET_TEXT_MAX];
     int64_t now = clock_ms();
     unsigned count = 0;
@@ -118,13 +168,12 @@ verb_ban_remove(struct admin_client *c, const struct message *m)
     if (msg_ban_remove_unpack(m, &in) != SP_OK
         || read_network(in.base, in.bits, &n) != SP_OK)
         return SP_INPUT;
-    count = bans_remove(&a->bans, &n, now);
-    admission_forgive(a, &n, now);
+    count = lift(monitor, &n, now);
     if (count > 0)
         log_notice("ban.removed network=%s bans=%u uid=%lu", net_network_text(&n, text),
                    count, (unsigned long)admin_uid(c));
-    if ((over = bans_over(&a->bans, &n, now)) != NULL)
-        send_ban(c, over);
+    if (is_over(monitor, &n, now, &over))
+        send_ban(c, &over);
     admin_done(c, count);
     return SP_OK;
 }

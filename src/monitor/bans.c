@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 4096u
+#define BUCKETS BANS_BUCKETS
 
 struct bans_entry {
     struct bans_entry *next;
@@ -65,6 +65,7 @@ drop(struct bans *b, struct bans_entry **at)
     *at = gone->next;
     (*used_of(b, &gone->ban.network))--;
     b->count--;
+    b->changed = true;
     free(gone);
 }
 
@@ -139,6 +140,7 @@ bans_add(struct bans *b, const struct ban *ban, int64_t now)
     struct bans_entry **at = look_up(b, &ban->network), *e = *at;
 
     SP_ASSERT(net_network_valid(&ban->network));
+    b->changed = true;
     if (e != NULL) {
         if (ban->reason == BAN_BY_HAND || e->ban.until < ban->until)
             e->ban = *ban;
@@ -156,6 +158,25 @@ bans_add(struct bans *b, const struct ban *ban, int64_t now)
     (*used_of(b, &ban->network))++;
     b->count++;
     return SP_OK;
+}
+
+const struct ban *
+bans_exact(const struct bans *b, const struct net_network *n)
+{
+    struct bans_entry *const *at = look_up(b, n);
+
+    return *at == NULL ? NULL : &(*at)->ban;
+}
+
+const struct ban *
+bans_at(const struct bans *b, size_t bucket, size_t i)
+{
+    const struct bans_entry *e = NULL;
+
+    SP_ASSERT(bucket < BUCKETS);
+    for (e = b->table[bucket]; e != NULL && i > 0; i--)
+        e = e->next;
+    return e == NULL ? NULL : &e->ban;
 }
 
 /* The widest network of at most that many bits; one look for each width that is in use. */

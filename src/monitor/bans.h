@@ -12,6 +12,7 @@
 #ifndef SP_MONITOR_BANS_H
 #define SP_MONITOR_BANS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@
 
 #define BAN_FOR_EVER INT64_MAX
 #define BANS_MOST 16384u
+#define BANS_BUCKETS 4096u      /* for who goes through them in pieces */
 #define BANS_PREFIXES 130       /* 0 to 128 bits, and one for the end */
 
 struct ban {
@@ -36,6 +38,7 @@ struct bans {
     uint64_t seed;
     size_t count;
     unsigned used[2][BANS_PREFIXES];    /* entries of IPv4 and IPv6, by bits */
+    bool changed;                       /* something, since somebody set it to false */
 };
 
 SP_CHECK enum sp_err bans_init(struct bans *b, uint64_t seed);
@@ -50,6 +53,10 @@ SP_CHECK enum sp_err bans_add(struct bans *b, const struct ban *ban, int64_t now
 const struct ban *bans_find(struct bans *b, const struct net_addr *a, int64_t now);
 /* The widest one that all of the network is in. */
 const struct ban *bans_over(struct bans *b, const struct net_network *n, int64_t now);
+/* That of exactly this network, over or not. */
+const struct ban *bans_exact(const struct bans *b, const struct net_network *n);
+/* The i-th one of a bucket, over or not; NULL: there are not so many. */
+const struct ban *bans_at(const struct bans *b, size_t bucket, size_t i);
 /* Lifts all bans that lie in the network. Returns how many there were. */
 unsigned bans_remove(struct bans *b, const struct net_network *n, int64_t now);
 /* Calls each for every ban. */

@@ -8,6 +8,7 @@
 #ifndef SP_MONITOR_EXPEL_H
 #define SP_MONITOR_EXPEL_H
 
+struct guessers_shut;
 struct monitor;
 struct net_network;
 struct session;
@@ -15,5 +16,11 @@ struct session;
 /* All of the network, which is shut out; but one that ends anyway (NULL: none). */
 unsigned expel_network(struct monitor *m, const struct net_network *n,
                        const struct session *but);
+/*
+ * Too many names failed at the address of s. Where nobody is known there it gets no
+ * connection any more, and all sessions from there end but s, which is in the middle of it:
+ * no password is checked in that one, either (guessers.h).
+ */
+void expel_guesser(const struct session *s, const struct guessers_shut *shut);
 
 #endif

@@ -368,15 +368,19 @@ guessers_succeeded(struct guessers *g, const struct net_addr *peer, struct slice
 }
 
 void
-guessers_forgive(struct guessers *g, const struct net_addr *peer)
+guessers_forgive(struct guessers *g, const struct net_network *n)
 {
-    const struct network own = network_of(peer), around = network_around(peer);
-    struct guesser *e[2] = { find(g, &own), find(g, &around) };
-
     g->changed = true;
-    for (unsigned i = 0; i < 2; i++)
-        if (e[i] != NULL)
-            forget(e[i]);
+    for (size_t i = 0; i < (size_t)ROWS * PLACES; i++) {
+        struct guesser *e = &g->networks[i];
+        struct net_network at = { NET_ADDR_EMPTY, 0 };
+
+        if (e->network.kind == NETWORK_NONE)
+            continue;
+        at = network_whole(&e->network);
+        if (net_covers(n, &at) || (e->shut_until == 0 && net_covers(&at, n)))
+            forget(e);
+    }
 }
 
 /* ---- what is kept ------------------------------------------------------------------ */

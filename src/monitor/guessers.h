@@ -99,7 +99,7 @@ void guessers_restore(struct guessers *g, const struct guessers_limits *l,
                       const struct guesser *kept, int64_t now);
 void guessers_restore_name(struct guessers *g, const struct network *n,
                            const struct guesser_name *kept);
-/* Everything about peer's address and the networks around it. */
-void guessers_forgive(struct guessers *g, const struct net_addr *peer);
+/* Everything about networks in n, and about one around n that is not shut out. */
+void guessers_forgive(struct guessers *g, const struct net_network *n);
 
 #endif

@@ -105,6 +105,32 @@ network_around(const struct net_addr *a)
 }
 
 bool
+network_valid(const struct network *n)
+{
+    switch (n->kind) {
+    case NETWORK_NONE: break;
+    case NETWORK_IPV4: return n->prefix <= UINT32_MAX;
+    case NETWORK_64: return true;
+    case NETWORK_48: return (n->prefix & BELOW_48) == 0;
+    }
+    return false;
+}
+
+struct net_network
+network_whole(const struct network *n)
+{
+    unsigned bytes = n->kind == NETWORK_IPV4 ? 4 : 8;
+    struct net_network out = { NET_ADDR_EMPTY, n->kind == NETWORK_IPV4 ? 32
+                                               : n->kind == NETWORK_48 ? 48 : 64 };
+
+    SP_ASSERT(network_valid(n));
+    out.base.family = n->kind == NETWORK_IPV4 ? AF_INET : AF_INET6;
+    for (unsigned i = 0; i < bytes; i++)
+        out.base.bytes[i] = (unsigned char)(n->prefix >> (bytes - 1 - i) * 8);
+    return out;
+}
+
+bool
 network_same(const struct network *a, const struct network *b)
 {
     return a->kind == b->kind && a->prefix == b->prefix;

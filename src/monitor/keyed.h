@@ -33,6 +33,10 @@ uint64_t keyed_network(const struct keyed *k, const struct network *n);
 struct network network_of(const struct net_addr *a);
 /* The /48 of an IPv6 address; NETWORK_NONE for IPv4. */
 struct network network_around(const struct net_addr *a);
+/* Can it be one that these make? A kind that is none, or bits beyond its prefix: no. */
+bool network_valid(const struct network *n);
+/* The same as a network with a prefix; n is valid. */
+struct net_network network_whole(const struct network *n);
 bool network_same(const struct network *a, const struct network *b);
 /* Does the outer one, of any kind, have the inner one in it? */
 bool network_holds(const struct network *outer, const struct network *inner);

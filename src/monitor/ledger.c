@@ -22,40 +22,19 @@
 #define RETRY_LEAST_S 1
 #define RETRY_MOST_S 600
 #define STOP_MS 2000            /* for the ledger to write what it is told last    */
-#define AHEAD_S ((int64_t)8 * 24 * 3600) /* no automatic ban ends later                     */
-#define NEXT_AHEAD_S 60         /* failure_delay_most                              */
 #define AGAIN_MS 100            /* for a ledger to read what it was told           */
 #define WAITED_TICKS 12         /* without an answer it is told of                 */
 
-/* ---- rows and times ---------------------------------------------------------------- */
-
-/* clock_ms, which begins anew with the machine, and seconds since the epoch. */
-static int64_t
-to_wall(int64_t ms)
-{
-    return ms == 0 ? 0 : clock_seconds() + (ms - clock_ms()) / 1000;
-}
-
-static int64_t
-from_wall(int64_t wall, int64_t most)
-{
-    int64_t seconds = wall - clock_seconds(), ms = 0;
-
-    seconds = seconds > most ? most : seconds < -KNOWN_MS / 1000 ? -KNOWN_MS / 1000 : seconds;
-    ms = clock_ms() + seconds * 1000;
-    return wall == 0 ? 0 : ms == 0 ? 1 : ms;
-}
+/* ---- telling it -------------------------------------------------------------------- */
 
 static enum sp_err
-send_row(struct ledger *l, const struct msg_row *row)
+send_row(struct ledger *l, struct msg_row row)
 {
     struct message m;
 
-    msg_row_pack(&m, row);
+    msg_row_pack(&m, &row);
     return channel_send(&l->channel, &m);
 }
-
-/* ---- telling it -------------------------------------------------------------------- */
 
 static enum sp_err
 send_known(struct ledger *l, bool *through)
@@ -65,11 +44,7 @@ send_known(struct ledger *l, bool *through)
 
     *through = e == NULL;
     if (e != NULL && e->network.kind != NETWORK_NONE && !e->kept) {
-        rc = send_row(l, &(struct msg_row){ .table = LEDGER_KNOWN,
-                                            .kind = (uint8_t)e->network.kind,
-                                            .a = e->account,
-                                            .b = e->network.prefix,
-                                            .last = to_wall(e->last) });
+        rc = send_row(l, kept_known(e));
         e->kept = rc == SP_OK;
     }
     return rc;
@@ -86,20 +61,27 @@ send_network(struct ledger *l, bool *through)
     if (e == NULL || e->network.kind == NETWORK_NONE)
         return SP_OK;
     if (l->name == 0)
-        rc = send_row(l, &(struct msg_row){ .table = LEDGER_NETWORK,
-                                            .kind = (uint8_t)e->network.kind,
-                                            .a = e->network.prefix,
-                                            .last = to_wall(e->last),
-                                            .until = to_wall(e->shut_until),
-                                            .count = e->strikes });
-    for (; rc == SP_OK && l->name < e->count; l->name++)
-        rc = send_row(l, &(struct msg_row){ .table = LEDGER_NAME,
-                                            .kind = (uint8_t)e->network.kind,
-                                            .a = e->network.prefix,
-                                            .b = e->names[l->name].name,
-                                            .last = to_wall(e->names[l->name].last),
-                                            .until = to_wall(e->names[l->name].next),
-                                            .count = e->names[l->name].tries });
+        rc = send_row(l, kept_network(e));
+    while (rc == SP_OK && l->name < e->count)
+        if ((rc = send_row(l, kept_name(e, (unsigned)l->name))) == SP_OK)
+            l->name++;
+    if (rc == SP_OK)
+        l->name = 0;
+    return rc;
+}
+
+/* One bucket of the table. */
+static enum sp_err
+send_bans(struct ledger *l, bool *through)
+{
+    const struct ban *ban = NULL;
+    enum sp_err rc = SP_OK;
+
+    *through = l->place >= BANS_BUCKETS;
+    while (rc == SP_OK && !*through
+           && (ban = bans_at(&l->monitor->admission.bans, l->place, l->name)) != NULL)
+        if ((rc = send_row(l, kept_ban(ban))) == SP_OK)
+            l->name++;
     if (rc == SP_OK)
         l->name = 0;
     return rc;
@@ -110,8 +92,8 @@ send_begin(struct ledger *l)
 {
     const struct keyed *key = &l->monitor->guessers.key;
     struct message m;
-    enum sp_err rc = send_row(l, &(struct msg_row){ .table = LEDGER_KEY, .a = key->k0,
-                                                    .b = key->k1 });
+    enum sp_err rc = send_row(l, (struct msg_row){ .table = LEDGER_KEY, .a = key->k0,
+                                                   .b = key->k1 });
 
     if (rc != SP_OK)
         return rc;
@@ -157,6 +139,12 @@ send_piece(struct ledger *l)
         if ((rc = send_network(l, &through)) == SP_OK && !through)
             l->place++;
         if (through)
+            enter_step(l, LEDGER_BANS);
+        return rc;
+    case LEDGER_BANS:
+        if ((rc = send_bans(l, &through)) == SP_OK && !through)
+            l->place++;
+        if (through)
             enter_step(l, LEDGER_END);
         return rc;
     case LEDGER_END:
@@ -180,6 +168,12 @@ send_batch(struct ledger *l)
     return rc;
 }
 
+static bool
+has_news(const struct ledger *l)
+{
+    return l->monitor->guessers.changed || l->monitor->admission.bans.changed;
+}
+
 static void
 set_tick(struct ledger *l, long milliseconds)
 {
@@ -193,7 +187,6 @@ static void
 on_tick_event(evutil_socket_t fd, short what, void *context)
 {
     struct ledger *l = context;
-    struct guessers *g = &l->monitor->guessers;
     enum sp_err rc = SP_OK;
 
     (void)fd;
@@ -203,9 +196,9 @@ on_tick_event(evutil_socket_t fd, short what, void *context)
     if (l->step == LEDGER_SENT && ++l->waited == WAITED_TICKS)
         log_warning("ledger.slow seconds=%d: is its disk full, or does it hang?",
                     WAITED_TICKS * TICK_SECONDS);
-    if (l->step == LEDGER_IDLE && g->changed)
-        g->changed = false;
-    else if (l->step == LEDGER_IDLE) {
+    if (l->step == LEDGER_IDLE && has_news(l)) {
+        l->monitor->guessers.changed = l->monitor->admission.bans.changed = false;
+    } else if (l->step == LEDGER_IDLE) {
         set_tick(l, TICK_SECONDS * 1000L);
         return;
     }
@@ -215,38 +208,6 @@ on_tick_event(evutil_socket_t fd, short what, void *context)
 
 /* ---- what it says ------------------------------------------------------------------ */
 
-/* What the ledger has is another's word: nothing in it lies in the future for long. */
-static void
-take_stored(struct ledger *l, const struct msg_stored *in)
-{
-    struct guessers *g = &l->monitor->guessers;
-    const struct guessers_limits *limits = &l->monitor->current->guessing;
-    const struct network at = { (enum network_kind)in->kind, in->a },
-                         of_known = { (enum network_kind)in->kind, in->b };
-    bool network = in->kind == NETWORK_IPV4 || in->kind == NETWORK_64
-                   || in->kind == NETWORK_48;
-
-    if (in->table == LEDGER_KEY) {
-        guessers_rekey(g, &(struct keyed){ in->a, in->b });
-    } else if (in->table == LEDGER_KNOWN && network) {
-        known_add(&g->known, in->a, &of_known, from_wall(in->last, 0));
-    } else if (in->table == LEDGER_NETWORK && network) {
-        guessers_restore(g, limits,
-                         &(struct guesser){ .network = at,
-                                            .strikes = in->count,
-                                            .last = from_wall(in->last, 0),
-                                            .shut_until = from_wall(in->until, AHEAD_S) },
-                         clock_ms());
-    } else if (in->table == LEDGER_NAME && network) {
-        guessers_restore_name(
-            g, &at,
-            &(struct guesser_name){ .name = in->b,
-                                    .tries = in->count < 1000 ? in->count : 1000,
-                                    .last = from_wall(in->last, 0),
-                                    .next = from_wall(in->until, NEXT_AHEAD_S) });
-    }
-}
-
 static enum sp_err
 hear_stored(struct ledger *l, const struct message *m)
 {
@@ -254,9 +215,9 @@ hear_stored(struct ledger *l, const struct message *m)
 
     if (msg_stored_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    if (!l->heard && !l->monitor->stopping)
-        take_stored(l, &in);
-    return SP_OK;
+    if (l->heard || l->monitor->stopping)
+        return SP_OK;
+    return kept_take(l->monitor, &l->taken, &in);
 }
 
 /* All that it may not have: what an earlier one had not written is told once more. */
@@ -276,7 +237,6 @@ static enum sp_err
 hear_ready(struct ledger *l)
 {
     l->ready = true;
-    l->failures = 0;
     channel_enter(&l->channel, ST_READY);
     if (!l->heard)
         log_debug("ledger.ready");
@@ -295,12 +255,12 @@ hear_kept(struct ledger *l, const struct message *m)
         return SP_INPUT;
     if (l->waited >= WAITED_TICKS)
         log_notice("ledger.goes-on");
-    l->waited = 0;
+    l->waited = l->failures = 0;
     enter_step(l, LEDGER_IDLE);
     if (in.whole == 0)
         tell_all(l);
     log_debug("ledger.kept whole=%s news=%s", in.whole == 0 ? "no" : "yes",
-              l->monitor->guessers.changed ? "yes" : "no");
+              has_news(l) ? "yes" : "no");
     return SP_OK;
 }
 
@@ -408,6 +368,7 @@ start(struct ledger *l)
     pid_t pid = 0;
     enum sp_err rc = SP_OK;
 
+    l->taken.rows = 0;
     (void)rundir_restore(&m->rundir, s);
     rc = starter_execute(s->libexec_directory, LEDGER_PROGRAM, m->current->ledger_program,
                          m->current->ledger.uid, m->current->ledger.gid, &channel, &pid,
@@ -487,9 +448,9 @@ ledger_stop(struct ledger *l)
 
     (void)event_del(&l->tick);
     (void)event_del(&l->retry);
-    if (l->ready && l->step == LEDGER_SENT && l->monitor->guessers.changed)
+    if (l->ready && l->step == LEDGER_SENT && has_news(l))
         enter_step(l, LEDGER_IDLE);
-    if (l->ready && (l->step != LEDGER_IDLE || l->monitor->guessers.changed))
+    if (l->ready && (l->step != LEDGER_IDLE || has_news(l)))
         while ((rc = send_batch(l)) == SP_AGAIN
                && wait_for(l->channel.fd, POLLOUT, until))
             continue;

@@ -1,8 +1,8 @@
 /*
- * monitor/ledger.h - what is known of guessers, kept across restarts by a process of its own
+ * monitor/ledger.h - guessers and bans, kept across restarts by a process of its own
  *
  * Runs in: monitor.                      Blocks: never; at the stop, two seconds at most.
- * Trusts:  nothing the ledger says: a row that cannot be is left out.
+ * Trusts:  nothing the ledger says (kept.h).
  * Owns:    the process, its channel.
  *
  * The ledger is asked once, at the first start, for what was kept. From then on it is told
@@ -16,13 +16,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "monitor/kept.h"
 #include "monitor/process.h"
 #include "wire/channel.h"
 
 struct monitor;
 
 enum ledger_step {
-    LEDGER_IDLE, LEDGER_KNOWNS, LEDGER_NETWORKS, LEDGER_END, LEDGER_SENT
+    LEDGER_IDLE, LEDGER_KNOWNS, LEDGER_NETWORKS, LEDGER_BANS, LEDGER_END, LEDGER_SENT
 };
 
 #define LEDGER_PROGRAM "sallyport-ledger"
@@ -34,6 +35,7 @@ struct ledger {
     struct event readable, tick, retry;
     bool ready;
     bool heard;                 /* what was kept has been taken over; it is not again */
+    struct kept taken;
     unsigned failures;          /* starts in a row that came to nothing */
     enum ledger_step step;      /* how far this batch is */
     unsigned waited;            /* ticks since the batch was sent  */

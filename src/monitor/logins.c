@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "monitor/expel.h"
 #include "monitor/generation.h"
 #include "monitor/guessers.h"
 #include "monitor/logsink.h"
@@ -288,14 +289,6 @@ attempt_resume(struct session *s)
 
 /* ---- what is counted ---------------------------------------------------------------- */
 
-static void
-tell_shut(const struct session *s, const struct guessers_shut *shut)
-{
-    log_warning("address.shut peer=%s%s seconds=%lld names=%u", s->peer_text,
-                shut->network.kind == NETWORK_48 ? "/48" : "",
-                (long long)((shut->until - clock_ms() + 999) / 1000), shut->names);
-}
-
 /*
  * The password was wrong, or nobody waited for the verdict: who gives up early knows as
  * well that it was wrong, since the right one is answered at once.
@@ -314,7 +307,7 @@ count_failure(struct attempt *a)
         return;                 /* no fault of the client: what checks it hangs, or we end */
     if (guessers_failed(&m->guessers, &m->current->guessing, &s->peer, slice_of(a->user),
                         clock_ms(), &shut))
-        tell_shut(s, &shut);
+        expel_guesser(s, &shut);
 }
 
 /* A fault of the server says nothing about the password. */

@@ -7,12 +7,14 @@ figures are small. Clients of several addresses come from 127.0.0.0/8.
 import os
 import re
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import procfs
+from ftpclient import SLOWER
 from harness import PASSWORD, Server
 
 NAMES = 5                       # that may fail at one address
@@ -90,9 +92,52 @@ def test_who_does_not_wait_for_the_verdict_is_counted(guarded):
         c.raw(b"PASS wrong\r\n")
         guarded.wait_log(rf"login\.(refused user=nobody{n} |slowed)")
         c.abandon()
-    assert "Login incorrect" in attempt(guarded, "one-more", "wrong").text \
-        or "Too many" in attempt(guarded, "one-more", "wrong").text
-    guarded.wait_log(r"address\.shut peer=127\.0\.0\.1 ")
+    guarded.wait_log(r"address\.shut peer=127\.0\.0\.1 .* for=all")
+
+
+# ---- shut out: seen and lifted by the tool ----------------------------------------------
+
+def bans(server):
+    """Who and why, of each line of the list."""
+    return [tuple(line.split()[:2]) for line in
+            server.tool("ban", "list").stdout.splitlines()[1:]]
+
+
+def guess(server, source):
+    for n in range(NAMES):
+        assert attempt(server, f"nobody{n}", "wrong", source).code == 530
+
+
+def turned_away(server, source):
+    """Whether a client from there hears 421 and nothing else."""
+    with socket.create_connection(("127.0.0.1", server.port), 10, (source, 0)) as s:
+        s.settimeout(30 * SLOWER)
+        return s.recv(200).startswith(b"421")
+
+
+def test_where_nobody_is_known_nobody_gets_a_connection(guarded):
+    here, there = (guarded.client(source=f"127.0.4.{n}") for n in (1, 2))
+    guess(guarded, "127.0.4.1")
+    assert here.closed(8)
+    assert here.buffer == b"421 Your address is shut out, closing.\r\n"
+    assert turned_away(guarded, "127.0.4.1")
+    there.expect(200, "NOOP")
+    there.quit()
+    assert bans(guarded) == [("127.0.4.1", "guesses")]
+    guarded.tool("ban", "remove", "127.0.4.1")
+    assert bans(guarded) == []
+    assert attempt(guarded, "guest", source="127.0.4.1").code == 230
+
+
+def test_where_somebody_is_known_strangers_are_let_in_again(guarded):
+    shut_out(guarded)
+    assert bans(guarded) == [("127.0.0.1", "strangers")]
+    still_shut_out(guarded)
+    guarded.tool("ban", "remove", "127.0.0.0/24")
+    assert bans(guarded) == []
+    assert attempt(guarded, "reader").code == 230
+    r = guarded.tool("ban", "remove", "127.0.0.1", check=False)
+    assert r.returncode == 1 and "127.0.0.1 is not shut out" in r.stderr
 
 
 def test_an_account_under_attack_is_slowed_for_strangers_alone(guarded):
@@ -159,6 +204,37 @@ def test_a_restart_forgets_nothing(guarded):
     guarded.start()
     ready(guarded, mark)
     still_shut_out(guarded)
+
+
+def test_a_restart_forgets_no_ban(guarded):
+    """For guesses, by hand for a time and for ever; and none that was lifted."""
+    ready(guarded)
+    guess(guarded, "127.0.4.1")
+    guarded.tool("ban", "add", "127.0.5.0/24")
+    guarded.tool("ban", "add", "2001:db8::/32", "7d")
+    guarded.tool("ban", "add", "192.0.2.7")
+    guarded.stop()
+    for _ in range(2):
+        mark = guarded.mark()
+        guarded.start()
+        ready(guarded, mark)
+        assert sorted(bans(guarded)) == [
+            ("127.0.4.1", "guesses"), ("127.0.5.0/24", "by"), ("192.0.2.7", "by"),
+            ("2001:db8::/32", "by")]
+        rest = guarded.tool("ban", "list").stdout
+        assert rest.count("for ever") == 2 and "6 days" in rest, rest
+        assert turned_away(guarded, "127.0.4.1") and turned_away(guarded, "127.0.5.9")
+        guarded.stop()
+    mark = guarded.mark()
+    guarded.start()
+    ready(guarded, mark)
+    guarded.tool("ban", "remove", "127.0.0.0/8")
+    guarded.stop()
+    mark = guarded.mark()
+    guarded.start()
+    ready(guarded, mark)
+    assert [who for who, _ in sorted(bans(guarded))] == ["192.0.2.7", "2001:db8::/32"]
+    assert attempt(guarded, "guest", source="127.0.4.1").code == 230
 
 
 def test_a_killed_monitor_forgets_nothing_that_was_kept(guarded):

@@ -1,11 +1,12 @@
 /*
  * tests/hostile/captured_worker.c - a process of ours that is in the hands of its client
  *
- * Runs in: tests only, in the place of sallyport-worker, -broker or -login (whichever it
- *          is started as, from libexec_directory), or as their monitor ("drive").
+ * Runs in: tests only, in the place of sallyport-worker, -broker, -login or -ledger
+ *          (whichever it is started as, from libexec_directory), or as their monitor
+ *          ("drive").
  *
  * It starts as that process does, and then does whatever the test says, one line a step.
- * The steps of a worker come from its client, those of a broker or login from the socket
+ * The steps of a worker come from its client, those of the others from the socket
  * "control" in its program's directory, those of the monitor from standard input. Where
  * there is a program NAME.honest beside it, it becomes that one instead.
  *
@@ -536,6 +537,18 @@ serve_control(unsigned self)
     obey_for_ever(&c);
 }
 
+/* A ledger is no template: it is asked what it has, and says whatever the test wants. */
+static void
+serve_ledger(void)
+{
+    struct captured c = { .monitor = TEMPLATE_FD, .broker = -1, .held = -1,
+                          .in = BUF_EMPTY(LINE_MAX_BYTES) };
+
+    c.client = connect_control();
+    say(&c, "220 ledger ledger");
+    obey_for_ever(&c);
+}
+
 /* ---- the monitor ------------------------------------------------------------------- */
 
 static int
@@ -608,6 +621,8 @@ main(int argc, char **argv)
     channel_init(&monitor, TEMPLATE_FD, TEMPLATE, MONITOR, ST_START);
     if (await_start(&monitor) != SP_OK)
         return 1;
+    if (strstr(argv[0], "ledger") != NULL)
+        serve_ledger();
     if (self == WORKER
         && privilege_drop((uid_t)number(argv[1]), (gid_t)number(argv[2]), NULL, 0)
                != SP_OK)

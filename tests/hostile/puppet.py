@@ -13,7 +13,7 @@ import harness
 import procfs
 from harness import wait_until
 
-MONITOR, WORKER, BROKER, LOGIN, KEYHOLDER, TEMPLATE, ADMIN = (1 << i for i in range(7))
+MONITOR, WORKER, BROKER, LOGIN, KEYHOLDER, TEMPLATE, ADMIN, LEDGER = (1 << i for i in range(8))
 STATES = ("START", "READY", "CLEAR", "SECURE", "LOGIN", "QUESTION", "USER", "UPLOAD",
           "LEAVING", "END")
 STATE = {name: 1 << i for i, name in enumerate(STATES)}
@@ -246,6 +246,8 @@ class HostileServer(harness.Server):
                 shutil.copy(world.build / "captured-worker", program)
             else:
                 program.symlink_to(world.build / program.name)
+        if "ledger" in captured:    # others have none: it would come while one looks what is there
+            shutil.copy(world.build / "captured-worker", self.libexec / "sallyport-ledger")
         self.control = socket.socket(socket.AF_UNIX)
         self.control.bind(str(self.libexec / "control"))
         self.control.listen(1000)

@@ -333,15 +333,40 @@ a_guesser_is_not_forgotten(void)
 static void
 forgiven_by_the_administrator(void)
 {
-    const struct net_addr peer = address("192.0.2.1");
+    const struct net_addr peer = address("192.0.2.1"), inside = address("2001:db8::");
+    const struct net_network one = net_network_of(&peer, 32),
+                             around = net_network_of(&inside, 48),
+                             within = net_network_of(&inside, 64);
     struct guessers g;
 
     start(&g);
     fail_names(&g, "192.0.2.1", limits.names, LATE);
+    fail_names(&g, "192.0.2.2", limits.names, LATE);
     CU_ASSERT_EQUAL(ask(&g, "192.0.2.1", "bob", LATE), GUESSERS_SHUT);
-    guessers_forgive(&g, &peer);
+    guessers_forgive(&g, &one);
     CU_ASSERT_EQUAL(ask(&g, "192.0.2.1", "bob", LATE), 0);
     CU_ASSERT_FALSE(fail(&g, "192.0.2.1", "bob", LATE));
+    CU_ASSERT_EQUAL(ask(&g, "192.0.2.2", "bob", LATE), GUESSERS_SHUT);
+
+    fail_names(&g, "2001:db8:0:0::1", limits.names, LATE);
+    CU_ASSERT_EQUAL(ask(&g, "2001:db8::1", "bob", LATE), GUESSERS_SHUT);
+    guessers_forgive(&g, &within);              /* and what the /48 had of it */
+    CU_ASSERT_EQUAL(ask(&g, "2001:db8::1", "bob", LATE), 0);
+    for (unsigned i = 0; i < GUESSERS_AROUND + 1; i++) {
+        char text[64], name[32];
+
+        (void)snprintf(text, sizeof text, "2001:db8:0:%x::1", i);
+        for (unsigned n = 0; n < limits.names; n++) {
+            (void)snprintf(name, sizeof name, "of-%u-%u", i, n);
+            (void)fail(&g, text, name, LATE);
+        }
+    }
+    CU_ASSERT_EQUAL(ask(&g, "2001:db8:0:99::1", "bob", LATE), GUESSERS_SHUT);
+    guessers_forgive(&g, &within);              /* the /48 stays shut: it is asked for */
+    CU_ASSERT_EQUAL(ask(&g, "2001:db8::1", "bob", LATE), GUESSERS_SHUT);
+    guessers_forgive(&g, &around);
+    CU_ASSERT_EQUAL(ask(&g, "2001:db8::1", "bob", LATE), 0);
+    CU_ASSERT_EQUAL(ask(&g, "2001:db8:0:1::1", "bob", LATE), 0);
     guessers_clear(&g);
 }
 

@@ -62,10 +62,39 @@ networks(void)
     }
 }
 
+static void
+whole_networks(void)
+{
+    static const struct { const char *address, *own, *around; } rows[] = {
+        { "192.0.2.255", "192.0.2.255", NULL }, { "255.255.255.255", "255.255.255.255", NULL },
+        { "2001:db8:1:2::9", "2001:db8:1:2::/64", "2001:db8:1::/48" },
+    };
+    static const struct network none[] = {
+        { NETWORK_NONE, 0 }, { NETWORK_IPV4, (uint64_t)UINT32_MAX + 1 }, { NETWORK_48, 1 },
+        { (enum network_kind)4, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct net_addr a = address(rows[i].address);
+        const struct network own = network_of(&a), around = network_around(&a);
+        char text[NET_TEXT_MAX];
+        struct net_network n = network_whole(&own);
+
+        CU_ASSERT_STRING_EQUAL(net_network_text(&n, text), rows[i].own);
+        if (rows[i].around == NULL)
+            continue;
+        n = network_whole(&around);
+        CU_ASSERT_STRING_EQUAL(net_network_text(&n, text), rows[i].around);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        CU_ASSERT_FALSE(network_valid(&none[i]));
+}
+
 static const struct unit_test tests[] = {
     { "SipHash-2-4 gives what its authors say", siphash_of_its_authors },
     { "another key gives another number", another_key_another_number },
     { "an IPv6 address counts as its /64, and in its /48", networks },
+    { "a network that is counted has a prefix, too", whole_networks },
     { NULL, NULL }
 };
 

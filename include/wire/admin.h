@@ -23,6 +23,7 @@ enum admin_refusal {
 enum ban_reason {
     BAN_BY_HAND, BAN_VIOLATIONS, BAN_GUESSES,
     BAN_STRANGERS,              /* for guesses, too, but accounts known there still log in */
+    BAN_DEATHS,                 /* an account whose brokers die */
     BAN_REASON_COUNT
 };
 

@@ -38,6 +38,7 @@ enum refuse_reason {
     REFUSE_FAILURES,            /* not checked: too much was wrong before, from there     */
     REFUSE_GIVEN_UP,            /* the client did not wait for the verdict               */
     REFUSE_UNUSABLE,            /* a fault that only some names meet: told as wrong       */
+    REFUSE_DEATHS,              /* right password, but the brokers of the account die     */
     REFUSE_COUNT
 };
 

@@ -77,6 +77,7 @@ reason_text(unsigned reason)
     case BAN_VIOLATIONS: return "violations";
     case BAN_GUESSES: return "guesses";
     case BAN_STRANGERS: return "strangers";
+    case BAN_DEATHS: return "deaths";
     case BAN_REASON_COUNT: break;
     }
     return "?";
@@ -181,6 +182,36 @@ keep_row(void *who, const struct message *m)
     return unpack_ban(m, &in, who);
 }
 
+/* "users:anna", as the list shows it, and no IPv6 address. */
+static bool
+is_account(const char *text)
+{
+    struct net_network n = { NET_ADDR_EMPTY, 0 };
+    const char *colon = strchr(text, ':');
+
+    return colon != NULL && colon != text && colon[1] != '\0'
+           && net_parse_network(&n, slice_of(text)) != SP_OK;
+}
+
+static enum say_exit
+lift_account(const struct site *site, const char *account)
+{
+    struct server_answer answer;
+    struct message m;
+    enum say_exit code = SAY_DONE;
+
+    if (strlen(account) > 300 || strpbrk(account, "\r\n") != NULL)
+        return say_end(SAY_USAGE, "\"%s\" can be no account", account);
+    msg_ban_lift_pack(&m, &(struct msg_ban_lift){ .account = slice_of(account) });
+    if ((code = server_ask(site, &m, SECONDS, NULL, NULL, &answer, NULL)) != SAY_DONE)
+        return code;
+    if (!answer.done)
+        return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
+    if (answer.count == 0)
+        return say_end(SAY_FAILED, "%s is not shut out", account);
+    return SAY_DONE;
+}
+
 static enum say_exit
 lift(const struct site *site, char **words, int count)
 {
@@ -192,6 +223,8 @@ lift(const struct site *site, char **words, int count)
     enum say_exit code = SAY_DONE;
 
     (void)count;
+    if (is_account(words[0]))
+        return lift_account(site, words[0]);
     if (ban_parse(words[0], &n) != SP_OK)
         return SAY_USAGE;
     net_pack(&n.base, base);
@@ -218,7 +251,7 @@ static const struct command {
 } commands[] = {
     { "list", "takes no address", 0, 0, list },
     { "add", "an address or network, and perhaps for how long", 1, 2, add },
-    { "remove", "an address or network", 1, 1, lift },
+    { "remove", "an address, a network, or an account", 1, 1, lift },
 };
 
 enum say_exit

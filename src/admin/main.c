@@ -41,7 +41,7 @@ static const char usage[] =
     "  clean --remove [...]                   remove those that nobody goes on with\n"
     "  ban list                               who is shut out, why, and how long\n"
     "  ban add ADDRESS[/BITS] [SECONDS]       shut somebody out, and end the sessions\n"
-    "  ban remove ADDRESS[/BITS]              let somebody in again\n"
+    "  ban remove ADDRESS[/BITS]|BACKEND:ACCOUNT  let somebody in again\n"
     "\n"
     "  -c FILE       the configuration (" SITE_CONFIG ")\n"
     "  -d DATABASE   the users database (what users_database in the configuration says)\n"

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "monitor/admin.h"
+#include "monitor/deaths.h"
 #include "monitor/expel.h"
 #include "monitor/guessers.h"
 #include "monitor/monitor.h"
@@ -64,6 +65,18 @@ send_ban(void *client, const struct ban *ban)
     admin_row(client, &m);
 }
 
+static void
+send_death(struct admin_client *c, const struct death *one, int64_t now)
+{
+    static const unsigned char none[NET_PACKED];
+    struct message m;
+
+    msg_ban_pack(&m, &(struct msg_ban){
+        .base = slice_from(none, sizeof none), .account = slice_of(one->account),
+        .reason = BAN_DEATHS, .seconds = seconds_left(one->until, now) });
+    admin_row(c, &m);
+}
+
 /* The i-th network that is shut out for strangers alone, if it is: no ban says so. */
 static bool
 shut_for_strangers(struct monitor *m, size_t i, int64_t now, struct ban *out)
@@ -84,7 +97,7 @@ verb_ban_list(struct admin_client *c, const struct message *m)
     struct msg_ban_list in = { 0 };
     struct ban ban = { .reason = BAN_STRANGERS };
     int64_t now = clock_ms();
-    uint64_t strangers = 0;
+    uint64_t others = 0;
 
     if (msg_ban_list_unpack(m, &in) != SP_OK)
         return SP_INPUT;
@@ -92,9 +105,14 @@ verb_ban_list(struct admin_client *c, const struct message *m)
     for (size_t i = 0; guessers_at(&monitor->guessers, i) != NULL; i++)
         if (shut_for_strangers(monitor, i, now, &ban)) {
             send_ban(c, &ban);
-            strangers++;
+            others++;
         }
-    admin_done(c, bans->count + strangers);
+    for (size_t i = 0; i < DEATHS_MOST; i++)
+        if (deaths_at(&monitor->deaths, i, now) != NULL) {
+            send_death(c, deaths_at(&monitor->deaths, i, now), now);
+            others++;
+        }
+    admin_done(c, bans->count + others);
     return SP_OK;
 }
 
@@ -178,6 +196,25 @@ verb_ban_remove(struct admin_client *c, const struct message *m)
     return SP_OK;
 }
 
+static enum sp_err
+verb_ban_lift(struct admin_client *c, const struct message *m)
+{
+    struct msg_ban_lift in = { 0 };
+    struct log_escaped text;
+    char account[DEATHS_ACCOUNT + 1];
+    bool lifted = false;
+
+    if (msg_ban_lift_unpack(m, &in) != SP_OK
+        || slice_to_text(in.account, account, sizeof account) != SP_OK)
+        return SP_INPUT;
+    lifted = deaths_forgive(&admin_monitor(c)->deaths, account, clock_ms());
+    if (lifted)
+        log_notice("ban.removed account=%s uid=%lu", log_text(in.account, &text),
+                   (unsigned long)admin_uid(c));
+    admin_done(c, lifted);
+    return SP_OK;
+}
+
 /* ---- the table ------------------------------------------------------------------------ */
 
 static const struct row {
@@ -188,6 +225,7 @@ static const struct row {
     { MSG_BAN_LIST, verb_ban_list },
     { MSG_BAN_ADD, verb_ban_add },
     { MSG_BAN_REMOVE, verb_ban_remove },
+    { MSG_BAN_LIFT, verb_ban_lift },
 };
 
 enum sp_err

@@ -1,11 +1,15 @@
 /* monitor/expel.c - see expel.h */
 #include "monitor/expel.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
 #include "monitor/guessers.h"
 #include "monitor/monitor.h"
+#include "monitor/part.h"
+#include "monitor/report.h"
 #include "monitor/session.h"
 
 /* False: it ends already. */
@@ -27,6 +31,47 @@ expel_network(struct monitor *m, const struct net_network *n, const struct sessi
     TAILQ_FOREACH(s, &m->sessions, entry)
         if (s != but && net_contains(n, &s->peer))
             count += expel(s, "banned", "Your address is shut out, closing.");
+    return count;
+}
+
+/* The one that serves now: another one only settles, and nobody reaches it any more. */
+static const struct part *
+serving(const struct session *s, unsigned kind)
+{
+    return kind == WORKER ? s->worker : kind == BROKER ? s->broker : s->login;
+}
+
+/* Does s have a process of the same template, in reach of the same people? */
+static bool
+is_sibling(const struct session *s, const struct part *dead)
+{
+    const struct part *part = serving(s, dead->kind);
+    const struct net_network address = admission_network(&dead->session->peer);
+
+    if (s == dead->session || part == NULL || s->generation != dead->session->generation
+        || part->request.template_serial != dead->request.template_serial)
+        return false;
+    if (dead->kind == BROKER)
+        return dead->account != NULL && part->account != NULL
+               && strcmp(dead->account, part->account) == 0;
+    /* a login that has decided hears nothing of its client any more */
+    return net_contains(&address, &s->peer)
+           && (dead->kind != LOGIN || part->channel.state != ST_USER);
+}
+
+unsigned
+expel_siblings(const struct part *dead)
+{
+    struct session *s = NULL;
+    unsigned count = 0;
+
+    TAILQ_FOREACH(s, &dead->session->monitor->sessions, entry)
+        if (is_sibling(s, dead))
+            count += expel(s, "sibling",
+                           "A fault in another session ends this one, please connect again.");
+    if (count > 0)
+        report_session(dead->session, LOG_LEVEL_NOTICE, "siblings.ended kind=%s sessions=%u",
+                       peer_name(dead->kind), count);
     return count;
 }
 

@@ -11,11 +11,18 @@
 struct guessers_shut;
 struct monitor;
 struct net_network;
+struct part;
 struct session;
 
 /* All of the network, which is shut out; but one that ends anyway (NULL: none). */
 unsigned expel_network(struct monitor *m, const struct net_network *n,
                        const struct session *but);
+/*
+ * A process died of a fault, or broke its sandbox: who did that may have learnt where code
+ * and data lie in it. All processes of its template are laid out alike, so the sessions of
+ * the same address that have one end; for a broker, those of the same account.
+ */
+unsigned expel_siblings(const struct part *dead);
 /*
  * Too many names failed at the address of s. Where nobody is known there it gets no
  * connection any more, and all sessions from there end but s, which is in the middle of it:

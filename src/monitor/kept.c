@@ -170,7 +170,7 @@ take_ban(struct monitor *m, struct kept *k, const struct msg_stored *in)
             return;
         ban.until = from_wall(in->until, AHEAD_S);
         break;
-    case BAN_STRANGERS: case BAN_REASON_COUNT:  /* in no row */
+    case BAN_STRANGERS: case BAN_DEATHS: case BAN_REASON_COUNT:  /* in no row */
         return;
     }
     if (ban.until <= now)

@@ -342,7 +342,7 @@ attempt_granted(struct session *s, bool remember)
 static unsigned
 told_reason(unsigned reason)
 {
-    if (reason == REFUSE_ERROR)
+    if (reason == REFUSE_ERROR || reason == REFUSE_DEATHS)
         return REFUSE_BUSY;
     return reason == REFUSE_PASSWORD_EXPIRED || reason == REFUSE_SESSIONS
         || reason == REFUSE_BUSY || reason == REFUSE_FAILURES ? reason : REFUSE_CREDENTIALS;
@@ -414,6 +414,7 @@ reason_name(unsigned reason)
     case REFUSE_FAILURES: return "failures";
     case REFUSE_GIVEN_UP: return "given-up";
     case REFUSE_UNUSABLE: return "unusable";
+    case REFUSE_DEATHS: return "deaths";
     case REFUSE_COUNT: break;
     }
     return "?";

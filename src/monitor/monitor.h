@@ -15,6 +15,7 @@
 #include "monitor/admin.h"
 #include "monitor/admission.h"
 #include "monitor/bucket.h"
+#include "monitor/deaths.h"
 #include "monitor/guessers.h"
 #include "monitor/ledger.h"
 #include "monitor/listener.h"
@@ -45,6 +46,7 @@ struct monitor {
     struct children children;
     struct admin admin;
     struct admission admission;
+    struct deaths deaths;
     struct guessers guessers;
     struct ledger ledger;
     struct listeners listeners;

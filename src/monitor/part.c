@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "monitor/deaths.h"
+#include "monitor/expel.h"
 #include "monitor/generation.h"
 #include "monitor/monitor.h"
 #include "monitor/report.h"
@@ -122,19 +124,38 @@ free_part(struct part *part)
 /*
  * Could somebody who feeds the process have done it? A fault can be: it is raised by what the
  * process itself does. All other signals come from outside: memory that ran out, a limit, an
- * administrator. A broker can be sent any signal by every process of its account.
+ * administrator.
  */
 static bool
-may_be_attack(const struct part *part, int signal)
+is_fault(int signal)
 {
-    if (part->kind == BROKER)
-        return false;
     switch (signal) {
     case SIGSEGV: case SIGBUS: case SIGILL: case SIGFPE: case SIGTRAP: case SIGABRT: case SIGSYS:
         return true;
     default:
         return false;
     }
+}
+
+/*
+ * A broker can be sent any signal by every process of its account: that counts against the
+ * account, and not against the address, where others are.
+ */
+static void
+blame(const struct part *part)
+{
+    const struct session *s = part->session;
+    struct monitor *m = s->monitor;
+    const struct admission_limits *limits = &m->current->limits;
+    struct log_escaped account;
+
+    if (part->kind != BROKER)
+        session_violation(part->session);
+    else if (part->account != NULL
+             && deaths_count(&m->deaths, limits, part->account, clock_ms()))
+        log_warning("account.shut account=%s seconds=%lld deaths=%u: its brokers die",
+                    log_text(slice_of(part->account), &account),
+                    (long long)(limits->ban_ms / 1000), limits->violations);
 }
 
 static void
@@ -147,9 +168,11 @@ on_process_end(void *owner, const struct process_end *how)
         continue;
     if (how->signal != 0 && !how->by_us) {
         report_crash(part, how);
-        if (may_be_attack(part, how->signal))
-            session_violation(s);
         part_suspect(part);
+        if (is_fault(how->signal)) {
+            blame(part);
+            (void)expel_siblings(part);
+        }
     }
     session_gone(part, how);
     free_part(part);

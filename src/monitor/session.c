@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/answer.h"
+#include "monitor/expel.h"
 #include "monitor/generation.h"
 #include "monitor/logins.h"
 #include "monitor/monitor.h"
@@ -390,11 +391,13 @@ session_violation(struct session *s)
 {
     struct monitor *m = s->monitor;
 
+    const struct net_network address = admission_network(&s->peer);
+
     if (!admission_violation(&m->admission, &m->current->limits, &s->peer, clock_ms()))
         return;
-    log_warning("address.banned peer=%s seconds=%lld violations=%u", s->peer_text,
+    log_warning("address.banned peer=%s seconds=%lld violations=%u sessions=%u", s->peer_text,
                 (long long)(m->current->limits.ban_ms / 1000),
-                m->current->limits.violations);
+                m->current->limits.violations, expel_network(m, &address, s));
 }
 
 void
@@ -449,6 +452,7 @@ hear_sandbox(struct part *part, const struct message *m)
         return rc;
     session_violation(s);
     part_suspect(part);
+    (void)expel_siblings(part);
     part_kill(part);            /* one line: a captured one would say it again and again */
     session_end(s, "sandbox");
     return SP_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/generation.h"
@@ -193,6 +194,10 @@ hear_granted(struct part *login, const struct message *m)
     }
     if ((account = account_of(&in)) == NULL)
         goto out;
+    if (deaths_find(&s->monitor->deaths, account, clock_ms()) != NULL) {
+        reason = REFUSE_DEATHS;
+        goto out;
+    }
     if (in.session_limit > 0 && count_account(s->monitor, account) >= in.session_limit) {
         reason = REFUSE_SESSIONS;
         goto out;

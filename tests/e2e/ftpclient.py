@@ -72,8 +72,8 @@ class Client:
             self.context.set_alpn_protocols(alpn)
         if ciphers:
             self.context.set_ciphers(ciphers)
-        self.sock = socket.create_connection((host, port), self.timeout,
-                                             source_address=(source, 0) if source else None)
+        self.source = (source, 0) if source else None   # of data connections, too
+        self.sock = socket.create_connection((host, port), self.timeout, self.source)
         self.sock.settimeout(self.timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.v6 = self.sock.family == socket.AF_INET6
@@ -264,7 +264,7 @@ class Client:
             if mode in ("PORT", "EPRT", "active"):
                 listener = self.active(None if mode == "active" else mode)
             else:
-                s = socket.create_connection(self.passive(mode), self.timeout)
+                s = socket.create_connection(self.passive(mode), self.timeout, self.source)
             if rest is not None:
                 self.expect(350, f"REST {rest}")
             r = self.cmd(line)

@@ -170,7 +170,7 @@ def test_connections_that_come_and_go_leave_nothing(make_server):
 def test_a_killed_worker_takes_nothing_with_it(make_server):
     s = make_server()
     folder = s.folder()
-    victim, other = s.login(), s.login()
+    victim, other = s.login(), s.login(source="127.0.0.2")
     mark = s.mark()
     worker = s.worker_of(victim)
     if worker is None:

@@ -30,6 +30,7 @@ def _server(world):
     needs_root()
     s = FaultServer(world, "kills")
     s.start()
+    s.add_user("neighbour")
     s.remember()
     yield s
     s.stop()
@@ -43,10 +44,10 @@ def server(_server):
     _server.at_rest()
 
 
-def upload_half(server, folder, name="f", tls=None):
+def upload_half(server, folder, name="f", tls=None, user="guest", source=None):
     """A session in the middle of an upload over an old file: (client, data)."""
     folder.make(name, OLD)
-    c = server.login(tls=tls, timeout=BOUND)
+    c = server.login(user, tls=tls, timeout=BOUND, source=source)
     r, data = c.transfer(f"STOR {folder.ftp}/{name}")
     assert r.code == 150, r
     data.sendall(HALF)
@@ -103,9 +104,10 @@ def test_a_handshake_that_waits_for_a_dying_keyholder_ends_and_the_next_does_not
 @pytest.mark.parametrize("sig", SIGNALS)
 @pytest.mark.parametrize("kind", ["worker", "broker"])
 def test_a_session_whose_process_is_killed_ends_alone(server, kind, sig, tried):
+    """Beside one of another address and account (e2e/test_siblings.py has those alike)."""
     templates = {server.template(k) for k in ("worker", "broker")}
-    folder, others = server.folder(), server.folder()
-    other, other_data = upload_half(server, others)
+    folder, others = server.folder(), server.folder("neighbour")
+    other, other_data = upload_half(server, others, user="neighbour", source="127.0.0.2")
     theirs = set(server.of_kind(kind)) - templates
     c, data = upload_half(server, folder)
     victim, = set(server.of_kind(kind)) - templates - theirs

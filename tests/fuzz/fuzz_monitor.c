@@ -167,21 +167,21 @@ check_counters(void)
 
 /* The worker asks for a login, and a right verdict comes. */
 static void
-log_in(struct side *worker)
+log_in(struct side *worker, const char *user)
 {
     struct side *login = NULL;
     struct message out;
 
     if (worker == NULL || worker->kind != WORKER)
         return;
-    msg_login_pack(&out, &(struct msg_login){ .user = slice_of("alice"),
+    msg_login_pack(&out, &(struct msg_login){ .user = slice_of(user),
                                               .password = slice_of("x") });
     side_say(worker, &out);
     sides_play(&sides, m.loop);
     if ((login = sides_last(&sides, LOGIN)) == NULL)
         return;
     msg_granted_pack(&out, &(struct msg_granted){
-        .backend = slice_of("users"), .user = slice_of("alice"),
+        .backend = slice_of("users"), .user = slice_of(user),
         .group = slice_of("staff"), .uid = 1000, .gid = 1000,
         .jail = slice_of("/srv/alice"), .start = slice_of("/"), .permits = PERMIT_ALL,
         .umask = 022 });
@@ -194,7 +194,7 @@ log_in(struct side *worker)
     sides_play(&sides, m.loop);
 }
 
-/* The one that nobody touches is served as before. */
+/* The one that nobody touches, with an address and account of its own, goes on as before. */
 static void
 check_first(struct side *worker)
 {
@@ -286,7 +286,7 @@ take_step(struct fuzz_input *in)
     case 2: say_raw(s, in); break;
     case 3: channel_clear(&s->channel); break;
     case 4: side_end(s, fuzz_u8(in) % 16, fuzz_u8(in)); break;
-    default: log_in(s); break;
+    default: log_in(s, "alice"); break;
     }
 }
 
@@ -305,7 +305,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_HOLDS(m.ready);
     open_session(77);
     FUZZ_HOLDS((first = sides_last(&sides, WORKER)) != NULL);
-    log_in(first);
+    log_in(first, "nobody else");
     check_first(first);
     sides_spare(&sides);
     for (unsigned i = 0; i < STEPS_MOST && in.len > 0; i++) {

@@ -101,8 +101,8 @@ def call(line, **names):
 
 @pytest.fixture
 def sibling(captured):
-    """Another session, which feels nothing of all this."""
-    with Puppet(captured) as p:
+    """Another session, of another address, which feels nothing of all this."""
+    with Puppet(captured, source=("127.0.0.2", 0)) as p:
         p.enter("USER")
         yield p
         assert p.ask("b", "SPACE", text("/"))[0] in ("AVAILABLE", "FAILED")

@@ -100,13 +100,17 @@ a_crash_is_an_attack(void)
     int client = -1, other = -1;
 
     rig_start(&r, "violations = 3\nviolation_ban = 600\n");
-    other = rig_client(&r, true);
     for (unsigned i = 0; i < 3; i++) {
+        other = rig_client(&r, true);
         client = rig_client(&r, false);
         rig_say(client, "crash");
         CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
         fd_close(&client);
         CU_ASSERT_TRUE(rig_logs(&r, "worker.crashed signal=11"));
+        /* laid out alike, and of the same address: it ends in order */
+        CU_ASSERT_EQUAL(strncmp(rig_hear(other, line), "SHUTDOWN ", 9), 0);
+        CU_ASSERT_EQUAL(strstr(line, i < 2 ? "another session" : "shut out") != NULL, true);
+        fd_close(&other);
         rig_mark(&r);
     }
     client = rig_dial(&r, false);
@@ -114,8 +118,6 @@ a_crash_is_an_attack(void)
     fd_close(&client);
     CU_ASSERT_EQUAL(rig_count(&r, "address.banned peer=127.0.0.1"), 1);
     CU_ASSERT_EQUAL(rig_count(&r, "worker.crashed"), 3);
-    rig_ask(other, "login good right", "LOGGED_IN good");   /* the others go on */
-    fd_close(&other);
     rig_stop(&r);
 }
 
@@ -153,14 +155,20 @@ a_broker_that_dies_is_not_its_address(void)
     struct rig r;
     int client = -1;
 
-    rig_start(&r, "violations = 1\nviolation_ban = 600\n");
-    for (unsigned i = 0; i < 3; i++) {
+    rig_start(&r, "violations = 2\nviolation_ban = 600\n");
+    for (unsigned i = 0; i < 2; i++) {
         client = rig_client(&r, true);
         rig_say(client, "login brokercrash right");
         CU_ASSERT_TRUE(rig_logs(&r, "broker.crashed signal=11"));
         rig_mark(&r);
         fd_close(&client);
     }
+    CU_ASSERT_EQUAL(rig_count(&r, "account.shut account=users:brokercrash"), 1);
+    client = rig_client(&r, true);
+    rig_ask(client, "login brokercrash right", "LOGIN_REFUSED 6");  /* busy, as a fault */
+    CU_ASSERT_TRUE(rig_logs(&r, "login.refused user=brokercrash reason=deaths"));
+    fd_close(&client);
+    CU_ASSERT_EQUAL(rig_count(&r, "broker.crashed"), 2);
     CU_ASSERT_EQUAL(rig_count(&r, "address.banned"), 0);
     client = rig_client(&r, true);
     rig_ask(client, "login good right", "LOGGED_IN good");

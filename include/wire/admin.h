@@ -27,4 +27,13 @@ enum ban_reason {
     BAN_REASON_COUNT
 };
 
+/* What became of an account of the users database, for who is logged in with it. */
+enum account_change {
+    CHANGED_NOTHING,            /* that concerns them: never sent                   */
+    CHANGED_DISABLED, CHANGED_EXPIRED, CHANGED_DELETED,
+    CHANGED_PASSWORD,           /* whoever knew the old one may be in               */
+    CHANGED_RIGHTS,             /* what it may do, as whom, where, and from where   */
+    CHANGED_COUNT
+};
+
 #endif

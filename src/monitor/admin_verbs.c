@@ -215,6 +215,40 @@ verb_ban_lift(struct admin_client *c, const struct message *m)
     return SP_OK;
 }
 
+/* ---- accounts ------------------------------------------------------------------------- */
+
+static const char *
+change_name(enum account_change change)
+{
+    switch (change) {
+    case CHANGED_DISABLED: return "disabled";
+    case CHANGED_EXPIRED: return "expired";
+    case CHANGED_DELETED: return "deleted";
+    case CHANGED_PASSWORD: return "password";
+    case CHANGED_RIGHTS: return "rights";
+    case CHANGED_NOTHING: case CHANGED_COUNT: break;
+    }
+    return "?";
+}
+
+static enum sp_err
+verb_account_changed(struct admin_client *c, const struct message *m)
+{
+    struct msg_account_changed in = { 0 };
+    struct log_escaped user;
+    unsigned ended = 0;
+
+    if (msg_account_changed_unpack(m, &in) != SP_OK || in.user.len == 0
+        || in.change == CHANGED_NOTHING || in.change >= CHANGED_COUNT)
+        return SP_INPUT;
+    ended = expel_account(admin_monitor(c), in.user, (enum account_change)in.change);
+    log_notice("account.changed user=%s change=%s uid=%lu sessions=%u",
+               log_text(in.user, &user), change_name((enum account_change)in.change),
+               (unsigned long)admin_uid(c), ended);
+    admin_done(c, ended);
+    return SP_OK;
+}
+
 /* ---- the table ------------------------------------------------------------------------ */
 
 static const struct row {
@@ -226,6 +260,7 @@ static const struct row {
     { MSG_BAN_ADD, verb_ban_add },
     { MSG_BAN_REMOVE, verb_ban_remove },
     { MSG_BAN_LIFT, verb_ban_lift },
+    { MSG_ACCOUNT_CHANGED, verb_account_changed },
 };
 
 enum sp_err

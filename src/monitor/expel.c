@@ -7,10 +7,14 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "monitor/guessers.h"
+#include "monitor/logins.h"
 #include "monitor/monitor.h"
 #include "monitor/part.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
+#include "wire/fail.h"
+
+#define USERS "users:"          /* how verdict.c names an account of the users database */
 
 /* False: it ends already. */
 static bool
@@ -90,4 +94,49 @@ expel_guesser(const struct session *s, const struct guessers_shut *shut)
                 s->peer_text, shut->network.kind == NETWORK_48 ? "/48" : "",
                 (long long)((shut->until - now + 999) / 1000), shut->names,
                 shut->whole ? "all" : "strangers", ended);
+}
+
+/* For the log, and for the client. */
+static const struct notice { const char *reason, *text; } notices[CHANGED_COUNT] = {
+    [CHANGED_DISABLED] = { "account-disabled", "This account was disabled, closing." },
+    [CHANGED_EXPIRED] = { "account-expired", "This account has expired, closing." },
+    [CHANGED_DELETED] = { "account-deleted", "This account was removed, closing." },
+    [CHANGED_PASSWORD] = { "password-changed",
+                           "The password of this account was changed, closing." },
+    [CHANGED_RIGHTS] = { "account-changed",
+                         "This account was changed, closing; log in again." },
+};
+
+static bool
+is_of_account(const struct session *s, struct slice user)
+{
+    const char *account = s->broker == NULL ? NULL : s->broker->account;
+
+    return account != NULL && strncmp(account, USERS, strlen(USERS)) == 0
+           && slice_equal(slice_of(account + strlen(USERS)), user);
+}
+
+unsigned
+expel_account(struct monitor *m, struct slice user, enum account_change change)
+{
+    const struct notice *notice = &notices[change];
+    struct session *s = NULL;
+    unsigned count = 0;
+
+    SP_ASSERT(change > CHANGED_NOTHING && change < CHANGED_COUNT);
+    TAILQ_FOREACH(s, &m->sessions, entry) {
+        if (s->ended)
+            continue;
+        if (s->attempt != NULL && slice_equal(attempt_user(s), user))
+            attempt_distrust(s);
+        if (!is_of_account(s, user))
+            continue;
+        if (s->logged_in != NULL) {     /* its broker gets ready */
+            session_end_account(s, SESSION_SETTLE_MS);
+            attempt_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
+        } else {
+            count += expel(s, notice->reason, notice->text);
+        }
+    }
+    return count;
 }

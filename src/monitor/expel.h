@@ -8,6 +8,9 @@
 #ifndef SP_MONITOR_EXPEL_H
 #define SP_MONITOR_EXPEL_H
 
+#include "base/buf.h"
+#include "wire/admin.h"
+
 struct guessers_shut;
 struct monitor;
 struct net_network;
@@ -29,5 +32,11 @@ unsigned expel_siblings(const struct part *dead);
  * no password is checked in that one, either (guessers.h).
  */
 void expel_guesser(const struct session *s, const struct guessers_shut *shut);
+/*
+ * All of that account of the users database, of which that has become. Whose password is
+ * right but who has not been let in yet is refused as for a wrong one, and not counted; so
+ * is who is being checked, since that may be against what the account was before.
+ */
+unsigned expel_account(struct monitor *m, struct slice user, enum account_change change);
 
 #endif

@@ -29,6 +29,7 @@ struct attempt {
     bool refused;
     bool slowed;                /* waits for its turn, too (guessers.h) */
     bool checked, counted;      /* a login has the password; its outcome was counted */
+    bool distrusted;            /* the account was changed since then */
     unsigned reason;
     int64_t began, asked, due;  /* clock_ms; asked: the check began */
     struct event timer;
@@ -469,6 +470,18 @@ bool
 attempt_is_checked(const struct session *s)
 {
     return s->attempt->runs;
+}
+
+void
+attempt_distrust(struct session *s)
+{
+    s->attempt->distrusted = s->attempt->checked;
+}
+
+bool
+attempt_is_distrusted(const struct session *s)
+{
+    return s->attempt->distrusted;
 }
 
 bool

@@ -44,6 +44,12 @@ struct slice attempt_user(const struct session *s);
  * is refused: the longest waiting one of the address that has most.
  */
 void attempt_pause(struct session *s);
+/*
+ * What its login process knows of the account may be out of date, if it has begun: should
+ * it be granted from the users database, it is refused.
+ */
+void attempt_distrust(struct session *s);
+bool attempt_is_distrusted(const struct session *s);
 /* The client has answered. */
 void attempt_resume(struct session *s);
 /*

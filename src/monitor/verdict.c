@@ -185,6 +185,11 @@ hear_granted(struct part *login, const struct message *m)
     if (msg_granted_unpack(m, &in) != SP_OK || slice_has_line_break(in.jail))
         return SP_INPUT;
     channel_enter(&login->channel, ST_USER);
+    if (attempt_is_distrusted(s) && slice_equal(in.backend, slice_of("users"))) {
+        session_end_account(s, SESSION_SETTLE_MS);
+        attempt_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
+        return SP_OK;
+    }
     /* who may be anybody makes no address known */
     attempt_granted(s, (in.flags & ACCOUNT_ANONYMOUS) == 0);
     if ((wrong = wrong_with(s, &in)) != NULL) {

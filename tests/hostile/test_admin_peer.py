@@ -88,6 +88,13 @@ WRONG = {
     "a port": record("BAN_ADD", network(port=7) + u32(1)),
     "no family": record("BAN_ADD", text(bytes(24)) + u8(0) + u32(1)),
     "a short address": record("BAN_ADD", text(bytes(23)) + u8(0) + u32(1)),
+    "an account without a name": record("ACCOUNT_CHANGED", text("") + u8(1)),
+    "a name with a line break": record("ACCOUNT_CHANGED", text("guest\nx") + u8(1)),
+    "a name that is too long": record("ACCOUNT_CHANGED", text("x" * 257) + u8(1)),
+    "a change of nothing": record("ACCOUNT_CHANGED", text("guest") + u8(0)),
+    "a change past the last one": record("ACCOUNT_CHANGED", text("guest") + u8(6)),
+    "a change that no byte may be": record("ACCOUNT_CHANGED", text("guest") + u8(255)),
+    "half a change": record("ACCOUNT_CHANGED", text("guest")),
     **{f"{name} of another peer": record(name, b"") for name in
        ("START", "SPAWN_WORKER", "LOGIN", "GRANTED", "SERVING", "TRANSFER", "LOG", "SANDBOX",
         "ADMIN_DONE", "BAN", "SHUTDOWN")},
@@ -129,6 +136,16 @@ def test_a_second_request_on_one_connection_is_a_breach(admin):
     admin.wait_log(r"breach side=admin .*message=RELOAD fault=wrong-state", mark)
     admin.wait_log(r"reload\.(done|refused)", mark, timeout=20)
     assert answers(admin)
+
+
+def test_an_account_that_has_no_session_is_no_fault(admin):
+    client = admin.login()
+    for name in ("users:guest", "GUEST", "guest ", "../guest", "pam:guest", "x" * 256, "\xff"):
+        with Tool(admin) as t:
+            t.send(record("ACCOUNT_CHANGED", text(name) + u8(1)))
+            assert list(t.rows()) == ["ADMIN_DONE"]
+    client.expect(200, "NOOP")
+    client.quit()
 
 
 def test_one_who_leaves_is_forgotten(admin):

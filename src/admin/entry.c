@@ -267,3 +267,35 @@ entry_apply(struct accounts_entry *e, const struct user_options *o,
     apply_switch(&e->ccc, o->ccc);
     return SP_OK;
 }
+
+static bool
+are_same_ids(const struct accounts_entry *a, const struct accounts_entry *b)
+{
+    return a->own_ids == b->own_ids
+           && (!a->own_ids
+               || (a->uid == b->uid && a->gid == b->gid
+                   && strcmp(a->groups, b->groups) == 0));
+}
+
+/* What only plays a part at the next login (start, umask, sessions) is not asked. */
+static bool
+are_same_rights(const struct accounts_entry *a, const struct accounts_entry *b)
+{
+    return are_same_ids(a, b) && strcmp(a->jail, b->jail) == 0
+           && strcmp(a->networks, b->networks) == 0 && a->writable == b->writable
+           && a->no_resumption == b->no_resumption
+           && a->no_close_notify == b->no_close_notify
+           && a->cleartext_data == b->cleartext_data && a->ccc == b->ccc;
+}
+
+enum account_change
+entry_change(const struct accounts_entry *before, const struct accounts_entry *after,
+             int64_t now)
+{
+    /* told again where it was so before: the server may not have been reached */
+    if (after->disabled)
+        return CHANGED_DISABLED;
+    if (after->expires != 0 && now >= after->expires)
+        return CHANGED_EXPIRED;
+    return are_same_rights(before, after) ? CHANGED_NOTHING : CHANGED_RIGHTS;
+}

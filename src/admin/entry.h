@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "wire/admin.h"
 
 struct accounts_entry;
 struct user_options;
@@ -26,6 +27,9 @@ void entry_init(struct accounts_entry *e);
  */
 SP_CHECK enum sp_err entry_apply(struct accounts_entry *e, const struct user_options *o,
                                  char why[ENTRY_WHY_MAX]);
+/* What a change means for who is logged in; now: seconds since the epoch. */
+enum account_change entry_change(const struct accounts_entry *before,
+                                 const struct accounts_entry *after, int64_t now);
 /* "2027-01-31" is the last day (UTC) of the account: its end. "never" is 0. */
 SP_CHECK enum sp_err entry_parse_expiry(const char *text, int64_t *out);
 /* The other way round; out has room for 32 bytes. Returns out. */

@@ -10,8 +10,10 @@
 #include "admin/options.h"
 #include "admin/show.h"
 #include "admin/site.h"
+#include "admin/tell.h"
 #include "auth/accounts.h"
 #include "auth/sysuser.h"
+#include "base/clock.h"
 #include "base/privilege.h"
 
 struct command {
@@ -153,7 +155,9 @@ change_password(const struct site *site, const struct user_options *o)
         code = say_end(SAY_FAILED, "%s: %s", o->name, db.fault);
         goto out;
     }
+    accounts_close(&db);
     code = done(o, &password);
+    tell_change(site, o->name, CHANGED_PASSWORD);
 out:
     secret_clear(&password);
     accounts_close(&db);
@@ -164,7 +168,7 @@ static enum say_exit
 set(const struct site *site, const struct user_options *o)
 {
     struct accounts db = ACCOUNTS_EMPTY;
-    struct accounts_entry e;
+    struct accounts_entry e, before;
     char why[ENTRY_WHY_MAX] = "";
     enum say_exit code = SAY_FAILED;
 
@@ -175,6 +179,7 @@ set(const struct site *site, const struct user_options *o)
         say("%s: %s", o->name, db.fault);
         goto out;
     }
+    before = e;
     if (entry_apply(&e, o, why) != SP_OK) {
         code = say_end(SAY_USAGE, "%s", why);
         goto out;
@@ -185,8 +190,10 @@ set(const struct site *site, const struct user_options *o)
         code = say_end(SAY_FAILED, "%s: %s", o->name, db.fault);
         goto out;
     }
+    accounts_close(&db);
     if (o->jail != NULL)
         warn_of_jail(site, &e);
+    tell_change(site, o->name, entry_change(&before, &e, clock_seconds()));
 out:
     accounts_close(&db);
     return code;
@@ -202,6 +209,8 @@ delete(const struct site *site, const struct user_options *o)
             || accounts_delete(&db, o->name) != SP_OK)
         code = say_end(SAY_FAILED, "%s: %s", o->name, db.fault);
     accounts_close(&db);
+    if (code == SAY_DONE)
+        tell_change(site, o->name, CHANGED_DELETED);
     return code;
 }
 

@@ -374,3 +374,34 @@ def test_the_password_is_not_in_what_a_broker_is_told(with_broker):
             assert b"guest" in broker.first_message()
             assert PASSWORD.encode() not in broker.first_message()
             assert broker.get("m", 0.2) is None         # there was GRANT, and no more
+
+
+def change_password(server):
+    """To what it was: the account has been changed all the same."""
+    server.tool("user", "passwd", "guest", "--password-stdin", input=PASSWORD + "\n")
+
+
+def test_a_grant_for_an_account_that_was_changed_meanwhile_is_none(with_login):
+    with Session(with_login, "login", "LOGIN") as p:
+        change_password(with_login)
+        assert p.other.send("m", "GRANTED", granted(with_login)) == "ok"
+        name, body, _ = p.get("m")
+        assert (name, body[:1]) == ("LOGIN_REFUSED", u8(1))
+        assert "reason=credentials" in p.lines(r"login\.refused user=guest")[0]
+        assert not p.lines(r"login\.granted")
+
+
+def test_a_change_of_an_account_is_no_matter_to_another_backend(with_login):
+    with Session(with_login, "login", "LOGIN") as p:
+        change_password(with_login)
+        assert p.other.send("m", "GRANTED", granted(with_login, backend=text("pam"))) == "ok"
+        assert p.get("m")[0] == "LOGGED_IN"
+
+
+def test_a_change_before_the_broker_is_ready_is_a_wrong_password(with_broker):
+    with Session(with_broker, "broker", "START") as p:
+        change_password(with_broker)
+        name, body, _ = p.get("m")
+        assert (name, body[:1]) == ("LOGIN_REFUSED", u8(1))
+        assert p.other.ended()
+        assert not p.lines(r"login\.granted")

@@ -134,10 +134,64 @@ last_days(void)
     CU_ASSERT_STRING_EQUAL(entry_expiry_text(0, text), "never");
 }
 
+static void
+changes(void)
+{
+    const int64_t now = 1801440000;
+    static const struct {
+        struct user_options o;
+        enum account_change change;
+    } cases[] = {
+        { { NOTHING }, CHANGED_NOTHING },
+        { { NOTHING, .start = "in", .umask = "027", .sessions = "3" }, CHANGED_NOTHING },
+        { { NOTHING, .expires = "2027-02-01" }, CHANGED_NOTHING },
+        { { NOTHING, .expires = "2027-01-31" }, CHANGED_EXPIRED },
+        { { NOTHING, .jail = "/srv/bob", .uid = "4321", .gid = "4322", .groups = "7,8",
+            .networks = "192.0.2.0/24" }, CHANGED_NOTHING },
+        { { .writable = 1, .disabled = 0, .no_resumption = 0, .no_close_notify = 0,
+            .cleartext = 0, .ccc = 0 }, CHANGED_NOTHING },
+        { { NOTHING, .jail = "/srv/%u" }, CHANGED_RIGHTS },
+        { { NOTHING, .uid = "4320", .gid = "4322" }, CHANGED_RIGHTS },
+        { { NOTHING, .gid = "4321" }, CHANGED_RIGHTS },
+        { { NOTHING, .groups = "7" }, CHANGED_RIGHTS },
+        { { NOTHING, .guest = true }, CHANGED_RIGHTS },
+        { { NOTHING, .networks = "" }, CHANGED_RIGHTS },
+        { { .writable = 0, .disabled = -1, .no_resumption = -1, .no_close_notify = -1,
+            .cleartext = -1, .ccc = -1 }, CHANGED_RIGHTS },
+        { { .writable = -1, .disabled = -1, .no_resumption = 1, .no_close_notify = -1,
+            .cleartext = -1, .ccc = -1 }, CHANGED_RIGHTS },
+        { { .writable = -1, .disabled = -1, .no_resumption = -1, .no_close_notify = 1,
+            .cleartext = -1, .ccc = -1 }, CHANGED_RIGHTS },
+        { { .writable = -1, .disabled = -1, .no_resumption = -1, .no_close_notify = -1,
+            .cleartext = 1, .ccc = -1 }, CHANGED_RIGHTS },
+        { { .writable = -1, .disabled = -1, .no_resumption = -1, .no_close_notify = -1,
+            .cleartext = -1, .ccc = 1 }, CHANGED_RIGHTS },
+        { { .writable = 0, .disabled = 1, .no_resumption = -1, .no_close_notify = -1,
+            .cleartext = -1, .ccc = -1, .expires = "2020-01-31" }, CHANGED_DISABLED },
+    };
+    struct accounts_entry before = fresh();
+
+    CU_ASSERT_EQUAL(apply(&before, (struct user_options){
+        NOTHING, .jail = "/srv/bob", .uid = "4321", .gid = "4322", .groups = "7,8",
+        .networks = "192.0.2.0/24" }), SP_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct accounts_entry after = before;
+
+        CU_ASSERT_EQUAL(apply(&after, cases[i].o), SP_OK);
+        CU_ASSERT_EQUAL(entry_change(&before, &after, now), cases[i].change);
+    }
+    /* what was so before is told again: the server may not have heard it */
+    before.expires = now;
+    CU_ASSERT_EQUAL(entry_change(&before, &before, now), CHANGED_EXPIRED);
+    before.disabled = true;
+    CU_ASSERT_EQUAL(entry_change(&before, &before, now), CHANGED_DISABLED);
+}
+
 static const struct unit_test tests[] = {
     { "each option changes its column and no other", all_of_them },
     { "what cannot be right is refused with a reason", refused },
     { "a date is the last day of an account", last_days },
+    { "a change is told by what it means for those who are logged in", changes },
     { NULL, NULL }
 };
 const struct unit_suite suite_admin_entry = { "entry", tests };

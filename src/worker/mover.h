@@ -14,15 +14,19 @@
 #define SP_WORKER_MOVER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
+struct transfer;
 struct worker;
 
 #define MOVER_BUDGET (16u << 20)
 
 SP_CHECK enum sp_err mover_send(struct worker *w);
 SP_CHECK enum sp_err mover_receive(struct worker *w);
+/* clock_ms by which mover_receive must be called: bytes that came slowly go to the file. */
+int64_t mover_holds_until(const struct transfer *t);
 /* What TLS has gathered goes out; each byte that does is progress. SP_AGAIN: not yet all. */
 SP_CHECK enum sp_err mover_flush(struct worker *w);
 /* A buffer of at least room bytes in w->transfer.buffer; what lies in it is kept. */

@@ -22,6 +22,13 @@
 #define SPLICE_AFTER (512u << 10)
 #define PIPE_ROOM (1u << 20)
 #define PIPE_LEAST (256u << 10)
+#define HOLD_MS 500             /* so long what came slowly waits for more */
+
+int64_t
+mover_holds_until(const struct transfer *t)
+{
+    return t->from == t->to ? INT64_MAX : t->held_ms + HOLD_MS;
+}
 
 /* The file takes all, or says why not. */
 static enum sp_err
@@ -64,9 +71,11 @@ source_read(struct worker *w)
             t->source_ended = true;
         got = (size_t)n;
     }
+    t->progress_ms = clock_ms();
+    if (t->from == t->to)
+        t->held_ms = t->progress_ms;
     t->to += got;
     t->bytes += got;
-    t->progress_ms = clock_ms();
     return SP_OK;
 }
 
@@ -108,6 +117,16 @@ store_then(struct worker *w, enum sp_err how)
     return rc == SP_OK ? how : rc;
 }
 
+/* May what came wait for more? By its file the broker tells whether the client is silent. */
+static bool
+may_wait(const struct worker *w)
+{
+    const struct transfer *t = &w->transfer;
+
+    return t->to - t->from < READ_ROOM / 4 && w->data.tls != NULL && t->bytes > FIRST_ROOM
+        && clock_ms() < mover_holds_until(t);
+}
+
 static enum sp_err
 receive_buffered(struct worker *w)
 {
@@ -126,9 +145,7 @@ receive_buffered(struct worker *w)
         if (rc == SP_AGAIN) {
             /* a slow client's bytes do not wait in memory while nothing else comes */
             t->wait = WAIT_DATA_READ;
-            if (t->to - t->from < READ_ROOM / 4 && w->data.tls != NULL && t->bytes > FIRST_ROOM)
-                return SP_AGAIN;
-            return store_then(w, SP_AGAIN);
+            return may_wait(w) ? SP_AGAIN : store_then(w, SP_AGAIN);
         }
         if (rc != SP_OK)
             return store_then(w, rc);

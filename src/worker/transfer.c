@@ -146,6 +146,8 @@ transfer_deadline(const struct worker *w)
 
     if (t->state == TRANSFER_OPENING)
         return data_deadline(&w->data);
+    if (t->kind == TRANSFER_RECEIVE_FILE && mover_holds_until(t) < at)
+        return mover_holds_until(t);
     return t->wait == WAIT_DATA_WRITE && next < at ? next : at;
 }
 

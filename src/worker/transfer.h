@@ -57,6 +57,7 @@ struct transfer {
     size_t map_len, map_from;
     int64_t begun_us;
     int64_t progress_ms;        /* clock_ms when the last byte moved                     */
+    int64_t held_ms;            /* receiving: when the first byte of the buffer came     */
     int64_t tried_ms;           /* clock_ms when that was tried                          */
 };
 

@@ -288,6 +288,25 @@ def test_an_upload_resumed_in_another_session_after_three_cuts(server, folder):
     c.quit()
 
 
+@pytest.mark.parametrize("kind", ["tls", "clear"])
+def test_what_comes_slowly_does_not_wait_in_memory(request, kind):
+    """Whoever dies then loses little, and the file tells that its client is not silent."""
+    ftp = request.getfixturevalue("ftp" if kind == "tls" else "clear_ftp")
+    folder = request.getfixturevalue("folder" if kind == "tls" else "clear_folder")
+    r, data = ftp.transfer("STOR f")
+    assert data is not None, r
+    partial, size = folder.path(".sp-part.f"), 200_000
+    data.sendall(b"x" * size)
+    with data:
+        for _ in range(3):
+            assert wait_until(lambda: partial.exists() and partial.stat().st_size == size, 20)
+            data.sendall(b"y" * 10)
+            size += 10
+        ftp.finish(data)
+    assert ftp.reply().code == 226
+    assert folder.path("f").stat().st_size == size
+
+
 def test_an_interrupted_upload_begun_afresh(ftp, folder):
     cut(ftp, "STOR f", b"x" * 300000)
     ftp.stor("STOR f", b"short")

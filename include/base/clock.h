@@ -13,6 +13,8 @@
 int64_t clock_ms(void);
 /* Microseconds that never go back; for rates. */
 int64_t clock_us(void);
+/* Milliseconds since the epoch: the administrator, or a time server, may set them. */
+int64_t clock_epoch_ms(void);
 /* Seconds since the epoch. */
 int64_t clock_seconds(void);
 /* "2026-11-21T07:33:38.123Z", now, in UTC. out has room for 25 bytes. */

@@ -23,12 +23,18 @@ clock_ms(void)
 }
 
 int64_t
-clock_seconds(void)
+clock_epoch_ms(void)
 {
     struct timespec now = {0};
 
     SP_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
-    return (int64_t)now.tv_sec;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t
+clock_seconds(void)
+{
+    return clock_epoch_ms() / 1000;
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "broker/files.h"
 #include "broker/lines.h"
 #include "broker/listing.h"
+#include "broker/takeover.h"
 #include "broker/upload.h"
 #include "wire/pack.h"
 
@@ -21,6 +22,7 @@
 #define PIPE_MOST (1 << 20)
 #define TURN_MS 10              /* where descriptors on their way are too many: */
 #define TURNS_MOST 500          /* 5 s, then the session ends                   */
+#define WORKER_END_MS 5000      /* for a worker that the monitor ends with its session */
 
 /*
  * Decodes in, asks the module, fills reply. SP_INPUT and SP_CLOSED end the session; any
@@ -422,7 +424,10 @@ answer_one(struct broker *b)
 
     message_init(&in);
     message_init(&reply);
-    if ((rc = broker_await(b, b->worker.fd, POLLIN)) != SP_OK)
+    while ((rc = broker_await_request(b)) == SP_AGAIN)
+        if ((rc = takeover_hear(b)) != SP_OK)
+            break;
+    if (rc != SP_OK)
         return rc;
     if ((rc = channel_wait(&b->worker, &in, -1)) != SP_OK)
         fault = b->worker.fault != NULL ? b->worker.fault : "?";
@@ -445,6 +450,9 @@ answer_serve(struct broker *b)
     stack_give_back();
     while (rc == SP_OK)
         rc = answer_one(b);
+    /* the next one is not to have the file while a last write of this one is under way */
+    if (b->upload.open)
+        broker_await_worker_end(b, WORKER_END_MS);
     upload_settle(b);
     return rc;
 }

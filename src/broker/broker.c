@@ -31,22 +31,45 @@ broker_clear(struct broker *b)
     fd_close(&b->root);
 }
 
-enum sp_err
-broker_await(const struct broker *b, int fd, short events)
+/* events: for fd. heard: of the monitor. SP_AGAIN: it has said something. */
+static enum sp_err
+await(const struct broker *b, int fd, short events, short heard)
 {
     struct pollfd p[] = { { .fd = fd, .events = events },
-                          { .fd = b->monitor.fd, .events = POLLIN } };
+                          { .fd = b->monitor.fd, .events = (short)(heard | POLLRDHUP) } };
 
     while (poll(p, 2, -1) == -1)
         if (errno != EINTR)
             return SP_OS;
-    return p[1].revents == 0 ? SP_OK : SP_CLOSED;
+    if ((p[1].revents & ~POLLIN) != 0)
+        return SP_CLOSED;
+    return p[1].revents == 0 ? SP_OK : SP_AGAIN;
+}
+
+enum sp_err
+broker_await(const struct broker *b, int fd, short events)
+{
+    return await(b, fd, events, 0);
+}
+
+enum sp_err
+broker_await_request(const struct broker *b)
+{
+    return await(b, b->worker.fd, POLLIN, POLLIN);
+}
+
+void
+broker_await_worker_end(const struct broker *b, int ms)
+{
+    struct pollfd p = { .fd = b->worker.fd };
+
+    (void)poll(&p, 1, ms);
 }
 
 enum sp_err
 broker_pause(const struct broker *b, int ms)
 {
-    struct pollfd p = { .fd = b->monitor.fd, .events = POLLIN };
+    struct pollfd p = { .fd = b->monitor.fd, .events = POLLRDHUP };
 
     return poll(&p, 1, ms) == 0 ? SP_OK : SP_CLOSED;
 }

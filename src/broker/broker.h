@@ -1,7 +1,7 @@
 /*
  * broker/broker.h - one session's broker: who it is, what it may, what it has open
  *
- * Runs in: broker.                       Blocks: broker_await.
+ * Runs in: broker.                       Blocks: broker_await..., broker_pause.
  * Owns:    both channels, the root descriptor, the settings and the open upload.
  *
  * Functions of the broker's modules return SP_OS where the kernel said no (errno), and
@@ -48,9 +48,13 @@ void broker_clear(struct broker *b);
 /*
  * Waits for events of poll(2) on fd. SP_CLOSED: the monitor has ended the account (logout,
  * end of the session), whatever a captured worker that keeps its ends open would still
- * like; it says nothing else after GRANT. SP_OS.
+ * like. SP_OS.
  */
 SP_CHECK enum sp_err broker_await(const struct broker *b, int fd, short events);
+/* Waits for the worker. SP_AGAIN: the monitor has a message. Else as broker_await. */
+SP_CHECK enum sp_err broker_await_request(const struct broker *b);
+/* Waits until the worker is gone, but so many milliseconds at most. */
+void broker_await_worker_end(const struct broker *b, int ms);
 /* So many milliseconds. SP_CLOSED: as broker_await. */
 SP_CHECK enum sp_err broker_pause(const struct broker *b, int ms);
 /*

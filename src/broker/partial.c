@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "broker/broker.h"
 #include "broker/resolve.h"
+#include "broker/takeover.h"
 
 #define PREFIX_LEN (sizeof PARTIAL_PREFIX - 1)
 #define SHORT_MOST 143          /* bytes of a name that every file system can have  */
@@ -94,20 +95,33 @@ partial_is_at(int fd, int dir, const char *name)
         && resolve_stat(dir, name, &there) == SP_OK && resolve_same(&open, &there);
 }
 
+/* Somebody has the lock of fd. SP_OK: try again. */
+static enum sp_err
+wait_for_lock(struct broker *b, int fd, bool *asked)
+{
+    if (*asked || !b->upload.takes_over)
+        return broker_refuse(b, FAIL_BUSY);
+    *asked = true;
+    return takeover_ask(b, fd);
+}
+
 enum sp_err
 partial_lock(struct broker *b, int fd)
 {
-    while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+    bool asked = false;
+    enum sp_err rc = SP_OK;
+
+    while (rc == SP_OK && flock(fd, LOCK_EX | LOCK_NB) == -1) {
         switch (errno) {
         case EINTR: continue;
-        case EWOULDBLOCK: return broker_refuse(b, FAIL_BUSY);
+        case EWOULDBLOCK: rc = wait_for_lock(b, fd, &asked); break;
         case ENOLCK:
         case ENOSYS:
         case EOPNOTSUPP: return SP_OK;
         default: return SP_OS;
         }
     }
-    return SP_OK;
+    return rc;
 }
 
 /* Locks what was opened under the name. SP_AGAIN: the name means another file by now. */

@@ -1,7 +1,8 @@
 /*
  * broker/partial.h - the names of unfinished uploads, and who may touch one
  *
- * Runs in: broker.                       Blocks: as the file system does.
+ * Runs in: broker.                       Blocks: as the file system does, and where an
+ *                                        upload is taken over (broker/takeover.h).
  *
  * While an upload runs, and after it broke off, its bytes lie beside the final name in
  * ".sp-part.NAME". Such names are the server's own. Where that is too long, NAME is
@@ -58,8 +59,11 @@ SP_CHECK enum sp_err partial_hold(struct broker *b, int dir, const char *partial
 SP_CHECK enum sp_err partial_remove(struct broker *b, int dir, const char *partial);
 /* Is the open file still the one that this name in dir means? */
 bool partial_is_at(int fd, int dir, const char *name);
-/* flock(2) without waiting. SP_REFUSED: FAIL_BUSY. A file system without locks is let
- * pass. */
+/*
+ * flock(2). One that another session holds is waited for only where that session may give
+ * it up (upload.takes_over, broker/takeover.h). SP_REFUSED: FAIL_BUSY. SP_CLOSED: as
+ * takeover_ask. A file system without locks is let pass.
+ */
 SP_CHECK enum sp_err partial_lock(struct broker *b, int fd);
 
 #endif

@@ -10,6 +10,7 @@
 #include "broker/expire.h"
 #include "broker/partial.h"
 #include "broker/permit.h"
+#include "broker/takeover.h"
 
 enum sp_err
 unfinished_find(struct broker *b, const char *path, struct place *at,
@@ -34,6 +35,21 @@ unfinished_find(struct broker *b, const char *path, struct place *at,
     return rc;
 }
 
+/*
+ * Its length does not change while fd is open; nor that of one that is silent, if this
+ * session may take it over. APPE looks again then, with the lock.
+ */
+static enum sp_err
+hold_still(struct broker *b, const struct place *at, const char *partial, int *fd,
+           struct statx *st)
+{
+    enum sp_err rc = partial_open(b, at->dir, partial, fd);
+
+    if (rc == SP_REFUSED && b->why == FAIL_BUSY && takeover_is_silent(b, st))
+        return SP_OK;
+    return rc == SP_OK ? resolve_stat(*fd, "", st) : rc;
+}
+
 enum sp_err
 unfinished_tell(struct broker *b, const char *path, const struct statx *final,
                 struct statx *st)
@@ -48,9 +64,9 @@ unfinished_tell(struct broker *b, const char *path, const struct statx *final,
     if (!permit_has(b, ACT_REPLACE))
         return SP_OK;
     /* held for a moment: one that is being written has no length that could be told */
-    if ((rc = unfinished_find(b, path, &at, partial, &part)) == SP_OK
-        && (rc = partial_open(b, at.dir, partial, &fd)) == SP_OK
-        && (rc = resolve_stat(fd, "", &part)) == SP_OK) {
+    if ((rc = unfinished_find(b, path, &at, partial, &part)) == SP_OK)
+        rc = hold_still(b, &at, partial, &fd, &part);
+    if (rc == SP_OK) {
         b->told = (struct told){ .any = true, .final = *final, .part = part };
         unfinished_refresh(b, fd, &part);
         *st = part;

@@ -33,7 +33,7 @@ SP_CHECK enum sp_err unfinished_find(struct broker *b, const char *path, struct 
 /*
  * SIZE of the regular file final at path: *st becomes the partial's where there is one
  * that this account could go on with, and the session has been told of it. SP_REFUSED:
- * FAIL_BUSY, somebody writes to it. SP_OS.
+ * FAIL_BUSY, somebody writes to it, and was not silent (broker/takeover.h). SP_OS.
  */
 SP_CHECK enum sp_err unfinished_tell(struct broker *b, const char *path,
                                      const struct statx *final, struct statx *st);

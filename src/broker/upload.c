@@ -21,6 +21,7 @@
 #include "wire/pack.h"
 
 #define UNIQUE_TRIES 1000
+#define LOOKS 8
 #define ALLOCATE_LEAST ((uint64_t)1 << 20)      /* bytes: smaller ones find their place */
 
 /* What lies at the final name and beside it when an upload begins. */
@@ -178,16 +179,22 @@ begin_new(struct broker *b, struct upload *up, const struct found *found)
     return rc;
 }
 
-/* An upload that broke off is gone on with. at_end: wherever it ends, else at offset. */
+/*
+ * An upload that broke off is gone on with. at_end: wherever it ends, else at offset.
+ * SP_AGAIN: it has gone, look again.
+ */
 static enum sp_err
 begin_resumed(struct broker *b, struct upload *up, bool at_end, uint64_t offset)
 {
     struct statx st;
     enum sp_err rc = permit_check(b, ACT_CREATE);
 
-    if (rc != SP_OK || (rc = partial_open(b, up->at.dir, up->partial, &up->fd)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
-    if ((rc = resolve_stat(up->fd, "", &st)) != SP_OK)
+    rc = partial_open(b, up->at.dir, up->partial, &up->fd);
+    if (rc == SP_OS && errno == ENOENT)
+        return SP_AGAIN;
+    if (rc != SP_OK || (rc = resolve_stat(up->fd, "", &st)) != SP_OK)
         return rc;
     if (at_end)
         offset = st.stx_size;
@@ -217,10 +224,14 @@ begin_over(struct broker *b, struct upload *up, const struct found *found, bool 
     if ((rc = open_final(b, up, found, O_WRONLY, &old)) != SP_OK)
         return rc;
     fd_close(&old);
-    return begin_resumed(b, up, at_end, offset);
+    if ((rc = begin_resumed(b, up, at_end, offset)) != SP_OK)
+        return rc;
+    /* its last bytes may have come after the session was told, and before we had the lock */
+    return at_end && up->offset != found->part.stx_size ? broker_refuse(b, FAIL_UNFINISHED)
+                                                        : SP_OK;
 }
 
-/* The file that is there grows. SP_AGAIN: it has changed, look again. */
+/* The file that is there grows. */
 static enum sp_err
 begin_in_place(struct broker *b, struct upload *up, const struct found *found)
 {
@@ -282,9 +293,9 @@ begin_continued(struct broker *b, struct upload *up, const struct found *found,
     return begin_copied(b, up, found, offset);
 }
 
-/* Which of the beginnings it is. */
+/* Which of the beginnings it is. SP_AGAIN: something has changed meanwhile, look again. */
 static enum sp_err
-begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
+begin_found(struct broker *b, struct upload *up, const struct msg_open_write *ask)
 {
     bool append = ask->how == UPLOAD_APPE;
     bool resume = ask->how == UPLOAD_STOR && ask->offset > 0;
@@ -305,6 +316,16 @@ begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
     if (resume)
         return broker_refuse(b, FAIL_OFFSET);
     return begin_new(b, up, &found);
+}
+
+static enum sp_err
+begin(struct broker *b, struct upload *up, const struct msg_open_write *ask)
+{
+    enum sp_err rc = SP_AGAIN;
+
+    for (unsigned tries = 0; rc == SP_AGAIN && tries < LOOKS; tries++)
+        rc = begin_found(b, up, ask);
+    return rc == SP_AGAIN ? broker_refuse(b, FAIL_BUSY) : rc;
 }
 
 /* Does anybody have this name, finished or not? */
@@ -433,8 +454,10 @@ upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_
     enum sp_err rc = SP_OK;
 
     SP_ASSERT(!up->open);
+    up->takes_over = ask->how != UPLOAD_STOU;   /* which takes another name */
     if ((rc = begin_any(b, up, ask, path)) != SP_OK)
         goto out;
+    up->takes_over = false;
     if ((rc = allocate(b, up, ask->size)) != SP_OK)
         goto out;
     if (up->offset > 0 && lseek(up->fd, (off_t)up->offset, SEEK_SET) == -1)

@@ -35,6 +35,7 @@ struct upload {
     bool open;
     bool in_place;              /* no partial: the final file itself grows             */
     bool replaces;              /* the final name may be taken when this is complete   */
+    bool takes_over;            /* it begins, and may end another one of its file      */
     bool made;                  /* the partial is new: not one that is gone on with    */
     int fd;                     /* the worker has a duplicate: offset and lock are one */
     struct place at;            /* the final name                                      */

@@ -268,6 +268,7 @@ init(struct monitor *m)
     enum sp_err rc = SP_OK;
 
     TAILQ_INIT(&m->sessions);
+    LIST_INIT(&m->takeovers.asked);
     TAILQ_INIT(&m->ended);
     logins_init(&m->logins);
     admin_init(&m->admin, m);

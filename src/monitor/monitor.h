@@ -27,6 +27,7 @@
 #include "monitor/process.h"
 #include "monitor/reload.h"
 #include "monitor/rundir.h"
+#include "monitor/takeover.h"
 
 struct generation;
 struct session;
@@ -52,6 +53,7 @@ struct monitor {
     struct listeners listeners;
     struct logins logins;
     struct ports ports;
+    struct takeovers takeovers;
     struct generation *current, *coming;
     unsigned generations;
     struct session_list sessions;       /* until the last process of each is gone */

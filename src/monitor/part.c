@@ -15,6 +15,7 @@
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
+#include "monitor/takeover.h"
 
 #define PATIENCE_MS 20          /* so long a session that says too much is not heard */
 
@@ -113,6 +114,7 @@ static void
 free_part(struct part *part)
 {
     close_channel(part);
+    takeover_gone(part);
     (void)event_del(&part->deadline);
     spawn_request_clear(&part->request);
     fd_close(&part->worker_end);

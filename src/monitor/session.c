@@ -34,6 +34,8 @@
 #define LINES_RATE 10
 #define TRANSFERS_BURST 4000    /* lines of transfers: more than one client gets done */
 #define TRANSFERS_RATE 1500
+#define TAKEOVERS_BURST 20      /* uploads that broke off together; each asks many brokers */
+#define TAKEOVERS_RATE 2
 
 /* ---- beginning --------------------------------------------------------------------- */
 
@@ -117,6 +119,7 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
     bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
     bucket_init(&s->transfer_lines, TRANSFERS_BURST, TRANSFERS_RATE, now);
+    bucket_init(&s->takeovers, TAKEOVERS_BURST, TAKEOVERS_RATE, now);
     bucket_init(&s->signatures, (uint32_t)set->signatures_burst,
                 (uint32_t)set->signatures_rate, now);
     return s;

@@ -57,7 +57,7 @@ struct session {
     struct crowd_member member; /* while nobody is logged in (admission.h) */
     struct gate gate;           /* of its data connections */
     struct port_hold port;      /* the passive one */
-    struct bucket messages, signatures, lines, transfer_lines;
+    struct bucket messages, signatures, lines, transfer_lines, takeovers;
     unsigned refusals, suppressed;
     char *user;                 /* escaped for the log; NULL: nobody is logged in */
     char tls[17], cipher[65];

@@ -14,6 +14,7 @@
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
+#include "monitor/takeover.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 
@@ -273,6 +274,8 @@ verdict_hear(struct part *part, const struct message *m)
     case MSG_REFUSED: return hear_refused(part, m);
     case MSG_GRANTED: return hear_granted(part, m);
     case MSG_SERVING: return hear_serving(part, m);
+    case MSG_TAKE_OVER: return takeover_hear_ask(part, m);
+    case MSG_YIELDS: return takeover_hear_answer(part, m);
     default: return SP_INPUT;
     }
 }

@@ -5,13 +5,14 @@ has to hold is the same: that session ends, one line says why, nothing is left b
 """
 
 import pwd
+import struct
 
 import pytest
 
 import deform
 from harness import GUEST, PASSWORD, ROOT, wait_until
 from patience import Stopwatch
-from puppet import (BROKER, LOGIN, MONITOR, STATE, WORKER, Gone, Puppet, text, u8, u16, u32,
+from puppet import (BROKER, LOGIN, MONITOR, STATE, WORKER, Gone, Puppet, text, u8, u16, u32, u64,
                     kept_away, kernel_keeps_descriptors_away, require_puppet, start)
 
 pytestmark = [pytest.mark.expects(r"\bbreach\b|sandbox\.violation|\bcrashed\b"
@@ -405,3 +406,110 @@ def test_a_change_before_the_broker_is_ready_is_a_wrong_password(with_broker):
         assert (name, body[:1]) == ("LOGIN_REFUSED", u8(1))
         assert p.other.ended()
         assert not p.lines(r"login\.granted")
+
+
+def upload():
+    return u32(8) + u32(1) + u64(4711)
+
+
+class Logged(Session):
+    """A captured worker and its captured broker, from an address, in an account."""
+
+    def __init__(self, server, user="guest", source=None):
+        Puppet.__init__(self, server, source=(source, 0) if source else None)
+        self.other = None
+        self.secure().try_login(user)
+        self.other = server.side("broker", self.id)
+        assert self.other.send("m", "SERVING") == "ok"
+        assert self.get("m")[0] == "LOGGED_IN"
+
+    def asked(self):
+        """(the number of the question, seconds)"""
+        name, body, _ = self.other.get("m")
+        number, major, minor, inode, seconds = struct.unpack("<QIIQI", body)
+        assert name == "YIELD" and (major, minor, inode) == (8, 1, 4711)
+        return number, seconds
+
+    def answer(self, number, yes):
+        return self.other.send("m", "YIELDS", u64(number) + u8(yes))
+
+    def take_over(self):
+        assert self.other.send("m", "TAKE_OVER", upload()) == "ok"
+
+    def has_taken(self):
+        assert self.other.get("m")[0] == "TAKEN_OVER"
+
+
+def test_an_upload_is_taken_over_within_an_account(with_broker):
+    """Each of its other sessions is asked, and whoever says yes ends itself."""
+    with Logged(with_broker) as asks, Logged(with_broker) as near, \
+            Logged(with_broker, source="127.0.0.2") as far, \
+            Logged(with_broker, "reader") as reader:
+        asks.take_over()
+        (number, seconds), (same, longer) = near.asked(), far.asked()
+        assert (number, seconds, longer) == (same, 10, 60)
+        assert near.answer(number, 0) == "ok"
+        assert asks.other.get("m", 0.1) is None
+        assert far.answer(number, 0) == "ok"
+        asks.has_taken()                        # nobody had it
+        asks.take_over()
+        number, _ = near.asked()
+        assert far.asked()[0] == number
+        assert near.answer(number, 1) == "ok"
+        name, body, _ = near.get("m")
+        assert name == "SHUTDOWN" and b"Another session of your account" in body
+        assert near.other.attack("QUIT") == "gone"
+        assert asks.other.get("m", 0.1) is None, "its worker is still there"
+        assert near.attack("QUIT") == "gone"
+        asks.has_taken()
+        assert near.lines("upload.taken_over user=guest by=" + asks.id)
+        assert reader.other.get("m", 0.1) is None
+        for p in (asks, far, reader):
+            assert p.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+
+
+def test_brokers_that_vanish_keep_nobody_waiting(with_broker):
+    with Logged(with_broker) as asks, Logged(with_broker) as gone:
+        asks.take_over()
+        gone.asked()
+        assert gone.other.attack("QUIT") == "gone"
+        asks.has_taken()
+    with Logged(with_broker) as asks, Logged(with_broker) as deaf:
+        asks.take_over()
+        deaf.asked()
+        asks.has_taken()                        # after some seconds
+    with Logged(with_broker) as asks, Logged(with_broker) as stays:
+        asks.take_over()
+        number, _ = stays.asked()
+        assert asks.other.attack("QUIT") == "gone"
+        assert asks.ended()
+        assert stays.answer(number, 1) == "ok"
+        assert stays.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+
+
+def test_a_captured_broker_takes_over_nothing_of_another_account(with_broker):
+    """Nor does it end a session by answers to questions that it was not asked."""
+    with Logged(with_broker, "reader") as thief, Logged(with_broker) as asks, \
+            Logged(with_broker) as holds:
+        for _ in range(50):
+            thief.take_over()
+            thief.has_taken()                   # at once: there was nobody to ask
+        assert holds.other.get("m", 0.1) is None
+        asks.take_over()
+        number, _ = holds.asked()
+        for n in range(number - 3, number + 4):
+            assert thief.answer(n, 1) == "ok"
+        assert asks.other.get("m", 0.1) is None
+        assert holds.answer(number, 0) == "ok"
+        asks.has_taken()
+        assert thief.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+
+
+def test_two_questions_at_once_are_a_breach(with_broker):
+    failures = []
+    with Logged(with_broker) as asks, Logged(with_broker) as holds:
+        asks.take_over()
+        holds.asked()
+        asks.other.attack(asks.other.step("m", "TAKE_OVER", upload()))
+        broken(asks, "broker", "two at once", failures)
+    assert not failures

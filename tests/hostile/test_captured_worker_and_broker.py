@@ -5,6 +5,8 @@ It may do what the account may do over FTP, and nothing else.
 
 import os
 import stat
+import struct
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -339,6 +341,30 @@ def test_one_session_cannot_reach_the_upload_of_another(captured, jail):
         assert one.ask("b", "ABANDON")[0] == "DONE"
     wait_until(lambda: not (jail / "shared").exists(), 3)
     (jail / "shared").unlink(missing_ok=True)
+
+
+def test_a_worker_whose_upload_was_taken_over_writes_no_more(make_captured):
+    """It does not go when it is told to, and writes as long as it lives."""
+    server = make_captured("takeover", takeover_silence=1)
+    partial = server.jail("guest") / ".sp-part.taken"
+    with Puppet(server) as one, Puppet(server) as other:
+        one.enter("USER")
+        other.enter("USER")
+        assert one.ask("b", "OPEN_WRITE", writing("/taken"))[0] == "UPLOADING"
+        assert one.do("write " + b"mine".hex()) == "ok"
+        assert failed(other.ask("b", "OPEN_WRITE", writing("/taken", 1)))
+        assert wait_until(lambda: time.time() - partial.stat().st_ctime > 1.1, 15)
+        assert other.send("b", "OPEN_WRITE", writing("/taken", 1)) == "ok"
+        assert one.get("m")[0] == "SHUTDOWN"
+        while one.attack("write " + b"more".hex()) != "gone":
+            assert other.get("b", 0.01) is None
+        name, body, _ = other.get("b")
+        assert name == "UPLOADING"
+        (offset,) = struct.unpack("<Q", body[-8:])
+        assert offset == partial.stat().st_size >= len(b"minemore")
+        assert other.ask("b", "COMMIT", u64(0))[0] == "DONE"
+        assert (server.jail("guest") / "taken").stat().st_size == offset
+        assert other.lines() and one.lines("upload.taken_over .*by=" + other.id)
 
 
 def test_a_listing_nobody_reads_does_not_hold_the_broker_for_ever(captured, jail):

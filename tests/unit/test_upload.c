@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "broker/upload.h"
 #include "jail_fixture.h"
 #include "unit.h"
+#include "wire/channel.h"
 #include "wire/pack.h"
 
 #define STOR UPLOAD_STOR
@@ -491,6 +493,111 @@ busy(void)
     fixture_close(&f);
 }
 
+/*
+ * Another session and the monitor in one process: it has the lock of a partial, and lets it
+ * go when it is asked for it, but does something to it before.
+ */
+struct holder { pid_t pid; int lock; const char *more; bool removes; };
+
+static void
+play_holder(struct channel *broker, const struct jail_fixture *f, const struct holder *h)
+{
+    struct msg_yields answer = { 0 };
+    struct message m;
+    bool good = channel_wait(broker, &m, 20000) == SP_OK && m.type == MSG_TAKE_OVER;
+
+    /* who asks is asked itself, meanwhile */
+    msg_yield_pack(&m, &(struct msg_yield){ .number = 7 });
+    good = good && channel_send_wait(broker, &m) == SP_OK
+        && channel_wait(broker, &m, 20000) == SP_OK
+        && msg_yields_unpack(&m, &answer) == SP_OK && answer.number == 7
+        && answer.yes == 0;
+    if (h->more != NULL)
+        good = good && fd_write_all(h->lock, h->more, strlen(h->more)) == SP_OK;
+    if (h->removes)
+        good = good && unlinkat(f->jail, ".sp-part.a", 0) == 0;
+    (void)flock(h->lock, LOCK_UN);
+    msg_taken_over_pack(&m, &(struct msg_taken_over){ 0 });
+    _exit(good && channel_send_wait(broker, &m) == SP_OK ? 0 : 1);
+}
+
+static void
+holder_start(struct jail_fixture *f, struct holder *h)
+{
+    struct channel broker = CHANNEL_EMPTY;
+    int ours = -1, theirs = -1;
+
+    f->b.settings.takeover_silence = 0;         /* else the test would have to wait */
+    h->lock = openat(f->jail, ".sp-part.a", O_WRONLY | O_APPEND | O_CLOEXEC);
+    CU_ASSERT_FATAL(flock(h->lock, LOCK_EX) == 0);
+    CU_ASSERT_FATAL(channel_pair(&ours, &theirs) == SP_OK);
+    channel_init(&f->b.monitor, ours, BROKER, MONITOR, ST_USER);
+    channel_init(&broker, theirs, MONITOR, BROKER, ST_USER);
+    CU_ASSERT_FATAL((h->pid = fork()) != -1);
+    if (h->pid == 0)
+        play_holder(&broker, f, h);
+    channel_clear(&broker);
+    fd_close(&h->lock);
+}
+
+static void
+holder_end(struct jail_fixture *f, const struct holder *h)
+{
+    int status = -1;
+
+    CU_ASSERT(waitpid(h->pid, &status, 0) == h->pid);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    channel_clear(&f->b.monitor);
+}
+
+static void
+taken_over(void)
+{
+    static const struct {
+        bool final, told, removes;
+        unsigned how;
+        uint64_t offset;
+        const char *more;
+        enum sp_err rc;
+        const char *part;
+    } rows[] = {
+        { .how = STOR, .part = "new" },
+        { .how = STOR, .offset = 2, .part = "xynew" },
+        { .how = APPE, .part = "xyznew" },
+        { .how = APPE, .more = "!", .part = "xyz!new" },
+        { .how = APPE, .removes = true, .part = "new" },
+        { .how = STOR, .offset = 2, .removes = true, .rc = SP_REFUSED },
+        { .final = true, .told = true, .how = APPE, .part = "xyznew" },
+        { .final = true, .told = true, .how = APPE, .more = "!", .rc = SP_REFUSED,
+          .part = "xyz!" },
+        { .final = true, .how = STOR, .offset = 3, .part = "xyznew" },
+        { .final = true, .how = STOR, .part = "new" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct holder h = { .more = rows[i].more, .removes = rows[i].removes };
+        struct msg_status size = { 0 };
+        struct jail_fixture f;
+
+        fixture_open(&f);
+        fixture_file(&f, ".sp-part.a", "xyz");
+        if (rows[i].final)
+            fixture_file(&f, "a", "old");
+        holder_start(&f, &h);
+        if (rows[i].told) {
+            CU_ASSERT(files_size(&f.b, slice_of("/a"), &size) == SP_OK);
+            CU_ASSERT_EQUAL(size.size, 3);
+        }
+        CU_ASSERT_EQUAL(fixture_upload(&f, "/a", rows[i].how, rows[i].offset, "new"),
+                        rows[i].rc);
+        holder_end(&f, &h);
+        CU_ASSERT(rows[i].part == NULL ? !fixture_exists(&f, ".sp-part.a")
+                                       : fixture_has(&f, ".sp-part.a", rows[i].part));
+        CU_ASSERT(!rows[i].final || fixture_has(&f, "a", "old"));
+        fixture_close(&f);
+    }
+}
+
 static void
 unique(void)
 {
@@ -681,6 +788,7 @@ static const struct unit_test tests[] = {
     { "an upload follows a link inside the jail and no further", through_links },
     { "a renamed directory takes its open upload along", moved_meanwhile },
     { "two writers of one file are kept apart", busy },
+    { "a silent writer gives way, and what is there then is gone on with", taken_over },
     { "STOU finds a name that nobody has", unique },
     { "a name of 255 bytes can be uploaded and resumed", long_names },
     { "what was announced is allocated, and given back", allocated },

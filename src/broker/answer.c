@@ -106,6 +106,21 @@ answer_open_resumed(struct broker *b, const struct message *in, struct message *
 }
 
 static enum sp_err
+answer_open_restart(struct broker *b, const struct message *in, struct message *reply)
+{
+    struct msg_open_restart ask;
+    struct statx st;
+    int fd = -1;
+    enum sp_err rc;
+
+    if ((rc = msg_open_restart_unpack(in, &ask)) != SP_OK)
+        return rc;
+    if ((rc = files_open_restart(b, ask.path, &fd, &st)) != SP_OK)
+        return pack_failed(b, reply, rc);
+    return pack_opened(reply, &fd, &st);
+}
+
+static enum sp_err
 answer_open_write(struct broker *b, const struct message *in, struct message *reply)
 {
     struct msg_open_write ask;
@@ -404,6 +419,7 @@ static const struct { unsigned type; answer *run; } rows[] = {
     { MSG_SPACE, answer_space },
     { MSG_SIZE_OF, answer_size_of },
     { MSG_OPEN_RESUMED, answer_open_resumed },
+    { MSG_OPEN_RESTART, answer_open_restart },
 };
 
 static enum sp_err

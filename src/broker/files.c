@@ -142,6 +142,17 @@ files_open_resumed(struct broker *b, struct slice path, int *fd, struct statx *s
     return rc;
 }
 
+enum sp_err
+files_open_restart(struct broker *b, struct slice path, int *fd, struct statx *st)
+{
+    char text[PATH_MAX];
+    enum sp_err rc = begin(b, ACT_READ, path, text);
+
+    if (rc != SP_OK || (rc = unfinished_check_restart(b, text)) != SP_OK)
+        return rc;
+    return files_open_resumed(b, path, fd, st);
+}
+
 /* Of the directory that an object lies in: may names in it be changed? */
 static bool
 parent_writable(struct broker *b, const char *path)

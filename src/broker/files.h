@@ -26,6 +26,8 @@ struct msg_status;
 SP_CHECK enum sp_err files_open_read(struct broker *b, struct slice path, int *fd,
                                      struct statx *st);
 /* The same of what REST and APPE would go on with: an unfinished upload before the file. */
+SP_CHECK enum sp_err files_open_restart(struct broker *b, struct slice path, int *fd,
+                                        struct statx *st);
 SP_CHECK enum sp_err files_open_resumed(struct broker *b, struct slice path, int *fd,
                                         struct statx *st);
 /* Appends the fact line of the object, named by its path as it was asked for. */

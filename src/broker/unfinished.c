@@ -129,3 +129,30 @@ unfinished_check_read(struct broker *b, const char *path, const struct statx *fi
     b->told.any = false;        /* it is gone: the file is what it was again */
     return SP_OK;
 }
+
+enum sp_err
+unfinished_check_restart(struct broker *b, const char *path)
+{
+    struct place at = PLACE_EMPTY;
+    struct seen seen = SEEN_EMPTY;
+    char partial[NAME_MAX + 1];
+    struct statx part;
+    enum permit_act act = ACT_CREATE;
+    enum sp_err rc = resolve_seen(b, path, &seen);
+
+    if (rc == SP_OS && errno == ENOENT)
+        return broker_refuse(b, FAIL_OFFSET);
+    if (rc != SP_OK)
+        return rc;
+    if (!S_ISREG(seen.st.stx_mode))
+        rc = broker_refuse(b, FAIL_NOT_FILE);
+    /* the file itself, where the account has no upload over it to go on with */
+    else if (!seen.unfinished && (!permit_has(b, ACT_REPLACE)
+                                  || unfinished_find(b, path, &at, partial, &part) != SP_OK))
+        act = ACT_APPEND;
+    if (rc == SP_OK)
+        rc = permit_check(b, act);
+    place_clear(&at);
+    seen_clear(&seen);
+    return rc;
+}

@@ -55,5 +55,10 @@ bool unfinished_was_told(const struct broker *b, const struct statx *part);
  */
 SP_CHECK enum sp_err unfinished_check_read(struct broker *b, const char *path,
                                            const struct statx *final);
+/*
+ * May this account go on with what path means, from some place in it? SP_REFUSED:
+ * FAIL_PERMIT, FAIL_NOT_FILE; FAIL_OFFSET, there is nothing. SP_OS.
+ */
+SP_CHECK enum sp_err unfinished_check_restart(struct broker *b, const char *path);
 
 #endif

@@ -42,3 +42,9 @@ stage_skip(struct stage *s, uint64_t count)
 {
     *s = (struct stage){ .push = push_skip, .count = count };
 }
+
+uint64_t
+stage_skip_left(const struct stage *s)
+{
+    return s->count;
+}

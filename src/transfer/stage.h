@@ -57,6 +57,8 @@ void stage_ascii_to_net(struct stage *s);
 void stage_net_to_ascii(struct stage *s);
 /* Drops the first count bytes and passes the rest: REST counts octets as transferred. */
 void stage_skip(struct stage *s, uint64_t count);
+/* So many it has still to drop. */
+uint64_t stage_skip_left(const struct stage *s);
 
 /*
  * Up to STAGES_MOST stages, one behind the other; with none the bytes pass as they are.

@@ -71,6 +71,14 @@ ask_open_resumed(struct worker *w, const char *path, int *fd, uint64_t *size,
 }
 
 enum sp_err
+ask_open_restart(struct worker *w, const char *path, int *fd, uint64_t *size,
+                 struct fail *fail)
+{
+    msg_open_restart_pack(&w->m, &(struct msg_open_restart){ .path = slice_of(path) });
+    return ask_opened(w, fd, size, fail);
+}
+
+enum sp_err
 ask_open_write(struct worker *w, const char *path, const struct upload_ask *how,
                struct upload_answer *out, struct fail *fail)
 {

@@ -19,8 +19,11 @@
 
 struct worker;
 
-/* code: enum fail_code; error: errno where code is FAIL_OS. */
+/* code: enum fail_code, or one of our own; error: errno where code is FAIL_OS. */
 struct fail { unsigned code; int error; };
+
+/* FAIL_ABORTED: the client left, or does not want it any more. FAIL_TOO_LONG: to count. */
+enum { FAIL_ABORTED = 200, FAIL_TOO_LONG };
 
 enum upload_how { UPLOAD_STORE, UPLOAD_APPEND, UPLOAD_UNIQUE };
 
@@ -37,6 +40,9 @@ SP_CHECK enum sp_err ask_open_read(struct worker *w, const char *path, int *fd,
                                    uint64_t *size, struct fail *fail);
 /* For reading what an upload would go on with: it may be unfinished. */
 SP_CHECK enum sp_err ask_open_resumed(struct worker *w, const char *path, int *fd,
+                                      uint64_t *size, struct fail *fail);
+/* The same, before REST in TYPE A: refused to an account that may not go on with it. */
+SP_CHECK enum sp_err ask_open_restart(struct worker *w, const char *path, int *fd,
                                       uint64_t *size, struct fail *fail);
 SP_CHECK enum sp_err ask_open_write(struct worker *w, const char *path,
                                     const struct upload_ask *how, struct upload_answer *out,

@@ -2,18 +2,15 @@
  * worker/cmd_file.c - CWD CDUP PWD MKD RMD DELE RNFR RNTO SIZE MDTM MFMT MLST
  * (RFC 959 section 4.1.3, RFC 3659, draft-somers-ftp-mfxx)
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-#include "ftp/ascii.h"
 #include "ftp/listing.h"
 #include "ftp/reply.h"
 #include "ftp/timeval.h"
 #include "wire/fail.h"
 #include "worker/ask_broker.h"
 #include "worker/commands.h"
+#include "worker/counted.h"
 #include "worker/worker.h"
 
 static enum sp_err
@@ -155,36 +152,14 @@ cmd_rnto(struct worker *w, const struct command *c, struct buf *out)
     return reply_line(out, 250, "Renamed.");
 }
 
-/* Octets in TYPE A; reads the file (RFC 3659 section 4). */
-static enum sp_err
-ascii_size(struct worker *w, const char *path, uint64_t *size, struct fail *fail)
-{
-    unsigned char piece[16384];
-    struct ascii_count count = ASCII_EMPTY;
-    int fd = -1;
-    uint64_t ignored = 0;
-    ssize_t n = 0;
-    enum sp_err rc = ask_open_resumed(w, path, &fd, &ignored, fail);
-
-    if (rc != SP_OK)
-        return rc;
-    while ((n = read(fd, piece, sizeof piece)) > 0)
-        ascii_count(&count, slice_from(piece, (size_t)n));
-    if (n == -1)
-        *fail = (struct fail){ .code = FAIL_OS, .error = errno };
-    fd_close(&fd);
-    if (n == -1)
-        return SP_REFUSED;      /* not a size: there is more */
-    *size = count.net;
-    return SP_OK;
-}
-
 enum sp_err
 cmd_size(struct worker *w, const struct command *c, struct buf *out)
 {
     struct path p;
     struct fail fail = { 0 };
     struct file_status status = { 0 };
+    char kept[LINE_MOST];
+    struct slice name = c->parameter;
     enum sp_err rc = command_path(w, c->parameter, &p, out);
 
     if (rc != SP_OK)
@@ -192,13 +167,12 @@ cmd_size(struct worker *w, const struct command *c, struct buf *out)
     rc = ask_size(w, p.text, &status, &fail);
     if (rc == SP_OK && status.kind != FILE_REGULAR)
         return reply_line(out, 550, "SIZE is for plain files.");
-    if (rc == SP_OK && w->ascii) {
-        if (status.size > (uint64_t)w->settings.ascii_size_most)
-            return reply_line(out, 550, "Too large for SIZE in TYPE A; use TYPE I.");
-        rc = ascii_size(w, p.text, &status.size, &fail);
+    if (rc == SP_OK && w->ascii) {          /* RFC 3659 section 4 */
+        name = command_keep(name, kept);
+        rc = counted_size(w, p.text, &status.size, &fail);
     }
     if (rc != SP_OK)
-        return command_failed(rc, &fail, c->parameter, out);
+        return command_failed(rc, &fail, name, out);
     return reply_line(out, 213, "%llu", (unsigned long long)status.size);
 }
 

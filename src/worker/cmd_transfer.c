@@ -5,18 +5,16 @@
  * What can be refused for good is refused with 5xx before 150: clients try again whatever
  * fails behind it.
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "ftp/ascii.h"
 #include "ftp/listing.h"
 #include "ftp/reply.h"
 #include "wire/fail.h"
 #include "worker/ask_broker.h"
 #include "worker/commands.h"
+#include "worker/counted.h"
 #include "worker/fail_reply.h"
 #include "worker/worker.h"
 
@@ -78,8 +76,11 @@ cmd_retr(struct worker *w, const struct command *c, struct buf *out)
         return rc == SP_REFUSED ? SP_OK : rc;
     if ((rc = ask_open_read(w, p.text, &fd, &size, &fail)) != SP_OK)
         return refused(w, rc, &fail, TRIED_FILE, c->parameter, out);
-    /* in ASCII an offset counts octets as sent: those are made, and dropped */
-    if (!w->ascii && offset > size) {
+    /*
+     * In ASCII an offset counts octets as sent: those are made, and dropped. No byte is more
+     * than two of them; what is less far beyond the end is found there.
+     */
+    if ((w->ascii ? offset / 2 : offset) > size) {
         fd_close(&fd);
         data_reset(&w->data);
         return reply_line(out, 554, "REST is beyond the end of the file.");
@@ -96,37 +97,6 @@ cmd_retr(struct worker *w, const struct command *c, struct buf *out)
         .skip = w->ascii ? offset : 0 });
 }
 
-/*
- * REST before an upload in ASCII counts octets as transferred: where in the stored file
- * that is, is found by reading it. SP_REFUSED: fail says why.
- */
-static enum sp_err
-ascii_offset(struct worker *w, const char *path, uint64_t *offset, struct fail *fail)
-{
-    unsigned char piece[16384];
-    struct ascii_count count = ASCII_EMPTY;
-    uint64_t size = 0, at = 0;
-    int fd = -1;
-    ssize_t n = 0;
-    enum sp_err rc = ask_open_resumed(w, path, &fd, &size, fail);
-
-    if (rc != SP_OK)
-        return rc;
-    while (count.net < *offset && (n = read(fd, piece, sizeof piece)) > 0)
-        at += ascii_locate(&count, slice_from(piece, (size_t)n), *offset);
-    if (n == -1)
-        *fail = (struct fail){ .code = FAIL_OS, .error = errno };
-    fd_close(&fd);
-    if (n == -1)
-        return SP_REFUSED;      /* REST is not beyond an end that nobody has seen */
-    if (count.net < *offset) {
-        *fail = (struct fail){ .code = FAIL_OFFSET };
-        return SP_REFUSED;
-    }
-    *offset = at;
-    return SP_OK;
-}
-
 static enum sp_err
 receive(struct worker *w, const struct command *c, struct upload_ask *how, struct buf *out)
 {
@@ -134,6 +104,8 @@ receive(struct worker *w, const struct command *c, struct upload_ask *how, struc
     struct fail fail = { 0 };
     struct upload_answer answer = { .fd = -1 };
     struct reply_escaped shown;
+    char kept[LINE_MOST];
+    struct slice name = c->parameter;
     enum sp_err rc = check_data(w, out);
 
     if (rc == SP_OK)
@@ -141,18 +113,20 @@ receive(struct worker *w, const struct command *c, struct upload_ask *how, struc
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
     how->size = w->pending.size;
-    if (how->offset > 0 && w->ascii)
-        rc = ascii_offset(w, p.text, &how->offset, &fail);
+    if (how->offset > 0 && w->ascii) {
+        name = command_keep(name, kept);
+        rc = counted_offset(w, p.text, &how->offset, &fail);
+    }
     if (rc == SP_OK)
         rc = ask_open_write(w, p.text, how, &answer, &fail);
     if (rc != SP_OK)
-        return refused(w, rc, &fail, TRIED_STORE, c->parameter, out);
+        return refused(w, rc, &fail, TRIED_STORE, name, out);
     /* RFC 1123 section 4.1.2.9: the name in this form */
     if (how->how == UPLOAD_UNIQUE)
         rc = reply_line(out, 150, "FILE: %s",
                         reply_text(path_name(slice_of(answer.path)), &shown));
     else
-        rc = reply_line(out, 150, "Ready to store %s.", reply_text(c->parameter, &shown));
+        rc = reply_line(out, 150, "Ready to store %s.", reply_text(name, &shown));
     if (rc != SP_OK) {
         fd_close(&answer.fd);
         return SP_CLOSED;

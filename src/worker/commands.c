@@ -197,6 +197,15 @@ command_failed(enum sp_err rc, const struct fail *fail, struct slice name, struc
     return rc == SP_REFUSED ? fail_reply(out, fail, TRIED_FILE, name, &code) : SP_CLOSED;
 }
 
+struct slice
+command_keep(struct slice parameter, char room[LINE_MOST])
+{
+    SP_ASSERT(parameter.len <= LINE_MOST);
+    if (parameter.len > 0)
+        memcpy(room, parameter.at, parameter.len);
+    return slice_from(room, parameter.len);
+}
+
 bool
 command_clear_data_allowed(const struct worker *w)
 {

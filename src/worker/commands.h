@@ -70,6 +70,8 @@ SP_CHECK enum sp_err command_path(struct worker *w, struct slice parameter, stru
 /* Turns "not done" of the broker into a reply; SP_CLOSED stays. */
 SP_CHECK enum sp_err command_failed(enum sp_err rc, const struct fail *fail, struct slice name,
                                     struct buf *out);
+/* A copy of the parameter in room: its line is gone when the control connection is read. */
+struct slice command_keep(struct slice parameter, char room[LINE_MOST]);
 /* Has this session the right to data in clear? */
 bool command_clear_data_allowed(const struct worker *w);
 

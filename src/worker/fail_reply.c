@@ -68,6 +68,11 @@ answer_for(const struct fail *fail, enum tried tried)
     case FAIL_CLOSED:
         return (struct answer){ 0, 553, "Its directory is closed to you, so it cannot be "
                                         "replaced" };
+    case FAIL_ABORTED:
+        return (struct answer){ 0, 426, "Given up; it was not worked out" };
+    case FAIL_TOO_LONG:
+        return (struct answer){ 0, tried == TRIED_STORE ? 554 : 550,
+                                "Too large for TYPE A; use TYPE I" };
     case FAIL_UNFINISHED:
         if (tried == TRIED_STORE)
             return (struct answer){ 0, 550, "An upload over it broke off; ask SIZE before "

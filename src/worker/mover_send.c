@@ -228,6 +228,9 @@ fill(struct worker *w)
         return SP_OS;
     t->offset += (uint64_t)n;
     t->to = (size_t)n;
+    /* the client has taken all before it; and waits for what is behind REST */
+    if (t->staged)
+        t->progress_ms = clock_ms();
     /* a file that gives less than asked for is at its end; a pipe says so by nothing at all */
     t->source_ended = n == 0
         || (t->kind == TRANSFER_SEND_FILE && (size_t)n < READ_PIECE && t->offset >= t->size);

@@ -24,4 +24,11 @@ void presence_forget_line(struct worker *w);
  */
 bool presence_is_lost(struct worker *w, int milliseconds);
 
+/*
+ * For a command that takes long: false if it is to be given up, since the client has sent
+ * ABOR or left without QUIT, or the session ends. What came is read: slices of the line of
+ * the command are void.
+ */
+bool presence_waits(struct worker *w);
+
 #endif

@@ -79,7 +79,7 @@ add_stages(struct transfer *t, const struct transfer_begin *b)
         if ((rc = stage_chain_add(&t->stages, &s)) != SP_OK)
             return rc;
         stage_skip(s, b->skip);
-        t->staged = true;
+        t->staged = t->skips = true;
     }
     return SP_OK;
 }
@@ -368,6 +368,13 @@ close_step(struct worker *w, struct buf *out)
     return complete(w, out);
 }
 
+/* REST in TYPE A: fewer octets than it says are there. */
+static bool
+is_beyond_end(const struct transfer *t)
+{
+    return t->skips && stage_skip_left(&t->stages.stages[t->stages.count - 1]) > 0;
+}
+
 /* Has the client itself said that all has been sent: by close_notify, or by ALLO? */
 static bool
 is_vouched_for(const struct worker *w)
@@ -435,6 +442,8 @@ transfer_step(struct worker *w, struct buf *out)
             return check_stall(w, out);
         if (rc != SP_OK)
             return fail_moving(w, out, rc);
+        if (is_beyond_end(t))
+            return fail_with(w, out, 554, "REST is beyond the end of the file.");
         if ((rc = look_for_client(w)) == SP_AGAIN)
             return SP_AGAIN;
         if (rc != SP_OK)

@@ -43,6 +43,7 @@ struct transfer {
     uint64_t dropped;           /* sending: up to here the cache has been given back     */
     uint64_t bytes;             /* moved over the data connection                        */
     bool staged;                /* stages are not empty                                  */
+    bool skips;                 /* the last of them drops what REST said                 */
     struct stage_chain stages;
     bool source_ended;          /* sending: nothing more comes; receiving: end was seen  */
     bool stages_ended;          /* the stages have been told that it was the last        */

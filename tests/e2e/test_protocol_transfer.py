@@ -201,6 +201,43 @@ def test_rest_in_ascii_counts_transferred_octets(ftp, folder):
         assert got == whole[n:], n
 
 
+def test_rest_in_ascii_beyond_the_end(ftp, folder):
+    folder.make("f", b"ab\ncd\n")
+    ftp.expect(200, "TYPE A")
+    assert ftp.retr("RETR f", rest=8) == b""
+    r, data = ftp.transfer("RETR f", rest=9)
+    data.close()
+    assert ftp.reply().code == 554
+    assert ftp.transfer("RETR f", rest=100)[0].code == 554
+    assert ftp.transfer("STOR f", rest=9)[0].code == 554
+    ftp.stor("STOR f", b"ef\r\n", rest=8)
+    assert folder.read("f") == b"ab\ncd\nef\n"
+
+
+def test_ascii_is_counted_so_far_and_no_further(make_server):
+    """Permits come first: who may not upload is told so, whatever the length."""
+    s = make_server(ascii_size_most=1000)
+    for user, codes in (("guest", (213, 550, 226, 554)), ("reader", (213, 550, 550, 550))):
+        jail = s.jail(user)
+        for name, length in (("short", 1000), ("long", 3000)):
+            jail.joinpath(name).write_bytes(b"x" * length)
+            s.own(jail / name)
+        c = s.login(user=user)
+        c.expect(200, "TYPE A")
+        assert (c.cmd("SIZE short").code, c.cmd("SIZE long").code) == codes[:2]
+        for rest, code in zip((1000, 2000), codes[2:]):
+            r, data = c.transfer("STOR long", rest=rest)
+            if data is not None:
+                with data:
+                    data.sendall(b"y" * 2000)
+                    c.finish(data)
+                r = c.reply()
+            assert r.code == code, r
+            assert code != 550 or "Not permitted" in r.text
+        c.quit()
+    assert s.jail("guest").joinpath("long").read_bytes() == b"x" * 1000 + b"y" * 2000
+
+
 # ---- while a transfer runs -------------------------------------------------------------------
 def test_noop_and_stat_during_a_download(ftp, big):
     r, data = ftp.transfer("RETR big")

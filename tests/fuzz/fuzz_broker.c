@@ -194,8 +194,11 @@ hear_answer(struct message *m, unsigned asked)
     play.answers++;
     switch (m->type) {
     case MSG_OPENED:
-        FUZZ_HOLDS((asked == MSG_OPEN_READ || asked == MSG_OPEN_RESUMED)
+        FUZZ_HOLDS((asked == MSG_OPEN_READ || asked == MSG_OPEN_RESUMED
+                    || asked == MSG_OPEN_RESTART)
                    && (permits & PERMIT_DOWNLOAD) != 0);
+        FUZZ_HOLDS(asked != MSG_OPEN_RESTART
+                   || (permits & (PERMIT_UPLOAD | PERMIT_APPEND)) != 0);
         check_file(m->fds[0]);
         FUZZ_HOLDS((fcntl(m->fds[0], F_GETFL) & O_ACCMODE) == O_RDONLY);
         break;

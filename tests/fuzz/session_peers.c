@@ -340,6 +340,7 @@ answer_as_broker(struct peers *p, const struct message *in)
     switch (in->type) {
     case MSG_OPEN_READ:
     case MSG_OPEN_RESUMED:
+    case MSG_OPEN_RESTART:
         msg_opened_pack(&m, &(struct msg_opened){ .size = file_size(p) });
         m.fds[0] = memory_file(file_size(p));
         m.nfds = 1;

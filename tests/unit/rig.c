@@ -399,6 +399,7 @@ play_broker(struct rig *r)
     m.type = m.type == MSG_OPEN_READ || m.type == MSG_CHDIR || m.type == MSG_MKDIR
         || m.type == MSG_RMDIR || m.type == MSG_DELETE || m.type == MSG_STATUS_OF
         || m.type == MSG_SIZE_OF || m.type == MSG_OPEN_RESUMED
+        || m.type == MSG_OPEN_RESTART
         ? MSG_CHDIR : m.type;
     if (m.type == MSG_CHDIR && msg_chdir_unpack(&m, &path) == SP_OK)
         SP_IGNORE(slice_to_text(path.path, r->last_path, sizeof r->last_path));
@@ -416,7 +417,8 @@ play_broker(struct rig *r)
     }
     switch (r->last_question) {
     case MSG_OPEN_READ:
-    case MSG_OPEN_RESUMED: send_file(r); break;
+    case MSG_OPEN_RESUMED:
+    case MSG_OPEN_RESTART: send_file(r); break;
     case MSG_OPEN_WRITE: take_upload(r, &m); break;
     case MSG_LIST: send_listing(r); break;
     case MSG_COMMIT: answer_commit(r); break;

@@ -109,6 +109,51 @@ looking_at_unfinished(void)
     fixture_close(&f);
 }
 
+/* Nothing is read for who may not go on with it anyway. */
+static void
+restart_permits(void)
+{
+    static const struct {
+        const char *path;
+        unsigned without;       /* this permit */
+        enum fail_code why;     /* 0: opened   */
+        uint64_t size;
+    } rows[] = {
+        { "/a", 0, 0, 5 },
+        { "/a", PERMIT_UPLOAD, 0, 3 },          /* the file itself: at its end, perhaps */
+        { "/a", PERMIT_OVERWRITE, 0, 3 },
+        { "/a", PERMIT_APPEND, 0, 5 },
+        { "/a", PERMIT_DOWNLOAD, FAIL_PERMIT, 0 },
+        { "/c", PERMIT_APPEND, FAIL_PERMIT, 0 },
+        { "/c", PERMIT_UPLOAD, 0, 3 },
+        { "/b", PERMIT_UPLOAD, FAIL_PERMIT, 0 },
+        { "/b", PERMIT_APPEND, 0, 5 },
+        { "/none", 0, FAIL_OFFSET, 0 },
+        { "/d", 0, FAIL_NOT_FILE, 0 },
+    };
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "old");
+    fixture_file(&f, ".sp-part.a", "begun");
+    fixture_file(&f, ".sp-part.b", "begun");
+    fixture_file(&f, "c", "old");
+    fixture_dir(&f, "d");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct statx st = { .stx_size = 0 };
+        int fd = -1;
+        enum sp_err rc;
+
+        f.b.permits = PERMIT_ALL & ~rows[i].without;
+        rc = files_open_restart(&f.b, S(rows[i].path), &fd, &st);
+        CU_ASSERT_EQUAL(rc, rows[i].why == 0 ? SP_OK : SP_REFUSED);
+        CU_ASSERT_EQUAL(rc == SP_OK ? 0 : f.b.why, rows[i].why);
+        CU_ASSERT_EQUAL(st.stx_size, rows[i].size);
+        fd_close(&fd);
+    }
+    fixture_close(&f);
+}
+
 /* A directory in which a client sees nothing can be removed. */
 static void
 removing_unseen(void)
@@ -376,6 +421,7 @@ static const struct unit_test tests[] = {
     { "only regular files inside the jail are opened for reading", reading },
     { "who resumes is told of the unfinished upload, not of the file",
       looking_at_unfinished },
+    { "REST in TYPE A opens nothing for who may not upload it", restart_permits },
     { "a file and its unfinished upload are deleted together", deleting_unfinished },
     { "a directory with nothing to be seen is removed", removing_unseen },
     { "files are deleted, directories removed, and not the other way round", deleting },

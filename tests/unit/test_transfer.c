@@ -13,6 +13,8 @@
 #include "wire/fail.h"
 #include "wire/message.h"
 
+#define LONG (3u << 20)
+
 /* All that comes over a data connection while the fakes play on. */
 static size_t
 drain(struct rig *r, int fd, char *out, size_t room)
@@ -506,6 +508,87 @@ unreadable(void)
     rig_stop(&r);
 }
 
+/* A file that takes more than one look at the client to be counted. */
+static char *
+long_lines(void)
+{
+    char *content = malloc(LONG + 1);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(content);
+    memset(content, '\n', LONG);
+    content[LONG] = '\0';
+    return content;
+}
+
+/* What comes behind a command that counts octets is heard, whatever it is. */
+static void
+counting_is_given_up(void)
+{
+    static const struct {
+        const char *lines;
+        bool leaves;
+        unsigned replies[3];
+        bool opened;            /* the upload was asked for */
+    } rows[] = {
+        { "REST 5000000\r\nSTOR x\r\nABOR\r\n", false, { 350, 426, 226 }, false },
+        { "REST 5000000\r\nSTOR x\r\nNOOP\r\nABOR\r\n", false, { 350, 426, 200 }, false },
+        { "REST 5000000\r\nAPPE x\r\nABOR\r\n", false, { 350, 426, 226 }, false },
+        { "SIZE x\r\nABOR\r\n", false, { 426, 225 }, false },
+        { "SIZE x\r\nNOOP\r\n", false, { 213, 200 }, false },
+        { "REST 5000000\r\nSTOR x\r\nNOOP\r\n", false, { 350, 150 }, true },
+        { "REST 5000000\r\nSTOR x\r\n", true, { 350 }, false },
+        { "REST 5000000\r\nSTOR x\r\nQUIT\r\n", true, { 350, 150 }, true },
+    };
+    char *content = long_lines();
+    const struct rig_plan plan = { .content = content };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig r;
+        int data = -1;
+
+        CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+        CU_ASSERT_EQUAL(rig_command(&r, "TYPE A"), 200);
+        data = rig_passive(&r);
+        rig_send(&r, rows[i].lines, strlen(rows[i].lines));
+        if (rows[i].leaves)
+            CU_ASSERT_EQUAL(shutdown(r.client, SHUT_WR), 0);
+        for (size_t n = 0; n < 3 && rows[i].replies[n] != 0; n++)
+            CU_ASSERT_EQUAL(rig_reply(&r), rows[i].replies[n]);
+        if (rows[i].leaves && !rows[i].opened)
+            CU_ASSERT_TRUE(rig_play(&r, 20000));
+        CU_ASSERT_EQUAL(r.last_question == MSG_OPEN_WRITE, rows[i].opened);
+        fd_close(&data);
+        rig_stop(&r);
+    }
+    free(content);
+}
+
+/* In TYPE A that is found at the end of the file. */
+static void
+restart_beyond_the_end(void)
+{
+    static const struct rig_plan plan = { .content = "ab\ncd\n" };
+    static const struct { const char *rest; unsigned first, last; } rows[] = {
+        { "REST 7", 150, 226 }, { "REST 8", 150, 226 }, { "REST 9", 150, 554 },
+        { "REST 13", 150, 554 }, { "REST 14", 554, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig r;
+        int data = -1;
+
+        CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
+        CU_ASSERT_EQUAL(rig_command(&r, "TYPE A"), 200);
+        data = rig_passive(&r);
+        CU_ASSERT_EQUAL(rig_command(&r, rows[i].rest), 350);
+        CU_ASSERT_EQUAL(rig_command(&r, "RETR x"), rows[i].first);
+        if (rows[i].last != 0)
+            CU_ASSERT_EQUAL(rig_reply(&r), rows[i].last);
+        fd_close(&data);
+        rig_stop(&r);
+    }
+}
+
 /* What is there to be moved is moved, however late: the machine was, and not the client. */
 static void
 late_but_not_stalled(void)
@@ -566,6 +649,8 @@ static const struct unit_test tests[] = {
     { "a listener that is not used soon is given up", given_up },
     { "a download that stalls ends when the time is up, once", stalled_download },
     { "SIZE and REST in TYPE A: a read error is not the end", unreadable },
+    { "counting octets in TYPE A ends with ABOR, and without a client", counting_is_given_up },
+    { "REST beyond the end in TYPE A is told", restart_beyond_the_end },
     { "what came late is no stall", late_but_not_stalled },
     { "a client that vanishes commits nothing", vanishing_client },
     { NULL, NULL }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -36,6 +37,19 @@ SP_CHECK enum sp_err privilege_chroot(const char *path);
  * drop calls it ahead, once for all of them, and keeps what it has itself. SP_OS.
  */
 SP_CHECK enum sp_err privilege_drop_bounding(void);
+/*
+ * For a process that stays root. Sets of capabilities are words: bit n is capability n. From
+ * here on this process has those of own, as far as it had them (*kept: those that it has),
+ * and a program that it executes as root starts with those of programs or of own (bounding
+ * set). None is inheritable or ambient. Under no_new_privs the kernel gives programs only
+ * what the one that executes them may have, so programs then stay permitted, too, and are
+ * not in effect. SP_REFUSED: it has others, after all. SP_OS.
+ */
+SP_CHECK enum sp_err privilege_keep(uint64_t own, uint64_t programs, uint64_t *kept);
+/* Those of own are in effect, and no other, until privilege_keep or the next try. SP_OS. */
+SP_CHECK enum sp_err privilege_try(uint64_t own);
+/* The ambient ones: what whoever started us wants programs to have. */
+uint64_t privilege_ambient(void);
 /*
  * Give up every id for good: supplementary groups (count may be 0), real, effective and
  * saved gid and uid, all capability sets (bounding and ambient too); set no_new_privs; not

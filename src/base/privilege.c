@@ -130,8 +130,8 @@ capabilities_set(const struct capabilities *caps)
  * Needs CAP_SETPCAP, so it comes before the ids go. Asks before it drops: each drop makes
  * the kernel copy the credentials, and a template may have done all of them.
  */
-enum sp_err
-privilege_drop_bounding(void)
+static enum sp_err
+bound(uint64_t keep)
 {
     struct capabilities caps = {0};
     enum sp_err rc = SP_OS;
@@ -143,13 +143,76 @@ privilege_drop_bounding(void)
     for (unsigned long cap = 0; cap <= CAPABILITY_MOST; cap++) {
         int in = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 
-        if (in == 0 || (in == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0))
+        if (in == 0 || (keep >> cap & 1) != 0
+            || (in == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0))
             continue;
         if (errno == EINVAL)
             break;              /* past the last capability that this kernel knows */
         return SP_OS;
     }
     return SP_OK;
+}
+
+enum sp_err
+privilege_drop_bounding(void)
+{
+    return bound(0);
+}
+
+uint64_t
+privilege_ambient(void)
+{
+    uint64_t set = 0;
+
+    for (unsigned long cap = 0; cap <= CAPABILITY_MOST; cap++)
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+            set |= (uint64_t)1 << cap;
+    return set;
+}
+
+/* The halves of *caps that are not 0 afterwards: permitted and effective. */
+static void
+narrow(struct capabilities *caps, uint64_t permitted, uint64_t effective)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        caps->half[i].permitted &= (uint32_t)(permitted >> 32 * i);
+        caps->half[i].effective &= (uint32_t)(effective >> 32 * i) & caps->half[i].permitted;
+        caps->half[i].inheritable = 0;
+    }
+}
+
+enum sp_err
+privilege_keep(uint64_t own, uint64_t programs, uint64_t *kept)
+{
+    struct capabilities caps = {0}, now = {0};
+    uint64_t permitted = own;
+    enum sp_err rc = SP_OS;
+
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        permitted |= programs;
+    if ((rc = bound(permitted | programs)) != SP_OK || (rc = capabilities_get(&caps)) != SP_OK)
+        return rc;
+    narrow(&caps, permitted, own);
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0
+        || capabilities_set(&caps) != SP_OK || capabilities_get(&now) != SP_OK)
+        return SP_OS;
+    if (memcmp(&caps, &now, sizeof caps) != 0)
+        return SP_REFUSED;
+    *kept = now.half[0].effective | (uint64_t)now.half[1].effective << 32;
+    return SP_OK;
+}
+
+enum sp_err
+privilege_try(uint64_t own)
+{
+    struct capabilities caps = {0};
+    enum sp_err rc = SP_OS;
+
+    if ((rc = capabilities_get(&caps)) != SP_OK)
+        return rc;
+    for (unsigned i = 0; i < 2; i++)
+        caps.half[i].effective = caps.half[i].permitted & (uint32_t)(own >> 32 * i);
+    return capabilities_set(&caps);
 }
 
 static enum sp_err

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,12 +57,18 @@ adopt(struct broker *b, const struct msg_grant *grant)
 }
 
 /*
- * Without root it takes a user namespace; without that, the root descriptor alone jails.
+ * Without root it takes a user namespace; without that, the root descriptor alone jails. With
+ * root it is entered as the user, too: it may be closed to all others, and a template of
+ * brokers has no capability to pass over that (nor has root on many a file server).
  */
 static enum sp_err
 change_root(const struct broker *b)
 {
-    if (!privilege_is_root() && privilege_enter_userns() != SP_OK) {
+    if (privilege_is_root()) {
+        /* they say nothing of a failure: then the directory is not entered, or is root's to */
+        (void)setfsgid(b->gid);
+        (void)setfsuid(b->uid);
+    } else if (privilege_enter_userns() != SP_OK) {
         log_debug("wall.missing what=chroot error=%d", errno);
         return SP_OK;
     }

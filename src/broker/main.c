@@ -5,6 +5,8 @@
  * forked for each login: root until it knows who the user is, then the user, in the jail.
  */
 #include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
 
 #include "base/log.h"
 #include "base/privilege.h"
@@ -19,6 +21,21 @@
 #include "wire/start.h"
 
 #define WORKER_FD (CHILD_FD + 1)
+
+/*
+ * Until a broker knows its user it is root, but for nothing else than to become that user in
+ * that user's jail.
+ */
+static enum sp_err
+keep_the_way_to_users(void)
+{
+    const uint64_t need = (uint64_t)1 << CAP_SETUID | (uint64_t)1 << CAP_SETGID
+        | (uint64_t)1 << CAP_SYS_CHROOT;
+    uint64_t kept = 0;
+    enum sp_err rc = privilege_drop_bounding();
+
+    return rc == SP_OK ? privilege_keep(need, 0, &kept) : rc;
+}
 
 /* The monitor says who the user is; from then on we are no one else. */
 static enum sp_err
@@ -69,7 +86,7 @@ main(int argc, char **argv)
                           NULL)) != SP_OK)
         goto out;
     if ((rc = start_receive(&monitor, BROKER, &b.settings, NULL, NULL)) != SP_OK
-        || (rc = privilege_drop_bounding()) != SP_OK
+        || (rc = keep_the_way_to_users()) != SP_OK
         || (rc = sandbox_compile(&filter)) != SP_OK
         || (settings_reporting(&b.settings) && (rc = seccomp_report(&filter)) != SP_OK)) {
         log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);

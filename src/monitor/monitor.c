@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/privilege.h"
+#include "monitor/capabilities.h"
 #include "monitor/generation.h"
 #include "monitor/prepare.h"
 #include "monitor/rehearsal.h"
@@ -357,7 +358,8 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     prepare_report_settings(s);
     prepare_fit_settings(s);
     m.session_most = prepare_limits(s);
-    if ((rc = rehearsal_run(s, m.root)) != SP_OK || (rc = rundir_begin(&m.rundir, s)) != SP_OK)
+    if ((rc = rehearsal_run(s, m.root)) != SP_OK || (rc = capabilities_keep()) != SP_OK
+        || (rc = rundir_begin(&m.rundir, s)) != SP_OK)
         settings_clear(s);
     else if ((rc = generation_new(&m, s, ++m.generations, &m.coming)) == SP_OK)
         rc = generation_start(m.coming, on_first_ready);

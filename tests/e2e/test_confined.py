@@ -11,6 +11,7 @@ import shutil
 import pytest
 
 import harness
+import procfs
 from harness import PAM_PASSWORD, PAM_SERVICE, PAM_USER, needs_root, run
 
 DOCKER = ["docker", "docker-capabilities"]
@@ -105,6 +106,20 @@ def test_a_call_that_sessions_need_is_missing(world, walls, says, does):
 def test_root_without_what_makes_it_root(world, walls, says):
     needs_root()
     is_refused(world, walls, says, "SystemCallFilter=|CapabilityBoundingSet=")
+
+
+def test_programs_keep_an_ambient_capability(make_server):
+    """As a PAM module may need that mounts homes: login starts with it, nobody else has it."""
+    needs_root()
+    sys_admin = 1 << 21
+    server = make_server(walls=[*DOCKER[:1], "ambient=21"])
+    is_served(server)
+    for kind, has in (("login", True), ("broker", False), ("worker", False)):
+        pid = min(procfs.of_kind(server.pid, "sallyport-" + kind))
+        for which in ("CapPrm", "CapBnd"):
+            assert bool(int(procfs.status(pid)[which], 16) & sys_admin) == has, (kind, which)
+    for which in ("CapPrm", "CapAmb", "CapInh"):
+        assert not int(procfs.status(server.pid)[which], 16) & sys_admin, which
 
 
 def is_refused(world, walls, says, does):

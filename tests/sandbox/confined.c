@@ -13,6 +13,7 @@
  *   without=CALL:ERROR     this system call is refused: EPERM, ENOSYS, or "kill", as systemd's
  *                          SystemCallFilter= does without SystemCallErrorNumber=
  *   without-capability=N   the capability of that number is missing
+ *   ambient=N              systemd's AmbientCapabilities=, the one of that number
  *   no-new-privileges      systemd's NoNewPrivileges=yes
  *   ids=UID:GID            not root, as OpenShift runs containers: any uid, group 0
  *   read-only=DIRECTORY    every file system is read-only, but for this directory
@@ -69,6 +70,7 @@ static const char *const docker_does_not_know[] = { "clone3", "fchmodat2" };
 
 static uint64_t capabilities = UINT64_MAX;
 static bool no_new_privileges = false;
+static const char *ambient = NULL;
 static const char *ids = NULL;
 
 static void
@@ -225,6 +227,8 @@ add_wall(scmp_filter_ctx f, const char *wall)
         refuse_one(f, wall + 8);
     else if (strncmp(wall, "without-capability=", 19) == 0)
         capabilities &= ~(1ull << strtoul(wall + 19, NULL, 10));
+    else if (strncmp(wall, "ambient=", 8) == 0)
+        ambient = wall + 8;
     else if (strcmp(wall, "no-new-privileges") == 0)
         no_new_privileges = true;
     else if (strncmp(wall, "ids=", 4) == 0)
@@ -259,6 +263,21 @@ drop_capabilities(void)
         fail("capset");
 }
 
+static void
+give_ambient(const char *text)
+{
+    struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct half[2] = { { 0, 0, 0 } };
+    unsigned long number = strtoul(text, NULL, 10) & 63;
+
+    if (syscall(SYS_capget, &head, half) != 0)
+        fail("capget");
+    half[number / 32].inheritable |= 1u << number % 32;
+    if (syscall(SYS_capset, &head, half) != 0
+        || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) != 0)
+        fail("an ambient capability");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -286,6 +305,8 @@ main(int argc, char **argv)
         fail("the filter");
     seccomp_release(f);
     drop_capabilities();
+    if (ambient != NULL)
+        give_ambient(ambient);
     (void)execv(argv[at + 1], argv + at + 1);
     fail(argv[at + 1]);
 }

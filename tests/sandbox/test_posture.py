@@ -5,6 +5,7 @@ import pwd
 import re
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -368,6 +369,55 @@ def test_what_is_root_has_little_else(privileged, live):
         assert p["status"]["Gid"].split() == ["0"] * 4
         assert p["root"] == "/" and p["cwd"] == "/"
         assert p["namespaces"] == live.at["monitor"]["namespaces"]
+
+
+# What the monitor itself needs, what of the rest goes to programs that it executes, and what a
+# template of brokers has, from which it becomes users. Bits as linux/capability.h has them.
+OWN = {"CAP_KILL": 5, "CAP_NET_BIND_SERVICE": 10, "CAP_SYS_RESOURCE": 24, "CAP_DAC_OVERRIDE": 1,
+       "CAP_DAC_READ_SEARCH": 2, "CAP_BPF": 39}
+OF_PROGRAMS = {"CAP_SETUID": 7, "CAP_SETGID": 6, "CAP_SETPCAP": 8, "CAP_SYS_CHROOT": 18,
+               "CAP_CHOWN": 0, "CAP_FOWNER": 3, "CAP_AUDIT_WRITE": 29}
+OF_BROKERS = ["CAP_SETUID", "CAP_SETGID", "CAP_SYS_CHROOT"]
+
+
+def bits(*capabilities):
+    have = int(procfs.status(os.getpid())["CapBnd"], 16)
+    return sum(1 << n for c in capabilities for n in c.values()) & have
+
+
+def filters_are_roots():
+    """Does this kernel keep socket filters for CAP_NET_ADMIN? Mainline does not."""
+    attach = ("import ctypes, socket, struct; pass_all = ctypes.create_string_buffer("
+              "struct.pack('HBBI', 6, 0, 0, 0xffff), 8); socket.socket().setsockopt("
+              "socket.SOL_SOCKET, 26, struct.pack('HxxxxxxQ', 1, ctypes.addressof(pass_all)))")
+    r = subprocess.run([sys.executable, "-c", attach], user=61234, group=61234, extra_groups=[],
+                       capture_output=True, text=True, check=False)
+    assert r.returncode == 0 or "PermissionError" in r.stderr, r.stderr
+    return r.returncode != 0
+
+
+def capabilities_of(p):
+    return {which: int(p["status"]["Cap" + which], 16) for which in ("Prm", "Eff", "Bnd")}
+
+
+def test_of_the_capabilities_of_root_the_monitor_has_its_own(live):
+    if not ROOT:
+        pytest.skip("needs root: there is no capability to be without")
+    have = capabilities_of(live.at["monitor"])
+    own = bits(OWN, {"CAP_NET_ADMIN": 12} if filters_are_roots() else {})
+    assert have == {"Prm": own, "Eff": own, "Bnd": own | bits(OF_PROGRAMS)}
+    (line,) = re.findall(r'capabilities kept="(.*)" for_programs="(.*)"', live.server.log())
+    assert set(line[0].split()) - {"CAP_NET_ADMIN"} <= set(OWN) and set(line[1].split()) == set(OF_PROGRAMS)
+    login = capabilities_of(live.at["login_template"])
+    assert login == dict.fromkeys(login, own | bits(OF_PROGRAMS))
+
+
+def test_a_template_of_brokers_can_become_users_and_nothing_else(live):
+    if not ROOT:
+        pytest.skip("needs root: there is no capability to be without")
+    have = capabilities_of(live.at["broker_template"])
+    three = bits({c: OF_PROGRAMS[c] for c in OF_BROKERS})
+    assert have == {"Prm": three, "Eff": three, "Bnd": 0}
 
 
 def test_no_program_that_a_broker_template_starts_would_have_a_capability(live):

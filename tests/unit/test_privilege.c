@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -130,6 +132,116 @@ becoming_root_is_refused(void)
         return;
     }
     CU_ASSERT_EQUAL(run_in_child(ask_for_root), 0);
+}
+
+#define BIT(capability) ((uint64_t)1 << (capability))
+
+/* A set of this process, or UINT64_MAX. */
+static uint64_t
+capabilities_in(const char *field)
+{
+    struct buf text = BUF_EMPTY(65536);
+    char name[16];
+    const char *at = NULL;
+    uint64_t set = UINT64_MAX;
+    int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+    if (buf_read_all(&text, status) == SP_OK && buf_add(&text, "", 1) == SP_OK
+        && text_printf(name, sizeof name, "\n%s:\t", field)
+        && (at = strstr((char *)text.at, name)) != NULL)
+        set = strtoull(at + strlen(name), NULL, 16);
+    buf_free(&text);
+    fd_close(&status);
+    return set;
+}
+
+static int
+keep_some(void)
+{
+    const uint64_t own = BIT(CAP_KILL) | BIT(CAP_SYS_RESOURCE);
+    const uint64_t programs = BIT(CAP_SETUID) | BIT(CAP_CHOWN);
+    uint64_t had = capabilities_in("CapPrm"), bounds = capabilities_in("CapBnd"), kept = 0;
+
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return 0;               /* this is another case */
+    if (privilege_try(own) != SP_OK || capabilities_in("CapEff") != (own & had)
+        || capabilities_in("CapPrm") != had || privilege_try(UINT64_MAX) != SP_OK
+        || capabilities_in("CapEff") != had)
+        return 1;
+    if (privilege_keep(own, programs, &kept) != SP_OK || kept != (own & had))
+        return 2;
+    if (capabilities_in("CapPrm") != kept || capabilities_in("CapEff") != kept
+        || capabilities_in("CapBnd") != ((own | programs) & bounds))
+        return 3;
+    if (setresuid(SOME_UID, SOME_UID, SOME_UID) == 0)
+        return 4;
+    return privilege_keep(UINT64_MAX, UINT64_MAX, &kept) == SP_OK && kept == (own & had) ? 0 : 5;
+}
+
+static void
+of_roots_capabilities_some_are_kept(void)
+{
+    if (!privilege_is_root()) {
+        skip("of root's capabilities some are kept", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(keep_some), 0);
+}
+
+/* Ambient and inheritable ones would go to any program, whoever it runs as. */
+static int
+keep_none_that_is_inherited(void)
+{
+    struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct sets[2];
+    uint64_t kept = 0;
+
+    if (syscall(SYS_capget, &head, sets) != 0)
+        return 1;
+    sets[0].inheritable |= 1u << CAP_KILL;
+    if (privilege_ambient() != 0 || syscall(SYS_capset, &head, sets) != 0
+        || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0) != 0)
+        return 2;
+    if (privilege_ambient() != BIT(CAP_KILL))
+        return 3;
+    if (privilege_keep(BIT(CAP_KILL), 0, &kept) != SP_OK || kept != BIT(CAP_KILL))
+        return 4;
+    return capabilities_in("CapInh") == 0 && capabilities_in("CapAmb") == 0
+        && privilege_ambient() == 0 ? 0 : 5;
+}
+
+static void
+what_is_kept_is_not_inherited(void)
+{
+    if (!privilege_is_root()) {
+        skip("what is kept is not inherited", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(keep_none_that_is_inherited), 0);
+}
+
+static int
+keep_without_new_privileges(void)
+{
+    const uint64_t own = BIT(CAP_KILL), programs = BIT(CAP_SETUID);
+    uint64_t had = capabilities_in("CapPrm"), kept = 0;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return 1;
+    if (privilege_keep(own, programs, &kept) != SP_OK || kept != (own & had))
+        return 2;
+    return capabilities_in("CapPrm") == ((own | programs) & had)
+        && capabilities_in("CapEff") == kept ? 0 : 3;
+}
+
+static void
+under_no_new_privs_programs_have_what_we_may(void)
+{
+    if (!privilege_is_root()) {
+        skip("under no_new_privs programs have what we may", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(keep_without_new_privileges), 0);
 }
 
 /* As an ordinary user, whoever started the tests. */
@@ -352,6 +464,10 @@ static const struct unit_test tests[] = {
     { "no group is kept that was not asked for",
       no_group_is_kept_that_was_not_asked_for },
     { "becoming root is refused", becoming_root_is_refused },
+    { "of root's capabilities some are kept", of_roots_capabilities_some_are_kept },
+    { "what is kept is not inherited", what_is_kept_is_not_inherited },
+    { "under no_new_privs programs have what we may",
+      under_no_new_privs_programs_have_what_we_may },
     { "rootless, all but the ids goes", rootless_all_but_the_ids_goes },
     { "rootless, another id is an error", rootless_another_id_is_an_error },
     { "rootless, a namespace gives a root directory and nothing else",

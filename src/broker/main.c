@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/log.h"
@@ -15,12 +16,16 @@
 #include "broker/answer.h"
 #include "broker/broker.h"
 #include "broker/jail.h"
+#include "broker/permit.h"
 #include "broker/sandbox.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 #include "wire/start.h"
 
 #define WORKER_FD (CHILD_FD + 1)
+
+/* Of which a broker loads one, once it knows what its account may. */
+struct filters { struct seccomp_filter writes, reads; };
 
 /*
  * Until a broker knows its user it is root, but for nothing else than to become that user in
@@ -37,9 +42,22 @@ keep_the_way_to_users(void)
     return rc == SP_OK ? privilege_keep(need, 0, &kept) : rc;
 }
 
+static enum sp_err
+compile(struct filters *f, bool reporting)
+{
+    enum sp_err rc = SP_OK;
+
+    if ((rc = sandbox_compile(true, &f->writes)) != SP_OK
+        || (rc = sandbox_compile(false, &f->reads)) != SP_OK || !reporting)
+        return rc;
+    if ((rc = seccomp_report(&f->writes)) != SP_OK)
+        return rc;
+    return seccomp_report(&f->reads);
+}
+
 /* The monitor says who the user is; from then on we are no one else. */
 static enum sp_err
-become_broker(struct broker *b, const struct seccomp_filter *filter)
+become_broker(struct broker *b, const struct filters *f)
 {
     struct msg_grant grant;
     struct message m;
@@ -61,7 +79,8 @@ become_broker(struct broker *b, const struct seccomp_filter *filter)
         goto out;
     }
     if ((rc = broker_bound_unread(b)) != SP_OK
-        || (rc = seccomp_enter(filter, b->monitor.fd)) != SP_OK)
+        || (rc = seccomp_enter(permit_writes(b->permits) ? &f->writes : &f->reads,
+                               b->monitor.fd)) != SP_OK)
         goto out;
     channel_enter(&b->monitor, ST_USER);
     msg_serving_pack(&m, &(struct msg_serving){ 0 });
@@ -75,7 +94,7 @@ int
 main(int argc, char **argv)
 {
     static struct broker b;
-    struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
+    struct filters f = { SECCOMP_FILTER_EMPTY, SECCOMP_FILTER_EMPTY };
     struct channel monitor = CHANNEL_EMPTY;
     uint64_t session = 0;
     int status = 1;
@@ -87,21 +106,21 @@ main(int argc, char **argv)
         goto out;
     if ((rc = start_receive(&monitor, BROKER, &b.settings, NULL, NULL)) != SP_OK
         || (rc = keep_the_way_to_users()) != SP_OK
-        || (rc = sandbox_compile(&filter)) != SP_OK
-        || (settings_reporting(&b.settings) && (rc = seccomp_report(&filter)) != SP_OK)) {
+        || (rc = compile(&f, settings_reporting(&b.settings))) != SP_OK) {
         log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);
         goto out;
     }
     settings_fit_machine(&b.settings);
     if ((rc = template_serve(&monitor, MSG_SPAWN_BROKER, &session)) == SP_OK) {
-        if ((rc = become_broker(&b, &filter)) == SP_OK) {
+        if ((rc = become_broker(&b, &f)) == SP_OK) {
             rc = answer_serve(&b);
             status = rc == SP_INPUT ? EXIT_BREACH : 1;
         }
         template_end_child(rc == SP_CLOSED ? 0 : status);
     }
 out:
-    seccomp_filter_free(&filter);
+    seccomp_filter_free(&f.writes);
+    seccomp_filter_free(&f.reads);
     broker_clear(&b);
     return rc == SP_CLOSED ? 0 : status;
 }

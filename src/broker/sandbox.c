@@ -26,29 +26,11 @@ static const struct seccomp_rule rules[] = {
     ALLOW(fstat),           /* the same, older C libraries */
     ALLOW(getdents64),      /* reading a directory */
     ALLOW(readlinkat),      /* "name -> target"; the target of an upload over a link */
-    ALLOW(mkdirat),         /* MKD */
-    ALLOW(unlinkat),        /* DELE, RMD, and partials that are given up */
-    ALLOW(renameat2),       /* RNTO, and giving an upload its final name */
-    ALLOW(linkat),          /* the same where NOREPLACE is not known (NFS) */
-    { CALL_FCHMODAT2, SECCOMP_ANY, 0, 0, 0 }, /* SITE CHMOD, by descriptor */
-    ALLOW(fchmod),          /* the same before Linux 6.6; the mode of a replaced file */
-    ALLOW(fchown),          /* the group of a replaced file */
-    ALLOW(utimensat),       /* MFMT, SITE UTIME */
-    ALLOW(umask),           /* SITE UMASK */
+    ALLOW(umask),           /* SITE UMASK, which asks for no permit */
 
     /* ---- an open file ---- */
     ALLOW(close),           /* every descriptor */
-    ALLOW(read),            /* copying where the kernel cannot */
-    ALLOW(write),           /* the same; a listing into its pipe */
-    ALLOW(copy_file_range), /* the kept part of a file that is gone on with */
-    ALLOW(lseek),           /* where the worker is to begin */
-    ALLOW(ftruncate),       /* REST within an unfinished upload; what is left of ALLO's */
-    ALLOW_EQUAL(fallocate, 1, FALLOC_FL_KEEP_SIZE),   /* what ALLO announced */
-    ALLOW(fsync),           /* durable */
-    ALLOW(flistxattr),      /* what a replaced file has besides its mode */
-    ALLOW(fgetxattr),       /* its access list, labels, the user's attributes */
-    ALLOW_EQUAL(fsetxattr, 4, 0),             /* the same for the new file */
-    ALLOW(flock),           /* one writer for each upload */
+    ALLOW(write),           /* a listing into its pipe; copying where the kernel cannot */
     ALLOW(fadvise64),       /* a download is read from front to back */
     ALLOW(fstatfs),         /* AVBL, ALLO */
     ALLOW(pipe2),           /* a listing on its way */
@@ -66,10 +48,33 @@ static const struct seccomp_rule rules[] = {
     ALLOW(getrandom),       /* malloc's own guards */
     ALLOW(clock_gettime),   /* where the vDSO has none */
     ALLOW(exit_group),      /* the end */
+
+    /* ---- of accounts that may change something: they stay the last ones ---- */
+    ALLOW(mkdirat),         /* MKD */
+    ALLOW(unlinkat),        /* DELE, RMD, and partials that are given up */
+    ALLOW(renameat2),       /* RNTO, and giving an upload its final name */
+    ALLOW(linkat),          /* the same where NOREPLACE is not known (NFS) */
+    { CALL_FCHMODAT2, SECCOMP_ANY, 0, 0, 0 }, /* SITE CHMOD, by descriptor */
+    ALLOW(fchmod),          /* the same before Linux 6.6; the mode of a replaced file */
+    ALLOW(fchown),          /* the group of a replaced file */
+    ALLOW(utimensat),       /* MFMT, SITE UTIME */
+    ALLOW(read),            /* copying where the kernel cannot */
+    ALLOW(copy_file_range), /* the kept part of a file that is gone on with */
+    ALLOW(lseek),           /* where the worker is to begin */
+    ALLOW(ftruncate),       /* REST within an unfinished upload; what is left of ALLO's */
+    ALLOW_EQUAL(fallocate, 1, FALLOC_FL_KEEP_SIZE),   /* what ALLO announced */
+    ALLOW(fsync),           /* durable */
+    ALLOW(flistxattr),      /* what a replaced file has besides its mode */
+    ALLOW(fgetxattr),       /* its access list, labels, the user's attributes */
+    ALLOW_EQUAL(fsetxattr, 4, 0),             /* the same for the new file */
+    ALLOW(flock),           /* one writer for each upload */
 };
 
+#define FOR_WRITING 18
+
 enum sp_err
-sandbox_compile(struct seccomp_filter *out)
+sandbox_compile(bool writes, struct seccomp_filter *out)
 {
-    return seccomp_compile(rules, sizeof rules / sizeof *rules, out);
+    return seccomp_compile(rules, sizeof rules / sizeof *rules - (writes ? 0 : FOR_WRITING),
+                           out);
 }

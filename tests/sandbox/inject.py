@@ -25,7 +25,10 @@ NUMBERS = {
     "ptrace": 101, "setuid": 105, "prctl": 157, "chroot": 161, "mount": 165, "openat": 257,
     "unshare": 272, "memfd_create": 319, "keyctl": 250, "process_vm_readv": 310, "bpf": 321,
     "userfaultfd": 323, "io_uring_setup": 425, "clone3": 435, "pidfd_getfd": 438,
-    "landlock_create_ruleset": 444,
+    "landlock_create_ruleset": 444, "flock": 73, "ftruncate": 77, "fchmod": 91, "fchown": 93,
+    "fsetxattr": 190, "fremovexattr": 199, "mkdirat": 258, "fchownat": 260, "unlinkat": 263,
+    "linkat": 265, "symlinkat": 266, "fchmodat": 268, "utimensat": 280, "fallocate": 285,
+    "renameat2": 316, "copy_file_range": 326, "fchmodat2": 452,
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)

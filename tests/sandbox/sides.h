@@ -2,8 +2,9 @@
  * tests/sandbox/sides.h - one side's real sandbox, laid open for the tests
  *
  * Runs in: sandbox-worker, sandbox-worker-tls (with tls_kernel = true), sandbox-broker,
- * sandbox-keyholder, sandbox-ledger. Each has the text of its side's sandbox.c (side_NAME.c): the list which
- * is tested is the list which is loaded.
+ * sandbox-broker-read (of an account that may only read), sandbox-keyholder, sandbox-ledger.
+ * Each has the text of its side's sandbox.c (side_NAME.c): the list which is tested is the
+ * list which is loaded.
  */
 #ifndef SP_TESTS_SANDBOX_SIDES_H
 #define SP_TESTS_SANDBOX_SIDES_H

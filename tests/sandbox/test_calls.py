@@ -16,10 +16,11 @@ import procfs
 from harness import wait_until
 
 TOP = Path(__file__).resolve().parent.parent.parent
-SIDES = ["worker", "worker-tls", "broker", "keyholder", "ledger"]
+SIDES = ["worker", "worker-tls", "broker", "broker-read", "keyholder", "ledger"]
 
 # How many system calls each list has: one more is a decision, not an accident.
-LISTED = {"worker": 37, "worker-tls": 38, "broker": 46, "keyholder": 20, "ledger": 40}
+LISTED = {"worker": 37, "worker-tls": 38, "broker": 46, "broker-read": 28, "keyholder": 20,
+          "ledger": 40}
 
 
 def run_side(world, tried, side, *argv):
@@ -136,6 +137,27 @@ def test_a_forbidden_call_ends_that_session_alone(victim, tried, side, begin):
         tried(f"forbidden calls made in a live {side}")
     bystander.expect(200, "NOOP")
     bystander.quit()
+
+
+# Landlock has no rule for the mode, the times, the owner and the attributes of a file.
+CHANGES = ["fchmod", "fchmodat2", "chmod", "fchmodat", "fchown", "fchownat", "utimensat",
+           "fsetxattr", "fremovexattr", "ftruncate", "fallocate", "unlinkat", "renameat2",
+           "mkdirat", "linkat", "symlinkat", "copy_file_range", "flock"]
+
+
+@pytest.mark.expects(r"sandbox\.violation")
+def test_a_broker_that_may_only_read_has_no_call_that_changes(victim, tried):
+    for name in CHANGES:
+        client, _, pid = live.logged_in(victim, "reader", tls=None)
+        mark = victim.mark()
+        assert inject.call(pid, name) in (("exited", 159), ("killed", 9)), name
+        line = victim.wait_log(r"sandbox\.violation", mark)
+        assert f"side=broker call={name} pid={pid}" in line, line
+        client.abandon()
+        tried("calls that change something made in a live broker that may only read")
+    client, _, pid = live.logged_in(victim, tls=None)
+    assert inject.call(pid, "fchmod") == ("returned", -9)       # EBADF: this one may write
+    client.quit()
 
 
 @pytest.mark.expects(r"sandbox\.violation")

@@ -127,6 +127,34 @@ def test_an_ordinary_session_reports_nothing(reporting, tried, tls, mode):
     assert not re.search(REPORTED, reporting.log(mark))
 
 
+@pytest.mark.parametrize("tls,mode", [("explicit", "EPSV"), (None, "PASV")])
+def test_an_account_that_may_only_read_reports_nothing(reporting, tried, tls, mode):
+    """Its broker has a list of its own; what it may not do ends in 550, and in no call."""
+    for name, content in (("small", b"small"), ("big", os.urandom(BIG))):
+        (reporting.jail("reader") / name).write_bytes(content)
+    (reporting.jail("reader") / "deep").mkdir(exist_ok=True)
+    (reporting.jail("reader") / "many").mkdir(exist_ok=True)
+    for n in range(3000):
+        (reporting.jail("reader") / "many" / f"{'n' * 100}{n}").touch()
+    mark = reporting.mark()
+    c = reporting.login("reader", tls=tls)
+    listings(c, mode)
+    for line in ("LIST many", "NLST many/n*1", "MLSD many", "LIST -R"):
+        c.retr(line, mode)
+    assert c.retr("RETR small", mode, rest=2) == b"all"
+    assert len(c.retr("RETR big", mode)) == BIG
+    for line in ("STOR new", "APPE small", "STOU"):
+        assert c.transfer(line, mode)[0].code == 550, line
+    _, data = c.transfer("RETR big", mode)
+    c.reset(data)
+    c.reply()
+    for line in [*COMMANDS, "AVBL", "AVBL deep", "DELE small", "CWD deep", "STAT .."]:
+        c.cmd(line)
+    c.quit()
+    assert not re.search(REPORTED, reporting.log(mark))
+    tried("commands while the sandbox reported", len(COMMANDS) + 20)
+
+
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_each_tls_version_reports_nothing(reporting, version):
     mark = reporting.mark()

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/privilege.h"
+#include "config/programs.h"
 #include "config/report.h"
 
 #define PATH_ROOM 4200          /* a setting's path and a name behind it, with the NUL */
@@ -131,20 +132,28 @@ static void
 check_programs(struct check *c)
 {
     static const char *const names[] = { "sallyport-worker", "sallyport-broker",
-                                         "sallyport-login", "sallyport-keyholder" };
-    char path[PATH_ROOM] = "";
-    struct stat st;
+                                         "sallyport-login", "sallyport-keyholder",
+                                         "sallyport-ledger" };
+    char path[PATH_ROOM] = "", why[PROGRAM_WHY] = "";
+    int fd = -1;
+    enum sp_err rc = SP_OK;
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++, fd_close(&fd)) {
         if (!text_printf(path, sizeof path, "%s/%s", c->s->libexec_directory, names[i]))
             continue;
-        if (stat(path, &st) == -1 || access(path, X_OK) == -1)
-            report(&c->report, 0, "libexec_directory", "%.400s cannot be run: %s; install "
-                   "sallyport whole (make install), or name the directory with the programs",
-                   path, strerror(errno));
-        else if (c->root && (st.st_mode & 002) != 0)
-            report(&c->report, 0, "libexec_directory", "anybody may change %.400s, which root "
-                   "runs; chmod o-w it", path);
+        rc = program_open(c->s->libexec_directory, names[i], &fd, why);
+        if (rc == SP_REFUSED) {
+            report(&c->report, 0, "libexec_directory", "root does not execute %.300s: %s",
+                   path, why);
+            return;             /* it is mostly a directory, and that of all of them */
+        }
+        /* without a ledger the service goes on */
+        if ((rc == SP_OK && access(path, X_OK) == 0)
+            || strcmp(names[i], "sallyport-ledger") == 0)
+            continue;
+        report(&c->report, 0, "libexec_directory", "%.400s cannot be run: %s; install "
+               "sallyport whole (make install), or name the directory with the programs",
+               path, strerror(errno));
     }
 }
 

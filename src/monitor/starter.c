@@ -14,7 +14,9 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/template.h"
+#include "config/programs.h"
 #include "wire/pack.h"
 
 #define PATH_ROOM 2048
@@ -85,13 +87,17 @@ spawn(const char *path, int program, char *const *argv, int channel, pid_t *pid)
     return failed == 0 ? SP_OK : SP_OS;
 }
 
+/* program is O_PATH: it is opened anew. */
 static bool
-is_script(const char *path)
+is_script(int program)
 {
-    char first[2] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    bool script = fd != -1 && read(fd, first, 2) == 2 && memcmp(first, "#!", 2) == 0;
+    char path[32], first[2] = "";
+    bool script = false;
+    int fd = -1;
 
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", program);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    script = fd != -1 && read(fd, first, 2) == 2 && memcmp(first, "#!", 2) == 0;
     fd_close(&fd);
     return script;
 }
@@ -99,15 +105,33 @@ is_script(const char *path)
 int
 starter_open(const char *directory, const char *name)
 {
-    char path[PATH_ROOM];
+    char why[PROGRAM_WHY];
     int fd = -1, kept = -1;
 
-    if (!text_printf(path, sizeof path, "%s/%s", directory, name) || is_script(path)
-        || (fd = open(path, O_PATH | O_CLOEXEC)) == -1)
-        return -1;
+    if (program_open(directory, name, &fd, why) != SP_OK || is_script(fd))
+        goto out;
     kept = fcntl(fd, F_DUPFD_CLOEXEC, PROGRAM_LEAST);
+out:
     fd_close(&fd);
     return kept;
+}
+
+/* What is executed by its path is looked at now. SP_OS: errno; the reason is logged. */
+static enum sp_err
+look_at(const char *directory, const char *name)
+{
+    char why[PROGRAM_WHY];
+    struct log_escaped text;
+    int fd = -1;
+    enum sp_err rc = program_open(directory, name, &fd, why);
+
+    fd_close(&fd);
+    if (rc != SP_REFUSED)
+        return rc;
+    log_error("program.refused directory=%s program=%s: %s",
+              log_text(slice_of(directory), &text), name, why);
+    errno = EACCES;
+    return SP_OS;
 }
 
 /*
@@ -137,7 +161,8 @@ starter_execute(const char *directory, const char *name, int program_fd, uid_t u
 
     errno = ENAMETOOLONG;
     if (!text_printf(path, sizeof path, "%s/%s", directory, name)
-        || !text_copy(program, sizeof program, name))
+        || !text_copy(program, sizeof program, name)
+        || (program_fd == -1 && look_at(directory, name) != SP_OK))
         goto out;
     (void)snprintf(uid_text, sizeof uid_text, "%lu", (unsigned long)uid);
     (void)snprintf(gid_text, sizeof gid_text, "%lu", (unsigned long)gid);

@@ -16,7 +16,8 @@
 /*
  * Opens directory/name for starter_execute: what is open can be executed after a package
  * has put another file in its place, or removed it. -1: not open, it is then executed by
- * its path; so is a script, whose interpreter opens it once more.
+ * its path; so is a script, whose interpreter opens it once more. Neither opens nor executes
+ * what root must not execute (config/programs.h).
  */
 int starter_open(const char *directory, const char *name);
 /*

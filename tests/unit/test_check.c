@@ -3,12 +3,14 @@
  *
  * Runs with and without root; checks that need either one ask privilege_is_root().
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/privilege.h"
 #include "config/load.h"
@@ -126,6 +128,93 @@ missing_programs_and_directories_are_told(void)
     settings_clear(&s);
 }
 
+/* A directory of programs that root may execute, below one that is made for it. */
+struct way { char top[64], below[128], programs[192]; struct settings s; };
+
+static void
+way_make(struct way *w)
+{
+    char path[256];
+
+    CU_ASSERT_TRUE_FATAL(text_copy(w->top, sizeof w->top, "/tmp/sallyport-way-XXXXXX"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(w->top));
+    CU_ASSERT_TRUE_FATAL(text_printf(w->below, sizeof w->below, "%s/below", w->top));
+    CU_ASSERT_TRUE_FATAL(text_printf(w->programs, sizeof w->programs, "%s/link", w->top));
+    CU_ASSERT_EQUAL_FATAL(mkdir(w->below, 0755), 0);
+    CU_ASSERT_EQUAL_FATAL(symlink("below/../below", w->programs), 0);
+    for (size_t i = 0; i < 5; i++) {
+        static const char *const names[] = { "worker", "broker", "login", "keyholder",
+                                             "ledger" };
+        int fd = -1;
+
+        CU_ASSERT_TRUE_FATAL(text_printf(path, sizeof path, "%s/sallyport-%s", w->below,
+                                         names[i]));
+        CU_ASSERT_TRUE_FATAL((fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0755)) != -1);
+        fd_close(&fd);
+    }
+    CU_ASSERT_EQUAL_FATAL(settings_init(&w->s), SP_OK);
+    set(&w->s.libexec_directory, w->programs);
+}
+
+static void
+way_remove(struct way *w)
+{
+    char command[128];
+
+    settings_clear(&w->s);
+    CU_ASSERT_TRUE_FATAL(text_printf(command, sizeof command, "rm -r %s", w->top));
+    CU_ASSERT_EQUAL(system(command), 0);     /* NOLINT(cert-env33-c): a name of our own */
+}
+
+static bool
+refused(const struct way *w, const char *words)
+{
+    return told(&w->s, "libexec_directory: ", "root does not execute")
+        && told(&w->s, "libexec_directory: ", words);
+}
+
+/* Whoever may put another program there would be root with it. */
+static void
+a_way_to_the_programs_that_others_may_change_is_told(void)
+{
+    static const mode_t open_to_others[] = { 0777, 0775, 0757, 02775 };
+    char ledger[256];
+    struct way w;
+
+    if (!privilege_is_root()) {
+        printf("skipped aloud: without root they run as who has built them\n");
+        return;
+    }
+    way_make(&w);
+    CU_ASSERT_FALSE(told(&w.s, "libexec_directory: ", ""));
+    for (size_t i = 0; i < sizeof open_to_others / sizeof *open_to_others; i++) {
+        CU_ASSERT_EQUAL(chmod(w.top, open_to_others[i]), 0);
+        CU_ASSERT_TRUE(refused(&w, "others than its owner may write to /tmp/sallyport-way-"));
+        CU_ASSERT_EQUAL(chmod(w.top, 0755), 0);
+        CU_ASSERT_EQUAL(chmod(w.below, open_to_others[i]), 0);
+        CU_ASSERT_TRUE(refused(&w, "/below (mode "));
+        CU_ASSERT_TRUE(refused(&w, "chmod go-w it"));
+        CU_ASSERT_EQUAL(chmod(w.below, 0755), 0);
+    }
+    CU_ASSERT_EQUAL(chmod(w.top, 01777), 0);    /* as /tmp: what is root's stays there */
+    CU_ASSERT_FALSE(told(&w.s, "libexec_directory: ", ""));
+    CU_ASSERT_EQUAL(lchown(w.programs, 61234, 0), 0);   /* but a link may lead elsewhere */
+    CU_ASSERT_TRUE(refused(&w, "/link belongs to uid 61234"));
+    CU_ASSERT_EQUAL(lchown(w.programs, 0, 0), 0);
+    CU_ASSERT_EQUAL(chown(w.below, 61234, 0), 0);
+    CU_ASSERT_TRUE(refused(&w, "/below belongs to uid 61234"));
+    CU_ASSERT_EQUAL(chown(w.below, 0, 0), 0);
+    CU_ASSERT_TRUE_FATAL(text_printf(ledger, sizeof ledger, "%s/sallyport-ledger", w.below));
+    CU_ASSERT_EQUAL(chmod(ledger, 0775), 0);
+    CU_ASSERT_TRUE(refused(&w, "/sallyport-ledger (mode 0775)"));
+    CU_ASSERT_EQUAL(chmod(ledger, 0755), 0);
+    CU_ASSERT_EQUAL(chown(ledger, 61234, 0), 0);
+    CU_ASSERT_TRUE(refused(&w, "/sallyport-ledger belongs to uid 61234; chown root it"));
+    CU_ASSERT_EQUAL(unlink(ledger), 0);         /* the service goes on without it */
+    CU_ASSERT_FALSE(told(&w.s, "libexec_directory: ", ""));
+    way_remove(&w);
+}
+
 static void
 backends_are_checked_when_they_are_asked(void)
 {
@@ -194,6 +283,8 @@ static const struct unit_test tests[] = {
     { "a key that others can read is told", a_key_that_others_can_read_is_told },
     { "a server without a port is told", a_server_without_a_port_is_told },
     { "missing programs and directories are told", missing_programs_and_directories_are_told },
+    { "a way to the programs that others may change is told",
+      a_way_to_the_programs_that_others_may_change_is_told },
     { "backends are checked when they are asked", backends_are_checked_when_they_are_asked },
     { "users are checked as root alone", users_are_checked_as_root_alone },
     { "a file that others may change is told to root",

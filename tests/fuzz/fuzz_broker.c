@@ -320,9 +320,9 @@ __wrap_syscall(long number, ...)
 static bool
 ask(struct fuzz_input *in)
 {
-    unsigned char bytes[2 + MESSAGE_MAX];
+    static struct forged body;
+    struct slice raw = SLICE_EMPTY;
     unsigned what = fuzz_u8(in), descriptors = 0, before = play.answers;
-    size_t len = 2;
     enum sp_err rc = SP_OK;
 
     play.asked = MSG_NONE;
@@ -334,23 +334,19 @@ ask(struct fuzz_input *in)
         return true;
     }
     if (what == 255) {
-        struct slice s = SLICE_EMPTY;
-
         descriptors = fuzz_u8(in) % 4;
-        s = fuzz_bytes(in, (size_t)fuzz_number(in, 2));
-        len = s.len;
-        if (len == 0 || len > sizeof bytes)
+        raw = fuzz_bytes(in, (size_t)fuzz_number(in, 2));
+        if (raw.len == 0 || raw.len > MESSAGE_HEADER + MESSAGE_MAX)
             return true;
-        memcpy(bytes, s.at, len);
-        if (len >= 2)
-            play.asked = (unsigned)(bytes[0] | bytes[1] << 8);
+        if (raw.len >= MESSAGE_HEADER)
+            play.asked = (unsigned)(raw.at[0] | raw.at[1] << 8);
     } else {
         play.asked = requests[what % (sizeof requests / sizeof *requests)];
-        bytes[0] = (unsigned char)play.asked;
-        bytes[1] = 0;
-        len += fuzz_body(in, message_row(play.asked), bytes + 2);
+        fuzz_body(in, message_row(play.asked), &body);
     }
-    if (!fuzz_send(play.worker.fd, slice_from(bytes, len), descriptors))
+    if (what == 255 ? !fuzz_send(play.worker.fd, raw, descriptors)
+                    : !forge_send(play.worker.fd, play.asked, body.body, body.len, 0,
+                                  MSG_DONTWAIT))
         return true;
     rc = answer_one(&play.b);
     hear();

@@ -226,15 +226,15 @@ choose_message(const struct side *s, unsigned choice)
 static void
 say(struct side *s, struct fuzz_input *in)
 {
-    unsigned char bytes[2 + MESSAGE_MAX];
+    static struct forged body;
+    const struct message_row *row = NULL;
     unsigned type = choose_message(s, fuzz_u8(in));
-    size_t len = 2;
 
-    bytes[0] = (unsigned char)type;
-    bytes[1] = 0;
-    len += fuzz_body(in, message_row(type), bytes + 2);
+    row = message_row(type);
+    fuzz_body(in, row, &body);
     if (s->channel.fd != -1)
-        (void)fuzz_send(s->channel.fd, slice_from(bytes, len), message_row(type)->fds);
+        (void)forge_send(s->channel.fd, type, body.body, body.len, row->fds,
+                         MSG_DONTWAIT);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/net.h"
+#include "tests/peers/forge.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 
@@ -83,31 +84,17 @@ plan(struct peers *p, struct planned *planned, struct fuzz_input *in)
 static void
 send_planned(struct channel *c, struct planned *planned)
 {
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int) * MESSAGE_FDS)];
-    } control;
-    unsigned char bytes[2 + PLANNED_MOST] = { (unsigned char)planned->type, 0 };
+    unsigned char bytes[MESSAGE_HEADER + PLANNED_MOST] = { (unsigned char)planned->type };
     const struct message_row *row = message_row(planned->type);
     unsigned count = planned->raw || row == NULL ? planned->fds : row->fds;
-    struct iovec part = { bytes, 2 + planned->len };
-    struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1 };
     int fds[MESSAGE_FDS] = { -1, -1 };
 
     planned->set = false;
-    memcpy(bytes + 2, planned->body, planned->len);
-    memset(&control, 0, sizeof control);
+    memcpy(bytes + MESSAGE_HEADER, planned->body, planned->len);
     for (unsigned i = 0; i < count; i++)
         fds[i] = some_descriptor(planned->fd_kind + i);
-    if (count > 0) {
-        h.msg_control = control.room;
-        h.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-        CMSG_FIRSTHDR(&h)->cmsg_level = SOL_SOCKET;
-        CMSG_FIRSTHDR(&h)->cmsg_type = SCM_RIGHTS;
-        CMSG_FIRSTHDR(&h)->cmsg_len = CMSG_LEN(sizeof(int) * count);
-        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&h)), fds, sizeof(int) * count);
-    }
-    (void)sendmsg(c->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)forge_record(c->fd, slice_from(bytes, MESSAGE_HEADER + planned->len), fds, count,
+                       MSG_DONTWAIT);
     for (unsigned i = 0; i < MESSAGE_FDS; i++)
         fd_close(&fds[i]);
 }

@@ -49,7 +49,7 @@
 #include "base/privilege.h"
 #include "base/template.h"
 #include "config/settings.h"
-#include "forge.h"
+#include "tests/peers/forge.h"
 #include "things.h"
 #include "wire/channel.h"
 #include "wire/pack.h"

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/template.h"
 #include "config/settings.h"
+#include "tests/peers/forge.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 #include "wire/start.h"
@@ -105,9 +106,9 @@ tell_client(struct fake_worker *w, struct message *m)
 static void
 send_raw(struct fake_worker *w, unsigned type, size_t len)
 {
-    unsigned char record[64] = { (unsigned char)type, (unsigned char)(type >> 8) };
+    static const char zeros[64] = "";
 
-    if (send(w->monitor.fd, record, 2 + len, MSG_NOSIGNAL) == -1)
+    if (!forge_send(w->monitor.fd, type, zeros, len, 0, 0))
         _exit(0);
 }
 

@@ -8,10 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../hostile/forge.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "suites.h"
+#include "tests/peers/forge.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
 

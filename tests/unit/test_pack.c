@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../hostile/forge.h"
 #include "suites.h"
+#include "tests/peers/forge.h"
 #include "wire/pack.h"
 
 /* Unpacks *m, and packs what was in it again. */

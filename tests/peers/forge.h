@@ -1,8 +1,10 @@
 /*
- * tests/hostile/forge.h - bodies and records that a captured process might send
+ * tests/peers/forge.h - bodies and records that a captured process might send
  *
- * Made from the rows of messages.def and not by wire/pack, which refuses to write what is
- * wrong: good bodies at their least and their most, and bodies with one thing wrong.
+ * Made from the rows of messages.def and not by wire/pack and wire/channel, which refuse to
+ * write what is wrong: good bodies at their least and their most, and bodies with one thing
+ * wrong. Owns: nothing; descriptors stay the caller's. Blocks: only where it sends and flags
+ * has no MSG_DONTWAIT.
  */
 #ifndef SP_TESTS_FORGE_H
 #define SP_TESTS_FORGE_H
@@ -10,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "wire/message.h"
 
 #define FORGE_MAX (MESSAGE_MAX + 4096)
@@ -42,9 +45,18 @@ bool forge_fault(const struct message_row *row, size_t index, enum forge_fault f
 size_t forge_fields(const struct message_row *row);
 
 /*
- * Sends one record: type, body and count descriptors (given again and again; at most
- * FORGE_FDS). flags: of sendmsg. False: errno says why.
+ * Adds one field to a body: the number v, or the bytes of run, behind their length; a path
+ * begins with a '/' of its own. Nothing is held to the field's bound.
  */
+void forge_field(struct forged *f, const struct field *field, uint64_t v,
+                 struct slice run);
+
+/*
+ * Sends a record as it is, with count descriptors (at most FORGE_FDS), those of fds. flags:
+ * of sendmsg. False: errno says why.
+ */
+bool forge_record(int fd, struct slice record, const int fds[], unsigned count, int flags);
+/* The same for a type and a body; `given` is the descriptor, again and again. */
 bool forge_send_given(int fd, unsigned type, const void *body, size_t len, int given,
                       unsigned count, int flags);
 /* The same; it gives standard input. */

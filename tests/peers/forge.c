@@ -1,7 +1,6 @@
-/* tests/hostile/forge.c - see forge.h */
+/* tests/peers/forge.c - see forge.h */
 #include "forge.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -45,13 +44,30 @@ width(enum field_type type)
     return 0;
 }
 
+void
+forge_field(struct forged *f, const struct field *field, uint64_t v, struct slice run)
+{
+    size_t bytes = width(field->type);
+    bool path = field->type == FIELD_PATH;
+
+    if (bytes > 0) {
+        put(f, v, bytes);
+        return;
+    }
+    put(f, run.len + path, 2);
+    if (path)
+        put(f, '/', 1);
+    SP_ASSERT(run.len <= sizeof f->body - f->len);
+    if (run.len > 0)
+        memcpy(f->body + f->len, run.at, run.len);
+    f->len += run.len;
+}
+
 static void
 put_good(struct forged *f, const struct field *field, bool most)
 {
-    size_t bytes = width(field->type);
-
-    if (bytes > 0)
-        put(f, most ? field->bound : 0, bytes);
+    if (width(field->type) > 0)
+        put(f, most ? field->bound : 0, width(field->type));
     else if (field->type == FIELD_PATH)
         put_run(f, '/', most ? field->bound : 1);
     else
@@ -84,19 +100,12 @@ static const char no_utf8[] = "\x80\xc0\x80\xed\xa0\x80\xf0\x9f";
 static void
 put_odd(struct forged *f, const struct field *field)
 {
-    size_t bytes = width(field->type);
     size_t len = sizeof no_utf8 - 1;
-    bool path = field->type == FIELD_PATH;
 
-    if (bytes > 0 || len + path > field->bound) {
+    if (width(field->type) > 0 || len + (field->type == FIELD_PATH) > field->bound)
         put_good(f, field, false);
-        return;
-    }
-    put(f, len + path, 2);
-    if (path)
-        put(f, '/', 1);
-    for (size_t i = 0; i < len; i++)
-        put(f, (unsigned char)no_utf8[i], 1);
+    else
+        forge_field(f, field, 0, slice_from(no_utf8, len));
 }
 
 bool
@@ -216,47 +225,45 @@ forge_fault(const struct message_row *row, size_t index, enum forge_fault fault,
 }
 
 bool
-forge_send_given(int fd, unsigned type, const void *body, size_t len, int given,
-                 unsigned count, int flags)
+forge_record(int fd, struct slice record, const int fds[], unsigned count, int flags)
 {
-    unsigned char header[2] = { (unsigned char)(type & 0xff),
-                                (unsigned char)(type >> 8 & 0xff) };
-    struct iovec parts[2] = { { header, sizeof header }, { NULL, len } };
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int) * FORGE_FDS)];
     } control;
-    struct msghdr head = { .msg_iov = parts, .msg_iovlen = len > 0 ? 2 : 1 };
+    struct iovec part = { .iov_len = record.len };
+    struct msghdr head = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room,
+                           .msg_controllen = CMSG_SPACE(sizeof(int) * count) };
+    struct cmsghdr *c = NULL;
 
-    /* sendmsg only reads it; struct iovec has no const. */
-    memcpy(&parts[1].iov_base, &body, sizeof body);
     SP_ASSERT(count <= FORGE_FDS);
-    if (count > 0) {
-        struct cmsghdr *c = NULL;
-
-        memset(&control, 0, sizeof control);
-        head.msg_control = control.room;
-        head.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-        c = CMSG_FIRSTHDR(&head);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-        for (unsigned i = 0; i < count; i++)
-            memcpy(CMSG_DATA(c) + i * sizeof given, &given, sizeof given);
-    }
-    if (count == 0) {           /* a captured worker has no sendmsg(2) */
-        unsigned char *record = malloc(sizeof header + len);
-        bool sent = false;
-
-        SP_ASSERT(record != NULL);
-        memcpy(record, header, sizeof header);
-        if (len > 0)
-            memcpy(record + sizeof header, body, len);
-        sent = send(fd, record, sizeof header + len, MSG_NOSIGNAL | flags) != -1;
-        free(record);
-        return sent;
-    }
+    if (count == 0)             /* a captured worker has no sendmsg(2) */
+        return send(fd, record.at, record.len, MSG_NOSIGNAL | flags) != -1;
+    /* sendmsg only reads it; struct iovec has no const. */
+    memcpy(&part.iov_base, &record.at, sizeof record.at);
+    memset(&control, 0, sizeof control);
+    c = CMSG_FIRSTHDR(&head);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
     return sendmsg(fd, &head, MSG_NOSIGNAL | flags) != -1;
+}
+
+bool
+forge_send_given(int fd, unsigned type, const void *body, size_t len, int given,
+                 unsigned count, int flags)
+{
+    unsigned char record[MESSAGE_HEADER + FORGE_MAX] = { (unsigned char)(type & 0xff),
+                                                         (unsigned char)(type >> 8 & 0xff) };
+    int fds[FORGE_FDS];
+
+    SP_ASSERT(len <= FORGE_MAX && count <= FORGE_FDS);
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = given;
+    if (len > 0)
+        memcpy(record + MESSAGE_HEADER, body, len);
+    return forge_record(fd, slice_from(record, MESSAGE_HEADER + len), fds, count, flags);
 }
 
 bool

@@ -2,7 +2,7 @@
  * tests/unit/rig.h - a worker between a faked monitor, a faked broker and a client
  *
  * The worker runs in a forked child over socket pairs (the client over loopback TCP, so that
- * addresses are real); the test plays the three others from one loop.
+ * addresses are real); the test plays the client, tests/peers/around.h the two others.
  */
 #ifndef SP_TESTS_RIG_H
 #define SP_TESTS_RIG_H
@@ -12,42 +12,30 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "wire/channel.h"
+#include "tests/peers/around.h"
 
-/* What the fakes answer. Zero is the friendly default. */
+/* What the worker is told and answered. Zero is the friendly default. */
 struct rig_plan {
+    struct around_plan around;
     bool tls_required;          /* as the setting                                     */
-    unsigned refuse_login;      /* enum refuse_reason: answer every LOGIN with it     */
-    const char *question;       /* ask this before the login is granted               */
     unsigned fail_broker;       /* enum fail_code: answer every broker question so    */
     int fail_error;
-    const char *content;        /* of every file that is opened for reading           */
     int64_t idle_seconds, login_seconds;    /* 0: long                                */
     bool vanish_broker;         /* closes its channel at the first question           */
-    bool no_spare;              /* no listener is given ahead                         */
     bool dies_at_commit;        /* the client closes its control connection meanwhile */
     bool silent_at_commit;      /* the broker vanishes without an answer to it        */
     bool quits_at_commit;       /* the same, behind QUIT                              */
-    bool unreadable;            /* reading what was opened for that fails             */
-    bool slow_file;             /* what is uploaded waits until somebody reads it     */
 };
 
 struct rig {
     pid_t worker;
     int client;
-    struct channel monitor, broker;     /* our ends */
+    struct around around;               /* the monitor and the broker */
     const struct rig_plan *plan;
     char replies[65536];                /* all that the client has read, and not taken */
     size_t len;
-    char last_path[4097];               /* of the last broker question */
-    unsigned last_question;             /* its message type            */
-    int upload;                         /* file behind OPEN_WRITE, or its reader */
-    unsigned commits, abandons, transfers;
+    unsigned commits;                   /* also those that had no answer */
     unsigned withdrawn;                 /* commits that the worker did not want any more */
-    unsigned listens, aheads;           /* listeners asked for by LISTEN, by TRANSFER */
-    uint16_t port;                      /* of the last one                            */
-    unsigned transfer_reply;            /* of the last TRANSFER        */
-    uint64_t transfer_bytes;
     _Atomic int64_t *ahead_ms;          /* the worker's clock before ours; shared with it */
 };
 

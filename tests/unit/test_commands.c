@@ -67,9 +67,9 @@ tls_required(void)
 static void
 refused(void)
 {
-    static const struct rig_plan wrong = { .refuse_login = REFUSE_CREDENTIALS };
-    static const struct rig_plan disabled = { .refuse_login = REFUSE_DISABLED };
-    static const struct rig_plan fault = { .refuse_login = REFUSE_BUSY };
+    static const struct rig_plan wrong = { .around.refuse_login = REFUSE_CREDENTIALS };
+    static const struct rig_plan disabled = { .around.refuse_login = REFUSE_DISABLED };
+    static const struct rig_plan fault = { .around.refuse_login = REFUSE_BUSY };
     static const struct exchange e[] = { { "USER a", 331 }, { "PASS b", 530 },
                                          { "PASS b", 503 }, { "USER c", 331 } };
     static const struct exchange told[] = { { "USER a", 331 }, { "PASS b", 421 } };
@@ -92,7 +92,7 @@ refused(void)
 static void
 question(void)
 {
-    static const struct rig_plan plan = { .question = "One-time code" };
+    static const struct rig_plan plan = { .around.question = "One-time code" };
     static const struct exchange by_acct[] = {
         { "USER a", 331 }, { "PASS b", 332 }, { "PWD", 530 }, { "ACCT 123456", 230 },
         { "PWD", 257 }, { "ACCT x", 202 } };
@@ -157,8 +157,8 @@ paths(void)
     CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plain));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         (void)rig_command(&r, cases[i].line);
-        CU_ASSERT_EQUAL(r.last_question, cases[i].question);
-        CU_ASSERT_STRING_EQUAL(r.last_path, cases[i].path);
+        CU_ASSERT_EQUAL(r.around.last_question, cases[i].question);
+        CU_ASSERT_STRING_EQUAL(r.around.last_path, cases[i].path);
     }
     CU_ASSERT_EQUAL(rig_command(&r, "MKD a\"b"), 257);
     CU_ASSERT_PTR_NOT_NULL(strstr(rig_text(&r), "\"/x/a\"\"b\""));
@@ -254,7 +254,7 @@ client_reset(void)
     CU_ASSERT_EQUAL(setsockopt(r.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     fd_close(&r.client);
     (void)rig_play(&r, 1000);           /* the wait for data would end a second later, by 425 */
-    CU_ASSERT_EQUAL(r.transfer_reply, 426);
+    CU_ASSERT_EQUAL(r.around.transfer_reply, 426);
     rig_stop(&r);
 }
 
@@ -277,7 +277,7 @@ long_pipeline(void)
 static void
 restart_is_kept(void)
 {
-    static const struct rig_plan plan = { .content = "abc" };
+    static const struct rig_plan plan = { .around.content = "abc" };
     static const struct exchange e[] = {
         { "REST 5", 350 }, { "PORT 127,0,0,1,200,1", 200 }, { "RETR x", 554 },
         { "REST 5", 350 }, { "EPRT |1|127.0.0.1|51201|", 200 }, { "RETR x", 554 },

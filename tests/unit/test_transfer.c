@@ -35,7 +35,7 @@ drain(struct rig *r, int fd, char *out, size_t room)
 static void
 download(const char *first, const char *content, const char *rest, const char *expected)
 {
-    struct rig_plan plan = { .content = content };
+    struct rig_plan plan = { .around.content = content };
     struct rig r;
     char got[4096];
     size_t len = 0;
@@ -53,7 +53,7 @@ download(const char *first, const char *content, const char *rest, const char *e
     CU_ASSERT_EQUAL(memcmp(got, expected, len), 0);
     CU_ASSERT_EQUAL(rig_reply(&r), 226);
     CU_ASSERT_TRUE(rig_reports(&r, 1));
-    CU_ASSERT_EQUAL(r.transfer_reply, 226);
+    CU_ASSERT_EQUAL(r.around.transfer_reply, 226);
     fd_close(&data);
     rig_stop(&r);
 }
@@ -85,8 +85,8 @@ upload(const char *type, const char *sent, const char *stored)
     CU_ASSERT_EQUAL(rig_reply(&r), 226);
     CU_ASSERT_EQUAL(r.commits, 1);
     CU_ASSERT_TRUE(rig_reports(&r, 1));
-    CU_ASSERT_EQUAL(r.transfer_bytes, strlen(sent));
-    CU_ASSERT_EQUAL(pread(r.upload, got, sizeof got, 0), (ssize_t)strlen(stored));
+    CU_ASSERT_EQUAL(r.around.transfer_bytes, strlen(sent));
+    CU_ASSERT_EQUAL(pread(r.around.upload, got, sizeof got, 0), (ssize_t)strlen(stored));
     CU_ASSERT_STRING_EQUAL(got, stored);
     rig_stop(&r);
 }
@@ -134,7 +134,7 @@ aborted(void)
     CU_ASSERT_EQUAL(rig_reply(&r), 426);
     CU_ASSERT_EQUAL(rig_reply(&r), 257);
     CU_ASSERT_EQUAL(rig_reply(&r), 226);
-    CU_ASSERT_EQUAL(r.abandons, 1);
+    CU_ASSERT_EQUAL(r.around.abandons, 1);
     CU_ASSERT_EQUAL(r.commits, 0);
     fd_close(&data);
     data = rig_passive(&r);
@@ -204,9 +204,9 @@ dying_client(void)
     CU_ASSERT_EQUAL(kill(r.worker, SIGCONT), 0);
     CU_ASSERT_TRUE(rig_play(&r, 3000));
     CU_ASSERT_EQUAL(r.commits, 0);
-    CU_ASSERT_EQUAL(r.abandons, 1);
-    CU_ASSERT_EQUAL(r.transfers, 1);
-    CU_ASSERT_EQUAL(r.transfer_reply, 426);
+    CU_ASSERT_EQUAL(r.around.abandons, 1);
+    CU_ASSERT_EQUAL(r.around.transfers, 1);
+    CU_ASSERT_EQUAL(r.around.transfer_reply, 426);
     rig_stop(&r);
 }
 
@@ -233,7 +233,7 @@ dying_at_the_commit(void)
         CU_ASSERT_EQUAL(r.commits, 1);
         CU_ASSERT_EQUAL(r.withdrawn, i == 0 ? 1 : 0);
         CU_ASSERT_TRUE(rig_reports(&r, 1));
-        CU_ASSERT_EQUAL(r.transfer_reply, i == 0 ? 426 : 226);
+        CU_ASSERT_EQUAL(r.around.transfer_reply, i == 0 ? 426 : 226);
         if (i == 1)
             CU_ASSERT_EQUAL(rig_reply(&r), 221);
         rig_stop(&r);
@@ -257,7 +257,7 @@ unanswered_commit(void)
     CU_ASSERT_EQUAL(rig_reply(&r), 0);
     CU_ASSERT_EQUAL(r.commits, 1);
     CU_ASSERT_TRUE(rig_reports(&r, 1));
-    CU_ASSERT_EQUAL(r.transfer_reply, 421);
+    CU_ASSERT_EQUAL(r.around.transfer_reply, 421);
     rig_stop(&r);
 }
 
@@ -280,7 +280,7 @@ read_stored(int fd, size_t have, size_t until)
 static void
 dying_while_writing(void)
 {
-    static const struct rig_plan plan = { .slow_file = true };
+    static const struct rig_plan plan = { .around.slow_file = true };
     static unsigned char bytes[1 << 20];
     const bool quits[] = { false, true };
 
@@ -297,20 +297,21 @@ dying_while_writing(void)
 
             sent += n > 0 ? (size_t)n : 0;
             if (sent < sizeof bytes)
-                stored = read_stored(r.upload, stored, stored + 1);
+                stored = read_stored(r.around.upload, stored, stored + 1);
         }
-        stored = read_stored(r.upload, stored, 640 << 10);      /* more than is not spliced */
+        /* more than is not spliced */
+        stored = read_stored(r.around.upload, stored, 640 << 10);
         CU_ASSERT_TRUE(stored < sizeof bytes);
         CU_ASSERT_FALSE(rig_play(&r, 300));
         if (quits[i])
             rig_send(&r, "QUIT\r\n", 6);
         CU_ASSERT_EQUAL(shutdown(r.client, SHUT_WR), 0);
         fd_close(&data);
-        CU_ASSERT_EQUAL(read_stored(r.upload, stored, sizeof bytes), sizeof bytes);
+        CU_ASSERT_EQUAL(read_stored(r.around.upload, stored, sizeof bytes), sizeof bytes);
         (void)rig_play(&r, 3000);
         CU_ASSERT_EQUAL(r.commits, quits[i] ? 1 : 0);
-        CU_ASSERT_EQUAL(r.abandons, quits[i] ? 0 : 1);
-        CU_ASSERT_EQUAL(r.transfer_reply, quits[i] ? 226 : 426);
+        CU_ASSERT_EQUAL(r.around.abandons, quits[i] ? 0 : 1);
+        CU_ASSERT_EQUAL(r.around.transfer_reply, quits[i] ? 226 : 426);
         rig_stop(&r);
     }
 }
@@ -318,7 +319,7 @@ dying_while_writing(void)
 static void
 never_opened(void)
 {
-    static const struct rig_plan plan = { .content = "x" };
+    static const struct rig_plan plan = { .around.content = "x" };
     struct rig r;
 
     CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
@@ -343,7 +344,7 @@ refused(void)
     data = rig_passive(&r);
     CU_ASSERT_EQUAL(rig_command(&r, "RETR file"), 552);
     fd_close(&data);
-    CU_ASSERT_EQUAL(r.transfers, 0);
+    CU_ASSERT_EQUAL(r.around.transfers, 0);
     rig_stop(&r);
 }
 
@@ -388,15 +389,15 @@ fetch(struct rig *r)
 static void
 one_after_the_other(void)
 {
-    static const struct rig_plan plan = { .content = "x" };
+    static const struct rig_plan plan = { .around.content = "x" };
     struct rig r;
 
     CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
     for (unsigned i = 0; i < 6; i++)
         fetch(&r);
     CU_ASSERT_TRUE(rig_reports(&r, 6));
-    CU_ASSERT_EQUAL(r.listens, 2);      /* only the second PASV came soon behind a transfer */
-    CU_ASSERT_EQUAL(r.aheads, 5);
+    CU_ASSERT_EQUAL(r.around.listens, 2);      /* only the second PASV came soon behind a transfer */
+    CU_ASSERT_EQUAL(r.around.aheads, 5);
     CU_ASSERT_EQUAL(rig_command(&r, "REIN"), 220);      /* the last answer is no riddle */
     rig_stop(&r);
 }
@@ -404,22 +405,22 @@ one_after_the_other(void)
 static void
 nothing_to_spare(void)
 {
-    static const struct rig_plan plan = { .content = "x", .no_spare = true };
+    static const struct rig_plan plan = { .around = { .content = "x", .no_spare = true } };
     struct rig r;
 
     CU_ASSERT_TRUE_FATAL(rig_start_logged_in(&r, &plan));
     for (unsigned i = 0; i < 6; i++)
         fetch(&r);
     CU_ASSERT_TRUE(rig_reports(&r, 6));
-    CU_ASSERT_EQUAL(r.listens, 6);
-    CU_ASSERT_EQUAL(r.aheads, 1);
+    CU_ASSERT_EQUAL(r.around.listens, 6);
+    CU_ASSERT_EQUAL(r.around.aheads, 1);
     rig_stop(&r);
 }
 
 static void
 guessed(void)
 {
-    static const struct rig_plan plan = { .content = "x" };
+    static const struct rig_plan plan = { .around.content = "x" };
     struct rig r;
     int thief = -1;
 
@@ -427,11 +428,11 @@ guessed(void)
     fetch(&r);
     fetch(&r);
     (void)rig_play(&r, 50);
-    CU_ASSERT_EQUAL(r.aheads, 1);
-    CU_ASSERT_NOT_EQUAL(thief = rig_connect(r.port), -1);
+    CU_ASSERT_EQUAL(r.around.aheads, 1);
+    CU_ASSERT_NOT_EQUAL(thief = rig_connect(r.around.port), -1);
     fetch(&r);
     CU_ASSERT_TRUE(rig_reports(&r, 3));
-    CU_ASSERT_EQUAL(r.listens, 3);
+    CU_ASSERT_EQUAL(r.around.listens, 3);
     fd_close(&thief);
     rig_stop(&r);
 }
@@ -439,7 +440,7 @@ guessed(void)
 static void
 given_up(void)
 {
-    static const struct rig_plan plan = { .content = "x" };
+    static const struct rig_plan plan = { .around.content = "x" };
     struct rig r;
     int late = -1;
 
@@ -447,13 +448,13 @@ given_up(void)
     fetch(&r);
     fetch(&r);
     (void)rig_play(&r, 200);
-    CU_ASSERT_NOT_EQUAL(late = rig_connect(r.port), -1);
+    CU_ASSERT_NOT_EQUAL(late = rig_connect(r.around.port), -1);
     fd_close(&late);
     (void)rig_play(&r, 1300);
-    CU_ASSERT_EQUAL(rig_connect(r.port), -1);
+    CU_ASSERT_EQUAL(rig_connect(r.around.port), -1);
     fetch(&r);
-    CU_ASSERT_EQUAL(r.listens, 3);
-    CU_ASSERT_EQUAL(r.aheads, 1);       /* nor is the next one asked for: it was long ago */
+    CU_ASSERT_EQUAL(r.around.listens, 3);
+    CU_ASSERT_EQUAL(r.around.aheads, 1);       /* nor is the next one asked for: it was long ago */
     rig_stop(&r);
 }
 
@@ -466,7 +467,7 @@ static void
 stalled_download(void)
 {
     static char content[24 << 20], got[128 << 10];
-    static const struct rig_plan plan = { .content = content };
+    static const struct rig_plan plan = { .around.content = content };
     struct rig r;
     int data = -1;
     unsigned code = 200;
@@ -483,7 +484,7 @@ stalled_download(void)
     for (; waited < 1000 && (code = rig_command(&r, "NOOP")) == 200; waited += 10)
         rig_advance(&r, 10 * 1000);
     CU_ASSERT_EQUAL(code, 426);
-    CU_ASSERT_EQUAL(r.transfer_reply, 426);
+    CU_ASSERT_EQUAL(r.around.transfer_reply, 426);
     CU_ASSERT_TRUE(waited >= 300 && waited <= 350);
     fd_close(&data);
     rig_stop(&r);
@@ -493,7 +494,8 @@ stalled_download(void)
 static void
 unreadable(void)
 {
-    static const struct rig_plan plan = { .content = "a\nb\nc\n", .unreadable = true };
+    static const struct rig_plan plan = { .around = { .content = "a\nb\nc\n",
+                                                      .unreadable = true } };
     struct rig r;
     int data = -1;
 

@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,9 +98,9 @@ client_connects(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     FUZZ_HOLDS(fd != -1);
-    if (play.peers.listening.sun_family == AF_UNIX
-        && connect(fd, (struct sockaddr *)&play.peers.listening,
-                   play.peers.listening_len) == 0) {
+    if (play.peers.around.listening.ss_family == AF_UNIX
+        && connect(fd, (struct sockaddr *)&play.peers.around.listening,
+                   play.peers.around.listening_len) == 0) {
         fd_close(&play.data);
         play.data = fd;
     } else {
@@ -178,13 +177,13 @@ play_on(void)
 {
     bool answered = peers_answer(&play.peers);
 
-    if (play.peers.connect_next && play.peers.listening.sun_family == AF_UNIX) {
+    if (play.peers.connect_next && play.peers.around.listening.ss_family == AF_UNIX) {
         play.peers.connect_next = false;
         client_connects();
     }
-    if (play.peers.active != -1) {
+    if (play.peers.around.active != -1) {
         fd_close(&play.data);
-        play.data = fd_move(&play.peers.active);
+        play.data = fd_move(&play.peers.around.active);
     }
     client_reads();
     if (answered)
@@ -230,7 +229,7 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
         if (play_on())
             continue;
         if (timeout < 0) {      /* no answer: the real monitor ends such a session */
-            peers_vanish(&play.peers);
+            around_vanish(&play.peers.around);
             return __real_poll(p, n, 0);
         }
         play.now_us = until;
@@ -258,7 +257,7 @@ __wrap_recvmsg(int fd, struct msghdr *h, int flags)
         continue;
     /* no answer: the real monitor ends such a session */
     if (__real_poll(&p, 1, 0) == 0)
-        peers_vanish(&play.peers);
+        around_vanish(&play.peers.around);
     return __real_recvmsg(fd, h, flags | MSG_DONTWAIT);
 }
 
@@ -336,7 +335,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_HOLDS(fuzz_pair(SOCK_STREAM, client));
     play.client = client[0];
     peers_init(&play.peers, &channel, fuzz_u8(&play.in));
-    play.replies.peers = &play.peers;
     start(&w, client[1], channel);
     play.running = true;
     if (ask_session(&w) == SP_OK)
@@ -349,7 +347,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (peers_answer(&play.peers))
         continue;
     clear(&w);
-    peers_clear(&play.peers);
+    around_clear(&play.peers.around);
     fd_close(&play.client);
     fd_close(&play.data);
     FUZZ_HOLDS(fuzz_open_descriptors() == before);

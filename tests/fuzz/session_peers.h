@@ -2,17 +2,16 @@
  * tests/fuzz/session_peers.h - monitor and broker of fuzz_session.c, and what the client
  * reads
  *
- * They answer as the real ones would, until the input plans something else for an answer.
+ * They answer as tests/peers/around.h has it, until the input plans something else for an
+ * answer.
  */
 #ifndef SP_TESTS_SESSION_PEERS_H
 #define SP_TESTS_SESSION_PEERS_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "fuzz.h"
-#include "wire/channel.h"
+#include "tests/peers/around.h"
 
 #define PLANNED_MOST 600        /* bytes of a planned body */
 
@@ -25,21 +24,16 @@ struct planned {
 };
 
 struct peers {
-    struct channel monitor, broker;     /* our ends */
+    struct around around;
+    struct around_plan plan;
     bool fair;                  /* nothing was planned so far: the worker has no excuse */
-    unsigned flags;             /* of the first byte: PEER_... below                    */
     struct planned monitor_plan, broker_plan;
-    struct sockaddr_un listening;
-    socklen_t listening_len;
-    int active;                 /* the client's end of an active data connection        */
     bool connect_next;
-    int upload;
-    unsigned commits, uploads_told;
 };
 
 enum peer_flag {
     PEER_ASKS = 1, PEER_CCC = 2, PEER_CLEAR_DATA = 4, PEER_LONG_FILE = 8, PEER_EMPTY = 16,
-    PEER_READ_ONLY = 32
+    PEER_READ_ONLY = 32, PEER_CLEAR = 128
 };
 
 /* *channel: the worker's end. SESSION has been sent. */
@@ -49,13 +43,9 @@ bool peers_answer(struct peers *p);
 void peers_plan_monitor(struct peers *p, struct fuzz_input *in);
 void peers_plan_broker(struct peers *p, struct fuzz_input *in);
 void peers_shutdown(struct peers *p);
-/* Both close their ends. */
-void peers_vanish(struct peers *p);
-void peers_clear(struct peers *p);
 
 /* What the client has read of replies, looked at line by line. */
 struct replies {
-    struct peers *peers;
     unsigned char line[8192];
     size_t len;
     unsigned inside;            /* the code of an open reply of several lines; 0: none */

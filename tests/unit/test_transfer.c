@@ -542,7 +542,7 @@ counting_is_given_up(void)
         { "REST 5000000\r\nSTOR x\r\nQUIT\r\n", true, { 350, 150 }, true },
     };
     char *content = long_lines();
-    const struct rig_plan plan = { .content = content };
+    const struct rig_plan plan = { .around.content = content };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct rig r;
@@ -558,7 +558,7 @@ counting_is_given_up(void)
             CU_ASSERT_EQUAL(rig_reply(&r), rows[i].replies[n]);
         if (rows[i].leaves && !rows[i].opened)
             CU_ASSERT_TRUE(rig_play(&r, 20000));
-        CU_ASSERT_EQUAL(r.last_question == MSG_OPEN_WRITE, rows[i].opened);
+        CU_ASSERT_EQUAL(r.around.last_question == MSG_OPEN_WRITE, rows[i].opened);
         fd_close(&data);
         rig_stop(&r);
     }
@@ -569,7 +569,7 @@ counting_is_given_up(void)
 static void
 restart_beyond_the_end(void)
 {
-    static const struct rig_plan plan = { .content = "ab\ncd\n" };
+    static const struct rig_plan plan = { .around.content = "ab\ncd\n" };
     static const struct { const char *rest; unsigned first, last; } rows[] = {
         { "REST 7", 150, 226 }, { "REST 8", 150, 226 }, { "REST 9", 150, 554 },
         { "REST 13", 150, 554 }, { "REST 14", 554, 0 },

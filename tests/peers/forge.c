@@ -1,6 +1,8 @@
 /* tests/peers/forge.c - see forge.h */
 #include "forge.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -222,6 +224,47 @@ forge_fault(const struct message_row *row, size_t index, enum forge_fault fault,
             return true;
     }
     return index < at;
+}
+
+unsigned
+forge_words(char *line, struct forged *out)
+{
+    const char *name = strsep(&line, " ");
+    unsigned type = MSG_NONE + 1;
+
+    while (type < MSG_COUNT && strcasecmp(message_name(type), name) != 0)
+        type++;
+    out->len = 0;
+    for (const struct field *f = type < MSG_COUNT ? message_row(type)->fields : NULL;
+         f != NULL && f->name != NULL; f++) {
+        const char *word = f[1].name == NULL ? line : strsep(&line, " ");
+
+        if (word == NULL)
+            put_good(out, f, false);
+        else
+            forge_field(out, f, strtoull(word, NULL, 10),
+                        slice_of(word + (f->type == FIELD_PATH && word[0] == '/')));
+    }
+    return type < MSG_COUNT ? type : MSG_NONE;
+}
+
+void
+forge_tell(const struct message *m, char *line, size_t room)
+{
+    const struct field *f = message_row(m->type)->fields;
+    size_t at = 0, len = (size_t)snprintf(line, room, "%s", message_name(m->type));
+
+    for (; f->name != NULL && width(f->type) > 0 && len < room; f++) {
+        uint64_t v = 0;
+
+        for (size_t i = width(f->type); i > 0; i--)
+            v = v << 8 | m->body[at + i - 1];
+        at += width(f->type);
+        len += (size_t)snprintf(line + len, room - len, " %llu", (unsigned long long)v);
+    }
+    if (f->name != NULL && len < room)
+        (void)snprintf(line + len, room - len, " %.*s", m->body[at] | m->body[at + 1] << 8,
+                       (const char *)m->body + at + 2);
 }
 
 bool

@@ -52,6 +52,15 @@ void forge_field(struct forged *f, const struct field *field, uint64_t v,
                  struct slice run);
 
 /*
+ * A message as words: its name, in capitals or not, then its fields in their order, the last
+ * one to the end of the line. What is not there is as in forge_least; a path loses its first
+ * '/', which it gets again. Changes line. The type; MSG_NONE: no such name.
+ */
+unsigned forge_words(char *line, struct forged *out);
+/* The other way, but up to the first text, path or run of bytes, as it is. */
+void forge_tell(const struct message *m, char *line, size_t room);
+
+/*
  * Sends a record as it is, with count descriptors (at most FORGE_FDS), those of fds. flags:
  * of sendmsg. False: errno says why.
  */

@@ -20,11 +20,9 @@
 #include "base/template.h"
 #include "config/settings.h"
 #include "tests/peers/forge.h"
+#include "tests/peers/sides.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
-#include "wire/start.h"
-
-#define SOME_UID 54321          /* of accounts, where we are root */
 
 /* By the signal itself: a sanitizer would make an exit code of it. */
 static void
@@ -36,6 +34,37 @@ die(int number)
     (void)raise(number);
 }
 
+static bool
+begins(struct slice s, const char *word)
+{
+    return s.len >= strlen(word) && memcmp(s.at, word, strlen(word)) == 0;
+}
+
+/* Waits for the next message of the monitor; false: it is gone. */
+static bool
+hear(struct channel *monitor, struct message *m)
+{
+    return channel_wait(monitor, m, -1) == SP_OK;
+}
+
+static void
+say(struct channel *monitor, struct message *m)
+{
+    if (channel_send_wait(monitor, m) != SP_OK)
+        _exit(0);
+}
+
+/* What an honest one says to it. */
+static void
+answer(struct channel *monitor, const struct message *in)
+{
+    static struct message out[SIDE_ANSWERS];
+    unsigned count = side_answer(monitor->self, in, out);
+
+    for (unsigned i = 0; i < count; i++)
+        say(monitor, &out[i]);
+}
+
 /* ---- worker ------------------------------------------------------------------------ */
 
 struct fake_worker {
@@ -45,59 +74,21 @@ struct fake_worker {
     const char *banner;
 };
 
-/* One line: the name, and the text behind it if there is one. */
-static void
-say(struct fake_worker *w, const char *name, struct slice text)
-{
-    dprintf(w->client, "%s%s%.*s\n", name, text.len == 0 ? "" : " ", (int)text.len,
-            (const char *)text.at);
-}
-
-static void
-send_out(struct fake_worker *w, struct message *m)
-{
-    if (channel_send_wait(&w->monitor, m) != SP_OK)
-        _exit(0);
-}
-
 /* One message of the monitor, told to the client as one line. */
 static void
 tell_client(struct fake_worker *w, struct message *m)
 {
-    struct slice text = slice_of("");
-    struct msg_session session;
-    struct msg_logged_in in;
-    struct msg_login_refused refused;
-    struct msg_login_question question;
-    struct msg_listening listening;
-    struct msg_data_failed failed;
-    struct msg_signed sig;
-    struct msg_shutdown shutdown;
-    char name[256] = "";
+    struct msg_session s;
+    char line[2048];
 
-    (void)text_copy(name, sizeof name, message_name(m->type));
-    if (msg_session_unpack(m, &session) == SP_OK) {
-        (void)snprintf(name, sizeof name, "SESSION %u%u%u %s", session.implicit_tls,
-                       session.cleartext_allowed, session.resumption_exempt, w->banner);
-        text = session.id;
-    } else if (msg_logged_in_unpack(m, &in) == SP_OK) {
+    forge_tell(m, line, sizeof line);
+    if (msg_session_unpack(m, &s) == SP_OK)
+        (void)snprintf(line, sizeof line, "SESSION %u%u%u %s %.*s", s.implicit_tls,
+                       s.cleartext_allowed, s.resumption_exempt, w->banner,
+                       (int)s.id.len, (const char *)s.id.at);
+    if (m->type == MSG_LOGGED_IN)
         w->broker = message_take_fd(m, 0);
-        text = in.user;
-    } else if (msg_login_refused_unpack(m, &refused) == SP_OK) {
-        (void)snprintf(name, sizeof name, "LOGIN_REFUSED %u", refused.reason);
-        text = refused.text;
-    } else if (msg_login_question_unpack(m, &question) == SP_OK) {
-        text = question.text;
-    } else if (msg_listening_unpack(m, &listening) == SP_OK) {
-        (void)snprintf(name, sizeof name, "LISTENING %u", listening.port);
-    } else if (msg_data_failed_unpack(m, &failed) == SP_OK) {
-        (void)snprintf(name, sizeof name, "DATA_FAILED %u", failed.error);
-    } else if (msg_signed_unpack(m, &sig) == SP_OK) {
-        text = sig.signature;
-    } else if (msg_shutdown_unpack(m, &shutdown) == SP_OK) {
-        text = shutdown.text;
-    }
-    say(w, name, text);
+    dprintf(w->client, "%s\n", line);
     if (m->type == MSG_SHUTDOWN && !w->deaf)
         _exit(0);
     message_clear(m);
@@ -113,41 +104,24 @@ send_raw(struct fake_worker *w, unsigned type, size_t len)
 }
 
 static void
-do_login(struct fake_worker *w, const char *argument, struct message *m)
+do_transfer(struct fake_worker *w)
 {
-    const char *space = strchr(argument, ' ');
-    size_t len = space == NULL ? strlen(argument) : (size_t)(space - argument);
+    struct message m;
 
-    msg_login_pack(
-        m, &(struct msg_login){ .user = slice_from(argument, len),
-                                .password = slice_of(space == NULL ? "" : space + 1) });
-    send_out(w, m);
-}
-
-static void
-do_lines(unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        log_warning("chatter n=%u", i);
-}
-
-static void
-do_transfer(struct fake_worker *w, struct message *m)
-{
-    msg_transfer_pack(m, &(struct msg_transfer){ .verb = slice_of("RETR"),
-                                                 .path = slice_of("/a b\nc"),
-                                                 .bytes = 1000,
-                                                 .micros = 500000,
-                                                 .reply = 226,
-                                                 .tls = slice_of("TLSv1.3"),
-                                                 .resumed = 1 });
-    send_out(w, m);
+    msg_transfer_pack(&m, &(struct msg_transfer){ .verb = slice_of("RETR"),
+                                                  .path = slice_of("/a b\nc"),
+                                                  .bytes = 1000,
+                                                  .micros = 500000,
+                                                  .reply = 226,
+                                                  .tls = slice_of("TLSv1.3"),
+                                                  .resumed = 1 });
+    say(&w->monitor, &m);
 }
 
 /* Messages that have no answer, and things that no honest worker does. False: not one of
  * them. */
 static bool
-do_wrong(struct fake_worker *w, const char *verb, unsigned n, struct message *m)
+do_wrong(struct fake_worker *w, const char *verb, unsigned n)
 {
     if (strcmp(verb, "crash") == 0)
         die(n == 0 ? SIGSEGV : (int)n);
@@ -162,63 +136,55 @@ do_wrong(struct fake_worker *w, const char *verb, unsigned n, struct message *m)
     else if (strcmp(verb, "long") == 0)
         send_raw(w, n, 60);
     else if (strcmp(verb, "lines") == 0)
-        do_lines(n);
+        for (unsigned i = 0; i < n; i++)
+            log_warning("chatter n=%u", i);
     else if (strcmp(verb, "flood") == 0)
         for (unsigned i = 0; i < n; i++)
-            do_transfer(w, m);
+            do_transfer(w);
     else
         return false;
     return true;
 }
 
+/* Any message of messages.def by its name and fields, and some shorter. */
+static void
+do_message(struct fake_worker *w, const char *verb, const char *argument)
+{
+    static const struct { const char *verb, *message; } shorter[] = {
+        { "secured", "SECURED TLSv1.3 SOME-CIPHER name 0" }, { "answer", "LOGIN_ANSWER" },
+        { "cancel", "LOGIN_CANCEL" }, { "sign", "SIGN 0 2052" },
+        { "sandbox", "SANDBOX 3221225534 59" },
+    };
+    static struct forged body;
+    char line[4096];
+    unsigned type = MSG_NONE;
+
+    for (size_t i = 0; i < sizeof shorter / sizeof *shorter; i++)
+        if (strcmp(verb, shorter[i].verb) == 0)
+            verb = shorter[i].message;
+    (void)text_printf(line, sizeof line, "%s%s%s", verb, *argument == '\0' ? "" : " ",
+                      argument);
+    if ((type = forge_words(line, &body)) == MSG_NONE)
+        _exit(9);
+    if (type == MSG_LOGOUT)
+        fd_close(&w->broker);
+    if (!forge_send(w->monitor.fd, type, body.body, body.len, 0, 0))
+        _exit(0);
+    if (type == MSG_SANDBOX)
+        _exit(159);
+}
+
 static void
 obey(struct fake_worker *w, char *line)
 {
-    struct message m;
     char *argument = strchr(line, ' ');
-    unsigned n = 0;
 
     if (argument != NULL)
         *argument++ = '\0';
     else
         argument = line + strlen(line);
-    n = (unsigned)strtoul(argument, NULL, 10);
-    message_init(&m);
-    if (do_wrong(w, line, n, &m))
-        return;
-    if (strcmp(line, "login") == 0) {
-        do_login(w, argument, &m);
-        return;
-    }
-    if (strcmp(line, "secured") == 0)
-        msg_secured_pack(&m, &(struct msg_secured){
-            .version = slice_of("TLSv1.3"), .cipher = slice_of("SOME-CIPHER"),
-            .server_name = slice_of("name") });
-    else if (strcmp(line, "cleared") == 0)
-        msg_cleared_pack(&m, &(struct msg_cleared){ 0 });
-    else if (strcmp(line, "sandbox") == 0)
-        msg_sandbox_pack(&m, &(struct msg_sandbox){ .arch = 0xc000003e, .call = 59 });
-    else if (strcmp(line, "answer") == 0)
-        msg_login_answer_pack(&m,
-                              &(struct msg_login_answer){ .answer = slice_of(argument) });
-    else if (strcmp(line, "cancel") == 0)
-        msg_login_cancel_pack(&m, &(struct msg_login_cancel){ 0 });
-    else if (strcmp(line, "logout") == 0)
-        msg_logout_pack(&m, &(struct msg_logout){ 0 });
-    else if (strcmp(line, "listen") == 0)
-        msg_listen_pack(&m, &(struct msg_listen){ 0 });
-    else if (strcmp(line, "connect") == 0)
-        msg_connect_pack(&m, &(struct msg_connect){ .port = (uint16_t)n });
-    else if (strcmp(line, "sign") == 0)
-        msg_sign_pack(&m, &(struct msg_sign){ .key = 0, .scheme = 0x0804,
-                                              .tbs = slice_of(argument) });
-    else
-        _exit(9);
-    if (m.type == MSG_LOGOUT)
-        fd_close(&w->broker);
-    send_out(w, &m);
-    if (strcmp(line, "sandbox") == 0)
-        _exit(159);
+    if (!do_wrong(w, line, (unsigned)strtoul(argument, NULL, 10)))
+        do_message(w, line, argument);
 }
 
 static int
@@ -256,45 +222,24 @@ play_worker(const struct settings *s)
 
 /* ---- login ------------------------------------------------------------------------- */
 
-static bool
-begins(struct slice s, const char *word)
-{
-    return s.len >= strlen(word) && memcmp(s.at, word, strlen(word)) == 0;
-}
-
 static void
 grant(struct channel *monitor, struct slice user)
 {
     static const unsigned char root_group[8] = { 1, 0, 0, 0, 0, 0, 0, 0 };
     bool root = geteuid() == 0;
     struct message m;
-    struct msg_granted g = {
-        .backend = slice_of("users"), .user = user, .group = slice_of("group"),
-        .uid = root ? SOME_UID : geteuid(), .gid = root ? SOME_UID : getegid(),
-        .groups = slice_of(""), .jail = slice_of("/jail"), .start = slice_of("/"),
-        .permits = PERMIT_ALL, .umask = 022
-    };
+    struct msg_granted g = side_account(user);
 
     if (begins(user, "root"))
         g.uid = root ? 0 : geteuid() + 1;
     else if (begins(user, "wheel"))
-        g.groups = root ? slice_from(root_group, 8) : slice_from(root_group, 3);
+        g.groups = slice_from(root_group, root ? 8 : 3);
     else if (begins(user, "climb"))
         g.jail = slice_of("/jail/../etc");
     else if (begins(user, "one"))
         g.session_limit = 1;
     msg_granted_pack(&m, &g);
-    SP_IGNORE(channel_send_wait(monitor, &m));
-}
-
-static void
-refuse(struct channel *monitor)
-{
-    struct message m;
-
-    msg_refused_pack(&m, &(struct msg_refused){ .reason = REFUSE_CREDENTIALS,
-                                                .text = slice_of("no") });
-    SP_IGNORE(channel_send_wait(monitor, &m));
+    say(monitor, &m);
 }
 
 /* The user's name is the script. */
@@ -304,33 +249,37 @@ play_login(void)
     struct channel monitor = CHANNEL_EMPTY;
     struct message m;
     struct msg_attempt in;
-    char user[NAME_BYTES + 1];
+    char name[NAME_BYTES + 1];
+    struct slice user;
 
     channel_init(&monitor, CHILD_FD, LOGIN, MONITOR, ST_ANY);
     log_set_sink(channel_log, &monitor);
-    if (channel_wait(&monitor, &m, -1) != SP_OK || msg_attempt_unpack(&m, &in) != SP_OK
-        || slice_to_text(in.user, user, sizeof user) != SP_OK)
+    if (!hear(&monitor, &m) || msg_attempt_unpack(&m, &in) != SP_OK
+        || slice_to_text(in.user, name, sizeof name) != SP_OK)
         return 1;
-    if (begins(in.user, "vanish"))
+    user = slice_of(name);
+    if (begins(user, "vanish"))
         return 3;
-    if (begins(in.user, "crash"))
+    if (begins(user, "crash"))
         die(SIGABRT);
-    if (begins(in.user, "slow"))
+    if (begins(user, "slow"))
         (void)usleep(300000);
-    if (begins(in.user, "hang"))
+    if (begins(user, "hang"))
         (void)sleep(60);                    /* its monitor may be killed before */
-    if (begins(in.user, "bad") || !slice_equal(in.password, slice_of("right"))) {
-        refuse(&monitor);
+    if (begins(user, "bad") || !slice_equal(in.password, slice_of("right"))) {
+        msg_refused_pack(&m, &(struct msg_refused){ .reason = REFUSE_CREDENTIALS,
+                                                    .text = slice_of("no") });
+        say(&monitor, &m);
         return 0;
     }
-    if (begins(in.user, "ask")) {
+    if (begins(user, "ask")) {
         msg_question_pack(&m, &(struct msg_question){ .text = slice_of("code?") });
-        if (channel_send_wait(&monitor, &m) != SP_OK
-            || channel_wait(&monitor, &m, -1) != SP_OK)
+        say(&monitor, &m);
+        if (!hear(&monitor, &m))
             return 0;
     }
-    grant(&monitor, slice_of(user));
-    if (begins(slice_of(user), "pam") && channel_wait(&monitor, &m, -1) == SP_OK)
+    grant(&monitor, user);
+    if (begins(user, "pam") && hear(&monitor, &m))
         log_notice("pam.closed by=%s", message_name(m.type));
     return 0;
 }
@@ -344,19 +293,16 @@ play_broker(void)
     struct message m;
     struct msg_grant in;
     char byte = 0;
-    bool dies = false;
 
     channel_init(&monitor, CHILD_FD, BROKER, MONITOR, ST_ANY);
     log_set_sink(channel_log, &monitor);
-    if (channel_wait(&monitor, &m, -1) != SP_OK || msg_grant_unpack(&m, &in) != SP_OK
+    if (!hear(&monitor, &m) || msg_grant_unpack(&m, &in) != SP_OK
         || begins(in.user, "nobroker"))
         return 1;
     if (begins(in.user, "brokercrash"))
         die(SIGSEGV);
-    dies = begins(in.user, "dies");
-    msg_serving_pack(&m, &(struct msg_serving){ 0 });
-    SP_IGNORE(channel_send_wait(&monitor, &m));
-    if (dies)
+    answer(&monitor, &m);
+    if (begins(in.user, "dies"))
         return (int)usleep(100000);
     if (read(CHILD_FD + 1, &byte, 1) <= 0)
         log_notice("broker.settled");
@@ -368,45 +314,28 @@ play_broker(void)
 static int
 play_keyholder(struct channel *monitor)
 {
-    struct message m;
+    struct message m = { .type = MSG_START };
     struct msg_key_sign in;
-    char text[600];
 
-    msg_ready_pack(&m, &(struct msg_ready){ 0 });
-    if (channel_send_wait(monitor, &m) != SP_OK)
-        return 1;
+    answer(monitor, &m);
     channel_enter(monitor, ST_READY);
-    while (channel_wait(monitor, &m, -1) == SP_OK
-           && msg_key_sign_unpack(&m, &in) == SP_OK) {
-        uint64_t number = in.number;
-
-        (void)snprintf(text, sizeof text, "signed-%.*s", (int)in.tbs.len,
-                       (const char *)in.tbs.at);
+    while (hear(monitor, &m) && msg_key_sign_unpack(&m, &in) == SP_OK) {
         if (begins(in.tbs, "crash"))
             die(SIGSEGV);
         if (begins(in.tbs, "hold"))
             (void)usleep(300000);
-        if (begins(in.tbs, "refuse"))
-            msg_key_refused_pack(&m, &(struct msg_key_refused){ .number = number,
-                                                                .text = slice_of("no") });
-        else
-            msg_key_signed_pack(&m,
-                                &(struct msg_key_signed){ .number = number,
-                                                          .signature = slice_of(text) });
-        if (channel_send_wait(monitor, &m) != SP_OK)
-            return 1;
+        if (!begins(in.tbs, "refuse")) {
+            answer(monitor, &m);
+            continue;
+        }
+        msg_key_refused_pack(&m, &(struct msg_key_refused){ .number = in.number,
+                                                            .text = slice_of("no") });
+        say(monitor, &m);
     }
     return 0;
 }
 
 /* ---- all of them ------------------------------------------------------------------- */
-
-static enum sp_err
-take_file(void *context, struct message *m)
-{
-    (void)context;
-    return m->type == MSG_CERTIFICATE || m->type == MSG_KEY ? SP_OK : SP_INPUT;
-}
 
 /* A test makes the templates break that are started from now on. */
 static bool
@@ -421,33 +350,20 @@ is_broken(const struct settings *s)
 static int
 play(int argc, char **argv)
 {
-    static const struct { const char *name; unsigned kind, spawn; } all[] = {
-        { "worker", WORKER, MSG_SPAWN_WORKER }, { "broker", BROKER, MSG_SPAWN_BROKER },
-        { "login", LOGIN, MSG_SPAWN_LOGIN }, { "keyholder", KEYHOLDER, MSG_NONE },
-    };
-    const char *name = argc == 3 ? strrchr(argv[0], '-') : NULL;
-    struct channel monitor = CHANNEL_EMPTY;
+    struct side_start start = { .kind = NULL };
     struct settings s;
-    unsigned which = 0;
-    uid_t uid = 0;
-    gid_t gid = 0;
     uint64_t number = 0;
 
-    while (name != NULL && which < 4 && strcmp(name + 1, all[which].name) != 0)
-        which++;
-    if (name == NULL || which == 4
-        || start_adopt(argc, argv, argv[0], &monitor, all[which].kind, &uid, &gid)
-               != SP_OK
-        || start_receive(&monitor, all[which].kind, &s, take_file, NULL) != SP_OK)
+    if (side_start(argc, argv, &start, &s) != SP_OK)
         return 1;
-    if (all[which].kind == KEYHOLDER)
-        return play_keyholder(&monitor);
-    if (all[which].kind == WORKER && (strcmp(s.banner, "broken") == 0 || is_broken(&s)))
+    if (start.kind->peer == KEYHOLDER)
+        return play_keyholder(&start.monitor);
+    if (start.kind->peer == WORKER && (strcmp(s.banner, "broken") == 0 || is_broken(&s)))
         return 4;
-    if (template_serve(&monitor, all[which].spawn, &number) != SP_OK)
+    if (template_serve(&start.monitor, start.kind->spawn, &number) != SP_OK)
         return 0;
-    return all[which].kind == WORKER ? play_worker(&s)
-        : all[which].kind == LOGIN ? play_login() : play_broker();
+    return start.kind->peer == WORKER ? play_worker(&s)
+        : start.kind->peer == LOGIN ? play_login() : play_broker();
 }
 
 /* What is still allocated is nobody's concern here. */

@@ -1,0 +1,127 @@
+/* tests/peers/sides.c - see sides.h */
+#include "sides.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "config/settings.h"
+#include "wire/fail.h"
+#include "wire/start.h"
+
+#define SOME_UID 54321          /* of accounts, where we are root */
+#define SETTINGS_MOST (1 << 20)
+
+const struct side_kind *
+side_kind(const char *program)
+{
+    static const struct side_kind kinds[] = {
+        { "worker", WORKER, MSG_SPAWN_WORKER }, { "broker", BROKER, MSG_SPAWN_BROKER },
+        { "login", LOGIN, MSG_SPAWN_LOGIN }, { "keyholder", KEYHOLDER, MSG_NONE },
+        { "ledger", LEDGER, MSG_NONE },
+    };
+    size_t len = strlen(program);
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t end = strlen(kinds[i].name);
+
+        if (len >= end && strcmp(program + len - end, kinds[i].name) == 0)
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+static enum sp_err
+throw_away(void *context, struct message *m)
+{
+    (void)context;
+    return m->type == MSG_CERTIFICATE || m->type == MSG_KEY ? SP_OK : SP_INPUT;
+}
+
+enum sp_err
+side_start(int argc, char **argv, struct side_start *s, struct settings *settings)
+{
+    enum sp_err rc = SP_INPUT;
+
+    if ((s->kind = side_kind(argv[0])) == NULL
+        || (rc = start_adopt(argc, argv, argv[0], &s->monitor, s->kind->peer, &s->uid,
+                             &s->gid)) != SP_OK)
+        return rc;
+    return start_receive(&s->monitor, s->kind->peer, settings, throw_away, NULL);
+}
+
+struct msg_granted
+side_account(struct slice user)
+{
+    bool root = geteuid() == 0;
+
+    return (struct msg_granted){
+        .backend = slice_of("users"), .user = user, .group = slice_of("group"),
+        .uid = root ? SOME_UID : geteuid(), .gid = root ? SOME_UID : getegid(),
+        .groups = slice_of(""), .jail = slice_of("/jail"), .start = slice_of("/"),
+        .permits = PERMIT_ALL, .umask = 022
+    };
+}
+
+static void
+grant(const struct message *in, struct message *out)
+{
+    struct msg_attempt a = { .user = SLICE_EMPTY };
+    struct msg_granted g = { .user = SLICE_EMPTY };
+
+    SP_ASSERT(msg_attempt_unpack(in, &a) == SP_OK);
+    g = side_account(a.user);
+    msg_granted_pack(out, &g);
+}
+
+static void
+sign(const struct message *in, struct message *out)
+{
+    struct msg_key_sign s = { .number = 0 };
+    char text[600];
+
+    SP_ASSERT(msg_key_sign_unpack(in, &s) == SP_OK);
+    (void)snprintf(text, sizeof text, "signed-%.*s", (int)s.tbs.len,
+                   (const char *)s.tbs.at);
+    msg_key_signed_pack(out, &(struct msg_key_signed){ .number = s.number,
+                                                       .signature = slice_of(text) });
+}
+
+unsigned
+side_answer(unsigned self, const struct message *in, struct message out[SIDE_ANSWERS])
+{
+    unsigned count = 0;
+
+    switch (in->type) {
+    case MSG_START:
+        if (self == KEYHOLDER)
+            msg_key_loaded_pack(&out[count++], &(struct msg_key_loaded){
+                .kind = slice_of("RSA"), .bits = 2048 });
+        msg_ready_pack(&out[count++], &(struct msg_ready){ 0 });
+        break;
+    case MSG_ATTEMPT: grant(in, &out[count++]); break;
+    case MSG_GRANT: msg_serving_pack(&out[count++], &(struct msg_serving){ 0 }); break;
+    case MSG_KEY_SIGN: sign(in, &out[count++]); break;
+    case MSG_COMMIT_ROWS:
+        msg_kept_pack(&out[count++], &(struct msg_kept){ .whole = 1 });
+        break;
+    default: break;
+    }
+    return count;
+}
+
+enum sp_err
+side_settings(struct channel *c, unsigned receiver, const struct settings *s)
+{
+    struct buf blob = BUF_EMPTY(SETTINGS_MOST);
+    static struct message m;
+    enum sp_err rc = settings_pack(s, receiver, &blob);
+
+    if (rc == SP_OK) {
+        msg_settings_pack(&m, &(struct msg_settings){ .last = 1, .part = buf_slice(&blob) });
+        rc = channel_send_wait(c, &m);
+    }
+    buf_free(&blob);
+    return rc;
+}

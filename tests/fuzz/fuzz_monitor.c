@@ -25,6 +25,7 @@
 #include "monitor/monitor.h"
 #include "monitor/session.h"
 #include "monitor_sides.h"
+#include "tests/peers/sides.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 
@@ -169,6 +170,7 @@ check_counters(void)
 static void
 log_in(struct side *worker, const char *user)
 {
+    struct msg_granted account = side_account(slice_of(user));
     struct side *login = NULL;
     struct message out;
 
@@ -180,11 +182,7 @@ log_in(struct side *worker, const char *user)
     sides_play(&sides, m.loop);
     if ((login = sides_last(&sides, LOGIN)) == NULL)
         return;
-    msg_granted_pack(&out, &(struct msg_granted){
-        .backend = slice_of("users"), .user = slice_of(user),
-        .group = slice_of("staff"), .uid = 1000, .gid = 1000,
-        .jail = slice_of("/srv/alice"), .start = slice_of("/"), .permits = PERMIT_ALL,
-        .umask = 022 });
+    msg_granted_pack(&out, &account);
     side_say(login, &out);
     sides_play(&sides, m.loop);
     if (sides_last(&sides, BROKER) == NULL)

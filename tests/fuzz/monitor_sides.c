@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "fuzz.h"
 #include "monitor/starter.h"
+#include "tests/peers/sides.h"
 #include "wire/pack.h"
 
 #define ROUNDS_MOST 400         /* of a play: far more than there is to say */
@@ -64,6 +65,7 @@ enum sp_err
 __wrap_starter_execute(const char *directory, const char *name, int program, uid_t uid,
                        gid_t gid, int *channel, pid_t *pid, int *pidfd)
 {
+    const struct side_kind *played = side_kind(name);
     struct side *s = NULL;
     int theirs = -1;
 
@@ -71,17 +73,15 @@ __wrap_starter_execute(const char *directory, const char *name, int program, uid
     (void)program;
     (void)uid;
     (void)gid;
-    FUZZ_HOLDS(channel_pair(channel, &theirs) == SP_OK);
-    s = add_side(strstr(name, "keyholder") != NULL ? KEYHOLDER : TEMPLATE, &theirs,
-                 pidfd);
+    FUZZ_HOLDS(played != NULL && channel_pair(channel, &theirs) == SP_OK);
+    s = add_side(played->spawn == MSG_NONE ? played->peer : TEMPLATE, &theirs, pidfd);
     fd_close(&theirs);
     if (s == NULL) {
         fd_close(channel);
         errno = EAGAIN;
         return SP_OS;
     }
-    s->makes = strstr(name, "worker") != NULL ? WORKER
-        : strstr(name, "broker") != NULL ? BROKER : LOGIN;
+    s->makes = played->peer;
     *pid = pid_of(s);
     return SP_OK;
 }
@@ -212,26 +212,21 @@ check_grant(const struct message *in)
                    || (i + 3 < grant.jail.len && grant.jail.at[i + 3] != '/'));
 }
 
+/* They start and fork as honest ones do; what else they say the input has them say. */
 static void
 hear(struct side *s, struct message *in)
 {
-    struct message out;
+    static struct message out[SIDE_ANSWERS];
+    unsigned count = in->type == MSG_START ? side_answer(s->kind, in, out) : 0;
 
     s->heard = in->type;
     if (in->type == MSG_GRANT)
         check_grant(in);
-    if (in->type == MSG_START) {
-        if (s->kind == KEYHOLDER) {
-            msg_key_loaded_pack(&out, &(struct msg_key_loaded){ .kind = slice_of("RSA"),
-                                                                .bits = 2048 });
-            side_say(s, &out);
-        }
-        msg_ready_pack(&out, &(struct msg_ready){ 0 });
-        side_say(s, &out);
-    } else if (in->type == MSG_SPAWN_WORKER || in->type == MSG_SPAWN_BROKER
-               || in->type == MSG_SPAWN_LOGIN) {
+    for (unsigned i = 0; i < count; i++)
+        side_say(s, &out[i]);
+    if (in->type == MSG_SPAWN_WORKER || in->type == MSG_SPAWN_BROKER
+        || in->type == MSG_SPAWN_LOGIN)
         fork_one(s, in);
-    }
 }
 
 /* false: nothing to hear, nothing to obey. */

@@ -38,18 +38,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/privilege.h"
 #include "base/template.h"
 #include "config/settings.h"
 #include "tests/peers/forge.h"
+#include "tests/peers/sides.h"
 #include "things.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
@@ -345,21 +346,14 @@ static void
 do_settings(struct captured *c, char **word)
 {
     struct settings set;
-    struct buf blob = BUF_EMPTY(1 << 20);
-    static struct message m;
     struct channel monitor = CHANNEL_EMPTY;
     bool sent = false;
 
     channel_init(&monitor, c->monitor, MONITOR, KEYHOLDER, ST_START);
     if (settings_init(&set) != SP_OK)
         _exit(1);
-    if (setting_text(&set.run_directory, slice_of(word[1])) == SP_OK
-        && settings_pack(&set, KEYHOLDER, &blob) == SP_OK) {
-        msg_settings_pack(&m, &(struct msg_settings){ .last = 1,
-                                                      .part = buf_slice(&blob) });
-        sent = channel_send_wait(&monitor, &m) == SP_OK;
-    }
-    buf_free(&blob);
+    sent = setting_text(&set.run_directory, slice_of(word[1])) == SP_OK
+        && side_settings(&monitor, KEYHOLDER, &set) == SP_OK;
     settings_clear(&set);
     say_sent(c, sent);
 }
@@ -367,16 +361,18 @@ do_settings(struct captured *c, char **word)
 static void
 do_status(struct captured *c, char **word)
 {
-    int64_t deadline = clock_ms() + number(word[1]);
+    struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, c->driven, 0),
+                          .events = POLLIN };
     int status = 0;
 
-    while (c->driven > 0 && waitpid(c->driven, &status, WNOHANG) == 0) {
-        if (clock_ms() > deadline) {
-            say(c, "runs");
-            return;
-        }
-        (void)poll(NULL, 0, 2);
+    if (c->driven > 0 && poll(&end, 1, (int)number(word[1])) == 0) {
+        fd_close(&end.fd);
+        say(c, "runs");
+        return;
     }
+    fd_close(&end.fd);
+    if (c->driven > 0)
+        (void)waitpid(c->driven, &status, 0);
     c->driven = 0;
     (void)text_printf(reply, sizeof reply, WIFEXITED(status) ? "exited %d" : "signal %d",
                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
@@ -585,53 +581,30 @@ be_honest(char **argv)
     beside[len] = '\0';
 }
 
-/* What a template is told is of no use to this one. */
-static enum sp_err
-await_start(struct channel *monitor)
-{
-    static struct message m;
-    enum sp_err rc = SP_OK;
-
-    while ((rc = channel_wait(monitor, &m, -1)) == SP_OK && m.type != MSG_START)
-        message_clear(&m);
-    return rc;
-}
-
 int
 main(int argc, char **argv)
 {
-    struct channel monitor = CHANNEL_EMPTY;
+    struct side_start start = { .kind = NULL };
+    struct settings settings;
     uint64_t session = 0;
-    unsigned self = WORKER, spawn = MSG_SPAWN_WORKER;
     enum sp_err rc = SP_OK;
 
     if (argc > 2 && strcmp(argv[1], "drive") == 0)
         return drive(argv + 2);
-    if (argc != 3)
-        return 2;
     find_program();
     be_honest(argv);
-    if (strstr(argv[0], "broker") != NULL) {
-        self = BROKER;
-        spawn = MSG_SPAWN_BROKER;
-    } else if (strstr(argv[0], "login") != NULL) {
-        self = LOGIN;
-        spawn = MSG_SPAWN_LOGIN;
-    }
-    channel_init(&monitor, TEMPLATE_FD, TEMPLATE, MONITOR, ST_START);
-    if (await_start(&monitor) != SP_OK)
+    if (side_start(argc, argv, &start, &settings) != SP_OK)
         return 1;
-    if (strstr(argv[0], "ledger") != NULL)
+    settings_clear(&settings);
+    if (start.kind->peer == LEDGER)
         serve_ledger();
-    if (self == WORKER
-        && privilege_drop((uid_t)number(argv[1]), (gid_t)number(argv[2]), NULL, 0)
-               != SP_OK)
+    if (start.kind->peer == WORKER && privilege_drop(start.uid, start.gid, NULL, 0) != SP_OK)
         return 1;
-    if ((rc = template_serve(&monitor, spawn, &session)) != SP_OK)
+    if ((rc = template_serve(&start.monitor, start.kind->spawn, &session)) != SP_OK)
         return rc == SP_CLOSED ? 0 : 1;
-    if (self == WORKER)
+    if (start.kind->peer == WORKER)
         serve_client();
     else
-        serve_control(self);
+        serve_control(start.kind->peer);
     return 1;
 }

@@ -19,6 +19,7 @@
 #include "base/template.h"
 #include "config/settings.h"
 #include "ftp/listing.h"
+#include "tests/peers/sides.h"
 #include "unit.h"
 #include "wire/channel.h"
 #include "wire/fail.h"
@@ -65,7 +66,6 @@ static void
 start_template(struct run *r)
 {
     struct settings s;
-    struct buf blob = BUF_EMPTY(1 << 20);
     int ours = -1, theirs = -1;
 
     CU_ASSERT_FATAL(channel_pair(&ours, &theirs) == SP_OK);
@@ -76,16 +76,12 @@ start_template(struct run *r)
     channel_init(&r->template, ours, MONITOR, TEMPLATE, ST_START);
     CU_ASSERT_FATAL(settings_init(&s) == SP_OK);
     s.durable = false;
-    CU_ASSERT_FATAL(settings_pack(&s, BROKER, &blob) == SP_OK);
-    msg_settings_pack(&r->m,
-                      &(struct msg_settings){ .last = 1, .part = buf_slice(&blob) });
-    CU_ASSERT_FATAL(channel_send_wait(&r->template, &r->m) == SP_OK);
+    CU_ASSERT_FATAL(side_settings(&r->template, BROKER, &s) == SP_OK);
     msg_start_pack(&r->m, &(struct msg_start){ 0 });
     CU_ASSERT_FATAL(channel_send_wait(&r->template, &r->m) == SP_OK);
     CU_ASSERT_FATAL(channel_wait(&r->template, &r->m, WAIT) == SP_OK);
     CU_ASSERT_EQUAL_FATAL(r->m.type, MSG_READY);
     channel_enter(&r->template, ST_READY);
-    buf_free(&blob);
     settings_clear(&s);
 }
 

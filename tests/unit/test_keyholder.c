@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "tests/peers/sides.h"
 #include "tls_pair.h"
 #include "unit.h"
 #include "wire/channel.h"
@@ -97,16 +98,11 @@ static void
 say_settings(struct holder *h)
 {
     struct settings set;
-    struct buf blob = BUF_EMPTY(1 << 20);
 
     SP_ASSERT(settings_init(&set) == SP_OK);
     free(set.run_directory);
     set.run_directory = strdup(h->directory);
-    SP_ASSERT(settings_pack(&set, KEYHOLDER, &blob) == SP_OK);
-    msg_settings_pack(&h->m,
-                      &(struct msg_settings){ .last = 1, .part = buf_slice(&blob) });
-    say(h);
-    buf_free(&blob);
+    CU_ASSERT_EQUAL(side_settings(&h->channel, KEYHOLDER, &set), SP_OK);
     settings_clear(&set);
 }
 

@@ -7,7 +7,6 @@
 #include "base/fd.h"
 #include "tests/peers/forge.h"
 #include "wire/fail.h"
-#include "wire/pack.h"
 
 #define TEXT "one line\r\nand another\n"
 
@@ -144,8 +143,7 @@ peers_shutdown(struct peers *p)
 {
     struct message m;
 
-    msg_shutdown_pack(&m, &(struct msg_shutdown){
-        .text = slice_of("The server stops.") });
+    forge_message(&m, "SHUTDOWN The server stops.");
     around_say(&p->around.monitor, &m);
 }
 

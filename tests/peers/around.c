@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/net.h"
+#include "tests/peers/forge.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 
@@ -55,14 +56,6 @@ say_session(struct around *a)
 }
 
 static void
-refuse(struct around *a, unsigned reason, struct message *out)
-{
-    msg_login_refused_pack(out, &(struct msg_login_refused){
-        .reason = (uint8_t)reason, .text = slice_of("no") });
-    channel_enter(&a->monitor, ST_CLEAR);
-}
-
-static void
 log_in(struct around *a, struct message *out)
 {
     const struct around_plan *p = a->plan;
@@ -83,10 +76,9 @@ static void
 answer_login(struct around *a, struct message *out)
 {
     if (a->plan->refuse_login != 0) {
-        refuse(a, a->plan->refuse_login, out);
+        forge_message(out, "LOGIN_REFUSED %u no", a->plan->refuse_login);
     } else if (a->plan->question != NULL && a->in->type == MSG_LOGIN) {
-        msg_login_question_pack(out, &(struct msg_login_question){
-            .text = slice_of(a->plan->question) });
+        forge_message(out, "LOGIN_QUESTION %s", a->plan->question);
         channel_enter(&a->monitor, ST_QUESTION);
     } else {
         log_in(a, out);
@@ -94,17 +86,10 @@ answer_login(struct around *a, struct message *out)
 }
 
 static void
-answer_cancel(struct around *a, struct message *out)
-{
-    refuse(a, REFUSE_CREDENTIALS, out);
-}
-
-static void
 answer_logout(struct around *a, struct message *out)
 {
     channel_clear(&a->broker);
-    msg_logged_out_pack(out, &(struct msg_logged_out){ 0 });
-    channel_enter(&a->monitor, ST_CLEAR);
+    forge_message(out, "LOGGED_OUT");
 }
 
 /* A Unix socket without a name gets one from the kernel that nobody else has. */
@@ -127,7 +112,7 @@ listen_on(struct around *a, struct message *out)
     SP_ASSERT(getsockname(fd, at, &a->listening_len) == 0);
     memcpy(&in, at, sizeof in);
     a->port = local ? 50000 : ntohs(in.sin_port);
-    msg_listening_pack(out, &(struct msg_listening){ .port = a->port });
+    forge_message(out, "LISTENING %u", a->port);
     give(out, fd);
 }
 
@@ -144,7 +129,7 @@ answer_transfer(struct around *a, struct message *out)
 {
     a->aheads++;
     if (a->plan->no_spare)
-        msg_data_failed_pack(out, &(struct msg_data_failed){ .error = EAGAIN });
+        forge_message(out, "DATA_FAILED %d", EAGAIN);
     else
         listen_on(a, out);
 }
@@ -157,15 +142,8 @@ answer_connect(struct around *a, struct message *out)
     SP_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     fd_close(&a->active);
     a->active = ends[0];
-    msg_connecting_pack(out, &(struct msg_connecting){ 0 });
+    forge_message(out, "CONNECTING");
     give(out, ends[1]);
-}
-
-static void
-answer_sign(struct around *a, struct message *out)
-{
-    (void)a;
-    msg_sign_refused_pack(out, &(struct msg_sign_refused){ 0 });
 }
 
 /* ---- the broker -------------------------------------------------------------------- */
@@ -209,7 +187,7 @@ answer_open_read(struct around *a, struct message *out)
 {
     int fd = around_file(a->plan->content, file_size(a));
 
-    msg_opened_pack(out, &(struct msg_opened){ .size = file_size(a) });
+    forge_message(out, "OPENED %zu", file_size(a));
     give(out, a->plan->unreadable ? unreadable(fd) : fd);
 }
 
@@ -231,7 +209,6 @@ answer_open_write(struct around *a, struct message *out)
     msg_uploading_pack(out, &(struct msg_uploading){
         .path = ask.how == 2 ? slice_of("/unique.1") : ask.path, .offset = ask.offset });
     give(out, ends[1]);
-    channel_enter(&a->broker, ST_UPLOAD);
 }
 
 static void
@@ -244,18 +221,10 @@ answer_list(struct around *a, struct message *out)
     for (unsigned i = 0; i < a->plan->entries || i < 1; i++)
         SP_ASSERT(fd_write_all(ends[1], line, sizeof line - 1) == SP_OK);
     (void)close(ends[1]);
-    msg_listing_pack(out, &(struct msg_listing){ 0 });
+    forge_message(out, "LISTING");
     give(out, ends[0]);
     around_say(&a->broker, out);
-    msg_listed_pack(out, &(struct msg_listed){ .entries = 1 });
-}
-
-static void
-answer_facts(struct around *a, struct message *out)
-{
-    (void)a;
-    msg_fact_line_pack(out, &(struct msg_fact_line){
-        .line = slice_of("type=file;size=99; /one") });
+    forge_message(out, "LISTED 1");
 }
 
 static void
@@ -266,39 +235,45 @@ answer_status(struct around *a, struct message *out)
 }
 
 static void
-answer_space(struct around *a, struct message *out)
-{
-    (void)a;
-    msg_available_pack(out, &(struct msg_available){ .bytes = 1 << 20 });
-}
-
-static void
 answer_done(struct around *a, struct message *out)
 {
     a->commits += a->in->type == MSG_COMMIT;
     a->abandons += a->in->type == MSG_ABANDON;
-    channel_enter(&a->broker, ST_USER);
-    msg_done_pack(out, &(struct msg_done){ 0 });
+    forge_message(out, "DONE");
 }
 
 /* ---- both -------------------------------------------------------------------------- */
 
 /*
- * What a worker may ask. A message of the monitor's that is not here wants no answer; what
- * is not here and is the broker's is done.
+ * What a worker may ask, and what it is answered: by a function, or always in these words.
+ * state: the one that the played side enters before, 0: it stays. What is not here wants no
+ * answer of the monitor; of the broker, it is done.
  */
-static answer_function *const answers[MSG_COUNT] = {
-    [MSG_LOGIN] = answer_login, [MSG_LOGIN_ANSWER] = answer_login,
-    [MSG_LOGIN_CANCEL] = answer_cancel, [MSG_LOGOUT] = answer_logout,
-    [MSG_LISTEN] = answer_listen, [MSG_CONNECT] = answer_connect,
-    [MSG_TRANSFER] = answer_transfer, [MSG_SIGN] = answer_sign,
+static const struct answer {
+    answer_function *by;
+    const char *words;
+    unsigned state;
+} answers[MSG_COUNT] = {
+    [MSG_LOGIN] = { .by = answer_login, .state = ST_CLEAR },
+    [MSG_LOGIN_ANSWER] = { .by = answer_login, .state = ST_CLEAR },
+    [MSG_LOGIN_CANCEL] = { .words = "LOGIN_REFUSED 1 no", .state = ST_CLEAR },
+    [MSG_LOGOUT] = { .by = answer_logout, .state = ST_CLEAR },
+    [MSG_LISTEN] = { .by = answer_listen },
+    [MSG_CONNECT] = { .by = answer_connect },
+    [MSG_TRANSFER] = { .by = answer_transfer },
+    [MSG_SIGN] = { .words = "SIGN_REFUSED" },
 
-    [MSG_OPEN_READ] = answer_open_read, [MSG_OPEN_RESUMED] = answer_open_read,
-    [MSG_OPEN_RESTART] = answer_open_read,
-    [MSG_OPEN_WRITE] = answer_open_write, [MSG_LIST] = answer_list,
-    [MSG_FACTS] = answer_facts, [MSG_STATUS_OF] = answer_status,
-    [MSG_SIZE_OF] = answer_status, [MSG_SPACE] = answer_space,
+    [MSG_OPEN_READ] = { .by = answer_open_read },
+    [MSG_OPEN_RESUMED] = { .by = answer_open_read },
+    [MSG_OPEN_RESTART] = { .by = answer_open_read },
+    [MSG_OPEN_WRITE] = { .by = answer_open_write, .state = ST_UPLOAD },
+    [MSG_LIST] = { .by = answer_list },
+    [MSG_FACTS] = { .words = "FACT_LINE type=file;size=99; /one" },
+    [MSG_STATUS_OF] = { .by = answer_status },
+    [MSG_SIZE_OF] = { .by = answer_status },
+    [MSG_SPACE] = { .words = "AVAILABLE 1048576" },
 };
+static const struct answer done = { .by = answer_done, .state = ST_USER };
 
 void
 around_init(struct around *a, const struct around_plan *plan, int *worker_end)
@@ -342,6 +317,21 @@ note_question(struct around *a, const struct message *in)
                                 sizeof a->last_path));
 }
 
+static void
+answer(struct around *a, struct channel *c, struct message *out)
+{
+    const struct answer *by = &answers[a->in->type];
+
+    if (by->by == NULL && by->words == NULL)
+        by = &done;
+    if (by->state != 0)
+        channel_enter(c, by->state);
+    if (by->by != NULL)
+        by->by(a, out);
+    else
+        forge_message(out, "%s", by->words);
+}
+
 static bool
 play(struct around *a, struct channel *c)
 {
@@ -352,14 +342,15 @@ play(struct around *a, struct channel *c)
     a->wrong = a->wrong || rc == SP_INPUT;
     if (rc != SP_OK)
         return false;
+    a->in = &m;
     if (c == &a->broker)
         note_question(a, &m);
     else
-        wants = m.type == MSG_TRANSFER ? note_transfer(a, &m) : answers[m.type] != NULL;
+        wants = m.type == MSG_TRANSFER
+            ? note_transfer(a, &m) : answers[m.type].by != NULL || answers[m.type].words != NULL;
     message_init(&out);
-    a->in = &m;
     if (wants && (a->script == NULL || !a->script(a, c, &out)))
-        (answers[m.type] != NULL ? answers[m.type] : answer_done)(a, &out);
+        answer(a, c, &out);
     if (out.type != MSG_NONE)
         around_say(c, &out);
     message_clear(&m);

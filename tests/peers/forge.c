@@ -1,6 +1,7 @@
 /* tests/peers/forge.c - see forge.h */
 #include "forge.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,16 +179,10 @@ put_bad(struct forged *f, const struct field *field, enum forge_fault fault)
         }
         return run && field->bound > 1;
     case FORGE_TEXT_NUL:
-        if (text)
-            put_with_byte(f, false, '\0');
-        return text;
     case FORGE_TEXT_CR:
-        if (text)
-            put_with_byte(f, false, '\r');
-        return text;
     case FORGE_TEXT_LF:
         if (text)
-            put_with_byte(f, false, '\n');
+            put_with_byte(f, false, (unsigned char)"\0\r\n"[fault - FORGE_TEXT_NUL]);
         return text;
     case FORGE_PATH_EMPTY:
         if (path)
@@ -246,6 +241,23 @@ forge_words(char *line, struct forged *out)
                         slice_of(word + (f->type == FIELD_PATH && word[0] == '/')));
     }
     return type < MSG_COUNT ? type : MSG_NONE;
+}
+
+void
+forge_message(struct message *out, const char *format, ...)
+{
+    static struct forged body;
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    message_init(out);
+    out->type = (uint16_t)forge_words(line, &body);
+    SP_ASSERT(out->type != MSG_NONE && body.len <= message_row(out->type)->most);
+    out->len = body.len;
+    memcpy(out->body, body.body, body.len);
 }
 
 void

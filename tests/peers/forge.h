@@ -57,6 +57,8 @@ void forge_field(struct forged *f, const struct field *field, uint64_t v,
  * '/', which it gets again. Changes line. The type; MSG_NONE: no such name.
  */
 unsigned forge_words(char *line, struct forged *out);
+/* The same as a message, without descriptors. SP_ASSERT: the words are no such message. */
+void forge_message(struct message *out, const char *format, ...) SP_PRINTF(2, 3);
 /* The other way, but up to the first text, path or run of bytes, as it is. */
 void forge_tell(const struct message *m, char *line, size_t room);
 

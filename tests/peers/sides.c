@@ -1,12 +1,12 @@
 /* tests/peers/sides.c - see sides.h */
 #include "sides.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "config/settings.h"
+#include "tests/peers/forge.h"
 #include "wire/fail.h"
 #include "wire/start.h"
 
@@ -79,13 +79,19 @@ static void
 sign(const struct message *in, struct message *out)
 {
     struct msg_key_sign s = { .number = 0 };
-    char text[600];
 
     SP_ASSERT(msg_key_sign_unpack(in, &s) == SP_OK);
-    (void)snprintf(text, sizeof text, "signed-%.*s", (int)s.tbs.len,
-                   (const char *)s.tbs.at);
-    msg_key_signed_pack(out, &(struct msg_key_signed){ .number = s.number,
-                                                       .signature = slice_of(text) });
+    forge_message(out, "KEY_SIGNED %llu signed-%.*s", (unsigned long long)s.number,
+                  (int)s.tbs.len, (const char *)s.tbs.at);
+}
+
+static void
+yield(const struct message *in, struct message *out)
+{
+    struct msg_yield y = { .number = 0 };
+
+    SP_ASSERT(msg_yield_unpack(in, &y) == SP_OK);
+    forge_message(out, "YIELDS %llu 1", (unsigned long long)y.number);
 }
 
 unsigned
@@ -96,16 +102,14 @@ side_answer(unsigned self, const struct message *in, struct message out[SIDE_ANS
     switch (in->type) {
     case MSG_START:
         if (self == KEYHOLDER)
-            msg_key_loaded_pack(&out[count++], &(struct msg_key_loaded){
-                .kind = slice_of("RSA"), .bits = 2048 });
-        msg_ready_pack(&out[count++], &(struct msg_ready){ 0 });
+            forge_message(&out[count++], "KEY_LOADED 0 RSA 2048");
+        forge_message(&out[count++], "READY");
         break;
     case MSG_ATTEMPT: grant(in, &out[count++]); break;
-    case MSG_GRANT: msg_serving_pack(&out[count++], &(struct msg_serving){ 0 }); break;
+    case MSG_GRANT: forge_message(&out[count++], "SERVING"); break;
     case MSG_KEY_SIGN: sign(in, &out[count++]); break;
-    case MSG_COMMIT_ROWS:
-        msg_kept_pack(&out[count++], &(struct msg_kept){ .whole = 1 });
-        break;
+    case MSG_YIELD: yield(in, &out[count++]); break;
+    case MSG_COMMIT_ROWS: forge_message(&out[count++], "KEPT 1"); break;
     default: break;
     }
     return count;

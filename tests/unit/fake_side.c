@@ -267,13 +267,12 @@ play_login(void)
     if (begins(user, "hang"))
         (void)sleep(60);                    /* its monitor may be killed before */
     if (begins(user, "bad") || !slice_equal(in.password, slice_of("right"))) {
-        msg_refused_pack(&m, &(struct msg_refused){ .reason = REFUSE_CREDENTIALS,
-                                                    .text = slice_of("no") });
+        forge_message(&m, "REFUSED %d no", REFUSE_CREDENTIALS);
         say(&monitor, &m);
         return 0;
     }
     if (begins(user, "ask")) {
-        msg_question_pack(&m, &(struct msg_question){ .text = slice_of("code?") });
+        forge_message(&m, "QUESTION code?");
         say(&monitor, &m);
         if (!hear(&monitor, &m))
             return 0;
@@ -328,8 +327,7 @@ play_keyholder(struct channel *monitor)
             answer(monitor, &m);
             continue;
         }
-        msg_key_refused_pack(&m, &(struct msg_key_refused){ .number = in.number,
-                                                            .text = slice_of("no") });
+        forge_message(&m, "KEY_REFUSED %llu no", (unsigned long long)in.number);
         say(monitor, &m);
     }
     return 0;

@@ -19,8 +19,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "tests/peers/forge.h"
 #include "wire/fail.h"
-#include "wire/pack.h"
 #include "worker/ask_monitor.h"
 #include "worker/worker.h"
 
@@ -124,7 +124,7 @@ commit(struct rig *r, struct message *out)
         return false;
     r->withdrawn++;
     channel_enter(&r->around.broker, ST_USER);
-    msg_failed_pack(out, &(struct msg_failed){ .code = FAIL_UNWANTED });
+    forge_message(out, "FAILED %d", FAIL_UNWANTED);
     return true;
 }
 
@@ -143,8 +143,7 @@ script(struct around *a, struct channel *c, struct message *out)
     }
     if (r->plan->fail_broker != 0 && asked != MSG_ABANDON && !home) {
         channel_enter(c, ST_USER);
-        msg_failed_pack(out, &(struct msg_failed){ .code = (uint8_t)r->plan->fail_broker,
-                                                   .error = (uint32_t)r->plan->fail_error });
+        forge_message(out, "FAILED %u %d", r->plan->fail_broker, r->plan->fail_error);
         return true;
     }
     return asked == MSG_COMMIT && commit(r, out);

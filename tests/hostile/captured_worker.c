@@ -152,8 +152,9 @@ to_hex(char *out, const unsigned char *at, size_t len)
 }
 
 static void
-say_rows(struct captured *c)
+say_rows(struct captured *c, char **word)
 {
+    (void)word;
     for (unsigned type = MSG_NONE + 1; type < MSG_COUNT; type++) {
         const struct message_row *row = message_row(type);
 
@@ -184,8 +185,9 @@ number(const char *word)
 }
 
 static void
-do_forge(struct captured *c, char **word, bool faulty)
+do_forge(struct captured *c, char **word)
 {
+    bool faulty = strcmp(word[0], "fault") == 0;
     const struct message_row *row = message_row(number(word[2]));
     unsigned fds = 0;
 
@@ -228,8 +230,9 @@ do_flood(struct captured *c, char **word)
 
 /* One record as it is; nothing is checked here: that is the other side's business. */
 static void
-do_get(struct captured *c, int fd, int timeout)
+do_get(struct captured *c, char **word)
 {
+    int fd = where(c, word[1]);
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int) * FORGE_FDS)];
@@ -241,7 +244,7 @@ do_get(struct captured *c, int fd, int timeout)
     unsigned type = 0, fds = 0;
     ssize_t got = 0;
 
-    if (poll(&wait, 1, timeout) == 0) {
+    if (poll(&wait, 1, (int)number(word[2])) == 0) {
         say(c, "nothing");
         return;
     }
@@ -288,8 +291,9 @@ do_write(struct captured *c, char **word)
 }
 
 static void
-say_things(struct captured *c)
+say_things(struct captured *c, char **word)
 {
+    (void)word;
     for (size_t i = 0; thing_name(i) != NULL; i++)
         say(c, thing_name(i));
     say(c, "ok");
@@ -308,8 +312,9 @@ do_hold(struct captured *c, char **word)
 }
 
 static void
-say_first(struct captured *c)
+say_first(struct captured *c, char **word)
 {
+    (void)word;
     memcpy(reply, "data ", 5);
     to_hex(reply + 5, first.body, first.len);
     say(c, reply);
@@ -317,10 +322,11 @@ say_first(struct captured *c)
 
 /* From here on the only calls are those of a real worker; another one ends us. */
 static void
-do_sandbox(struct captured *c)
+do_sandbox(struct captured *c, char **word)
 {
     struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
 
+    (void)word;
     say_sent(c, sandbox_prepare(false, &filter) == SP_OK
              && sandbox_enter(&filter, c->monitor) == SP_OK);
 }
@@ -381,13 +387,30 @@ do_status(struct captured *c, char **word)
 
 /* Also where a sanitizer would rather report and exit. */
 static void
-crash(void)
+crash(struct captured *c, char **word)
 {
     struct sigaction plain = { .sa_handler = SIG_DFL };
 
+    (void)c;
+    (void)word;
     if (sigaction(SIGSEGV, &plain, NULL) == 0)
         (void)raise(SIGSEGV);
     _exit(1);
+}
+
+static void
+do_give(struct captured *c, char **word)
+{
+    c->gives_held = strcmp(word[1], "held") == 0;
+    say(c, "ok");
+}
+
+static void
+do_record(struct captured *c, char **word)
+{
+    size_t len = from_hex(word[2], record, sizeof record);
+
+    say_sent(c, forge_record(where(c, word[1]), slice_from(record, len), NULL, 0, 0));
 }
 
 #define WORDS (2 + CALL_ARGUMENTS)
@@ -395,53 +418,30 @@ crash(void)
 static void
 obey(struct captured *c)
 {
+    static const struct {
+        const char *name;
+        void (*act)(struct captured *c, char **word);
+    } steps[] = {
+        { "give", do_give }, { "rows", say_rows }, { "send", do_send },
+        { "forge", do_forge }, { "fault", do_forge }, { "record", do_record },
+        { "flood", do_flood }, { "get", do_get }, { "read", do_read },
+        { "write", do_write }, { "things", say_things }, { "first", say_first },
+        { "hold", do_hold }, { "sandbox", do_sandbox }, { "call", do_call },
+        { "settings", do_settings }, { "status", do_status }, { "crash", crash },
+    };
     char *word[WORDS] = { NULL }, *rest = line;
-    size_t count = 0;
+    size_t count = 0, at = 0;
 
     while (count < WORDS && (word[count] = strsep(&rest, " ")) != NULL)
         count++;
     for (size_t i = count; i < WORDS; i++)
         word[i] = line + strlen(line);      /* empty */
-    if (strcmp(word[0], "give") == 0) {
-        c->gives_held = strcmp(word[1], "held") == 0;
-        say(c, "ok");
-    } else if (strcmp(word[0], "rows") == 0)
-        say_rows(c);
-    else if (strcmp(word[0], "send") == 0)
-        do_send(c, word);
-    else if (strcmp(word[0], "forge") == 0)
-        do_forge(c, word, false);
-    else if (strcmp(word[0], "fault") == 0)
-        do_forge(c, word, true);
-    else if (strcmp(word[0], "record") == 0)
-        say_sent(c, send(where(c, word[1]), record,
-                         from_hex(word[2], record, sizeof record), MSG_NOSIGNAL) != -1);
-    else if (strcmp(word[0], "flood") == 0)
-        do_flood(c, word);
-    else if (strcmp(word[0], "get") == 0)
-        do_get(c, where(c, word[1]), (int)number(word[2]));
-    else if (strcmp(word[0], "read") == 0)
-        do_read(c, word);
-    else if (strcmp(word[0], "write") == 0)
-        do_write(c, word);
-    else if (strcmp(word[0], "things") == 0)
-        say_things(c);
-    else if (strcmp(word[0], "first") == 0)
-        say_first(c);
-    else if (strcmp(word[0], "hold") == 0)
-        do_hold(c, word);
-    else if (strcmp(word[0], "sandbox") == 0)
-        do_sandbox(c);
-    else if (strcmp(word[0], "call") == 0)
-        do_call(c, word);
-    else if (strcmp(word[0], "settings") == 0)
-        do_settings(c, word);
-    else if (strcmp(word[0], "status") == 0)
-        do_status(c, word);
-    else if (strcmp(word[0], "crash") == 0)
-        crash();
-    else if (strcmp(word[0], "QUIT") == 0)
+    if (strcmp(word[0], "QUIT") == 0)
         _exit(0);
+    while (at < sizeof steps / sizeof *steps && strcmp(word[0], steps[at].name) != 0)
+        at++;
+    if (at < sizeof steps / sizeof *steps)
+        steps[at].act(c, word);
     else
         say(c, "failed 0");
 }

@@ -18,7 +18,7 @@
 #include "wire/fail.h"
 #include "wire/pack.h"
 
-/* Fills out, which is said on the channel that a->in came from; no type: nothing is said. */
+/* Fills out, which is said where a->in came from; no type: nothing is said. */
 typedef void answer_function(struct around *a, struct message *out);
 
 void
@@ -100,7 +100,8 @@ listen_on(struct around *a, struct message *out)
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct sockaddr *at = (struct sockaddr *)&a->listening;
     bool local = a->plan->local_sockets;
-    int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(local ? AF_UNIX : AF_INET,
+                    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     memset(&a->listening, 0, sizeof a->listening);
     a->listening_len = local ? (socklen_t)sizeof at->sa_family : (socklen_t)sizeof in;
@@ -139,7 +140,8 @@ answer_connect(struct around *a, struct message *out)
 {
     int ends[2] = { -1, -1 };
 
-    SP_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    SP_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)
+              == 0);
     fd_close(&a->active);
     a->active = ends[0];
     forge_message(out, "CONNECTING");
@@ -317,13 +319,17 @@ note_question(struct around *a, const struct message *in)
                                 sizeof a->last_path));
 }
 
+static bool
+has_answer(unsigned type)
+{
+    return answers[type].by != NULL || answers[type].words != NULL;
+}
+
 static void
 answer(struct around *a, struct channel *c, struct message *out)
 {
-    const struct answer *by = &answers[a->in->type];
+    const struct answer *by = has_answer(a->in->type) ? &answers[a->in->type] : &done;
 
-    if (by->by == NULL && by->words == NULL)
-        by = &done;
     if (by->state != 0)
         channel_enter(c, by->state);
     if (by->by != NULL)
@@ -346,8 +352,7 @@ play(struct around *a, struct channel *c)
     if (c == &a->broker)
         note_question(a, &m);
     else
-        wants = m.type == MSG_TRANSFER
-            ? note_transfer(a, &m) : answers[m.type].by != NULL || answers[m.type].words != NULL;
+        wants = m.type == MSG_TRANSFER ? note_transfer(a, &m) : has_answer(m.type);
     message_init(&out);
     if (wants && (a->script == NULL || !a->script(a, c, &out)))
         answer(a, c, &out);

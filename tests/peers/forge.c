@@ -251,7 +251,7 @@ forge_message(struct message *out, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(line, sizeof line, format, args);
+    SP_ASSERT((size_t)vsnprintf(line, sizeof line, format, args) < sizeof line);
     va_end(args);
     message_init(out);
     out->type = (uint16_t)forge_words(line, &body);

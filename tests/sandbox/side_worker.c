@@ -1,16 +1,7 @@
 /* tests/sandbox/side_worker.c - see sides.h */
 #include "sides.h"
 
-/* side_landlock takes the filter away; everything else is as it is. */
-static bool without_filter = false;
-
-static enum sp_err
-enter_filter(const struct seccomp_filter *f, int channel_fd)
-{
-    return without_filter ? SP_OK : (seccomp_enter)(f, channel_fd);
-}
-
-#define seccomp_enter(f, channel_fd) enter_filter(f, channel_fd)
+#include "without_filter.h"
 #include "worker/sandbox.c"
 
 #ifdef KERNEL_TLS

@@ -19,6 +19,7 @@
 #include "base/template.h"
 #include "config/settings.h"
 #include "ftp/listing.h"
+#include "tests/peers/forge.h"
 #include "tests/peers/sides.h"
 #include "unit.h"
 #include "wire/channel.h"
@@ -77,7 +78,7 @@ start_template(struct run *r)
     CU_ASSERT_FATAL(settings_init(&s) == SP_OK);
     s.durable = false;
     CU_ASSERT_FATAL(side_settings(&r->template, BROKER, &s) == SP_OK);
-    msg_start_pack(&r->m, &(struct msg_start){ 0 });
+    forge_message(&r->m, "START");
     CU_ASSERT_FATAL(channel_send_wait(&r->template, &r->m) == SP_OK);
     CU_ASSERT_FATAL(channel_wait(&r->template, &r->m, WAIT) == SP_OK);
     CU_ASSERT_EQUAL_FATAL(r->m.type, MSG_READY);
@@ -246,7 +247,7 @@ upload(struct run *r, const char *path, const char *content)
 static unsigned
 commit(struct run *r, uint64_t bytes)
 {
-    msg_commit_pack(&r->m, &(struct msg_commit){ .bytes = bytes });
+    forge_message(&r->m, "COMMIT %llu", (unsigned long long)bytes);
     return ask(r);
 }
 
@@ -256,7 +257,7 @@ download(struct run *r, const char *path, const char *expect)
     struct buf got = BUF_EMPTY(1 << 20);
     int fd = -1;
 
-    msg_open_read_pack(&r->m, &(struct msg_open_read){ .path = slice_of(path) });
+    forge_message(&r->m, "OPEN_READ %s", path);
     CU_ASSERT_EQUAL_FATAL(ask(r), MSG_OPENED);
     fd = message_take_fd(&r->m, 0);
     CU_ASSERT(buf_read_all(&got, fd) == SP_OK);
@@ -317,7 +318,7 @@ a_session(void)
     CU_ASSERT_EQUAL(status_number(r.pid, "CapEff", 16), 0);
     CU_ASSERT_EQUAL(status_number(r.pid, "Uid", 10), user_id());
     CU_ASSERT_EQUAL(status_number(r.pid, "Gid", 10), group_id());
-    msg_mkdir_pack(&r.m, &(struct msg_mkdir){ .path = slice_of("/d") });
+    forge_message(&r.m, "MKDIR /d");
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
     CU_ASSERT_EQUAL(upload(&r, "/d/a", "hello"), MSG_UPLOADING);
     CU_ASSERT_EQUAL(commit(&r, 5), MSG_DONE);
@@ -326,34 +327,31 @@ a_session(void)
     CU_ASSERT(got.len > 20 && memcmp(got.at + got.len - 3, "a\r\n", 3) == 0);
     buf_consume(&got, got.len);
     CU_ASSERT_EQUAL(list(&r, "/d", LISTING_MLSD, 0, &got), 1);
-    msg_chmod_pack(&r.m, &(struct msg_chmod){ .path = slice_of("/d/a"), .mode = 0600 });
+    forge_message(&r.m, "CHMOD /d/a %d", 0600);
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
-    msg_utime_pack(&r.m, &(struct msg_utime){ .path = slice_of("/d/a"), .seconds = 1 });
+    forge_message(&r.m, "UTIME /d/a 1");
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
-    msg_umask_pack(&r.m, &(struct msg_umask){ .mask = 077 });
+    forge_message(&r.m, "UMASK %d", 077);
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
-    msg_rename_pack(&r.m, &(struct msg_rename){ .from = slice_of("/d/a"),
-                                                .to = slice_of("/a") });
+    forge_message(&r.m, "RENAME /d/a /a");
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
     /* within an existing file: the copy, under the sandbox */
-    msg_open_write_pack(&r.m, &(struct msg_open_write){
-                                  .path = slice_of("/a"), .offset = 2 });
+    forge_message(&r.m, "OPEN_WRITE /a 0 2");
     CU_ASSERT_EQUAL(ask(&r), MSG_UPLOADING);
     message_clear(&r.m);
     CU_ASSERT_EQUAL(commit(&r, 0), MSG_DONE);
     download(&r, "/a", "he");
-    msg_space_pack(&r.m, &(struct msg_space){ .path = slice_of("/") });
+    forge_message(&r.m, "SPACE /");
     CU_ASSERT_EQUAL(ask(&r), MSG_AVAILABLE);
-    msg_facts_pack(&r.m,
-                   &(struct msg_facts){ .path = slice_of("/a"), .facts = FACT_PRESET });
+    forge_message(&r.m, "FACTS /a %u", FACT_PRESET);
     CU_ASSERT_EQUAL(ask(&r), MSG_FACT_LINE);
-    msg_chdir_pack(&r.m, &(struct msg_chdir){ .path = slice_of("/d") });
+    forge_message(&r.m, "CHDIR /d");
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
-    msg_rmdir_pack(&r.m, &(struct msg_rmdir){ .path = slice_of("/d") });
+    forge_message(&r.m, "RMDIR /d");
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
-    msg_delete_pack(&r.m, &(struct msg_delete){ .path = slice_of("/a") });
+    forge_message(&r.m, "DELETE /a");
     CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
-    msg_status_of_pack(&r.m, &(struct msg_status_of){ .path = slice_of("/a") });
+    forge_message(&r.m, "STATUS_OF /a");
     CU_ASSERT_EQUAL(ask(&r), MSG_FAILED);
     CU_ASSERT_EQUAL(broker_exit(&r), 0);
     buf_free(&got);
@@ -492,16 +490,16 @@ many_requests(void)
         if (i % 2 == 0) {
             CU_ASSERT_EQUAL(commit(&r, 1), MSG_DONE);
         } else {
-            msg_abandon_pack(&r.m, &(struct msg_abandon){ 0 });
+            forge_message(&r.m, "ABANDON");
             CU_ASSERT_EQUAL(ask(&r), MSG_DONE);
         }
         download(&r, "/a", "x");
         CU_ASSERT_EQUAL(list(&r, "/", LISTING_LIST, LISTING_RECURSIVE, &got), 1);
         CU_ASSERT_EQUAL(list(&r, "/*", LISTING_NLST, 0, &got), 1);
         buf_consume(&got, got.len);
-        msg_open_read_pack(&r.m, &(struct msg_open_read){ .path = slice_of("/none") });
+        forge_message(&r.m, "OPEN_READ /none");
         CU_ASSERT_EQUAL(ask(&r), MSG_FAILED);
-        msg_facts_pack(&r.m, &(struct msg_facts){ .path = slice_of("/a"), .facts = 1 });
+        forge_message(&r.m, "FACTS /a 1");
         CU_ASSERT_EQUAL(ask(&r), MSG_FACT_LINE);
     }
     CU_ASSERT(status_number(r.pid, "VmRSS", 10) - before < GROWTH);

@@ -158,10 +158,10 @@ take_step(void)
         fd_close(&play.client);
         break;
     case STEP_MONITOR:
-        peers_plan_monitor(&play.peers, in);
+        peers_plan(&play.peers, &play.peers.around.monitor, in);
         break;
     case STEP_BROKER:
-        peers_plan_broker(&play.peers, in);
+        peers_plan(&play.peers, &play.peers.around.broker, in);
         break;
     case STEP_SHUTDOWN:
         peers_shutdown(&play.peers);

@@ -66,11 +66,16 @@ send_planned(struct channel *c, struct planned *planned)
         fd_close(&fds[i]);
 }
 
+static struct planned *
+planned_for(struct peers *p, const struct channel *c)
+{
+    return c == &p->around.broker ? &p->broker_plan : &p->monitor_plan;
+}
+
 static bool
 script(struct around *a, struct channel *c, struct message *out)
 {
-    struct peers *p = a->context;
-    struct planned *planned = c == &a->broker ? &p->broker_plan : &p->monitor_plan;
+    struct planned *planned = planned_for(a->context, c);
 
     (void)out;
     if (!planned->set)
@@ -123,19 +128,13 @@ peers_answer(struct peers *p)
 
 /* The type 0 is said at once, by whoever is asked: nobody waits for it. */
 void
-peers_plan_monitor(struct peers *p, struct fuzz_input *in)
+peers_plan(struct peers *p, struct channel *c, struct fuzz_input *in)
 {
-    plan(p, &p->monitor_plan, in);
-    if (p->monitor_plan.type == MSG_NONE && p->around.monitor.fd != -1)
-        send_planned(&p->around.monitor, &p->monitor_plan);
-}
+    struct planned *planned = planned_for(p, c);
 
-void
-peers_plan_broker(struct peers *p, struct fuzz_input *in)
-{
-    plan(p, &p->broker_plan, in);
-    if (p->broker_plan.type == MSG_NONE && p->around.broker.fd != -1)
-        send_planned(&p->around.broker, &p->broker_plan);
+    plan(p, planned, in);
+    if (planned->type == MSG_NONE && c->fd != -1)
+        send_planned(c, planned);
 }
 
 void

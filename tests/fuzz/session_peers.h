@@ -40,8 +40,8 @@ enum peer_flag {
 void peers_init(struct peers *p, int *channel, unsigned flags);
 /* Both answer what has come. false: nothing had. */
 bool peers_answer(struct peers *p);
-void peers_plan_monitor(struct peers *p, struct fuzz_input *in);
-void peers_plan_broker(struct peers *p, struct fuzz_input *in);
+/* What is said next on that channel of around. */
+void peers_plan(struct peers *p, struct channel *c, struct fuzz_input *in);
 void peers_shutdown(struct peers *p);
 
 /* What the client has read of replies, looked at line by line. */

@@ -385,17 +385,12 @@ do_status(struct captured *c, char **word)
     say(c, reply);
 }
 
-/* Also where a sanitizer would rather report and exit. */
 static void
 crash(struct captured *c, char **word)
 {
-    struct sigaction plain = { .sa_handler = SIG_DFL };
-
     (void)c;
     (void)word;
-    if (sigaction(SIGSEGV, &plain, NULL) == 0)
-        (void)raise(SIGSEGV);
-    _exit(1);
+    side_die(SIGSEGV);
 }
 
 static void
@@ -552,17 +547,9 @@ drive(char **argv)
 {
     struct captured c = { .client = STDIN_FILENO, .monitor = -1, .broker = -1, .held = -1,
                           .in = BUF_EMPTY(LINE_MAX_BYTES) };
-    char *none[] = { NULL };
-    int theirs = -1;
 
-    if (channel_pair(&c.monitor, &theirs) != SP_OK)
+    if ((c.driven = side_execute(argv[0], argv, &c.monitor)) == -1)
         return 1;
-    if ((c.driven = fork()) == 0) {
-        if (dup2(theirs, TEMPLATE_FD) == TEMPLATE_FD)
-            (void)execve(argv[0], argv, none);
-        _exit(127);
-    }
-    fd_close(&theirs);
     say(&c, "220 drives");
     obey_for_ever(&c);
     return 0;

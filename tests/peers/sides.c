@@ -1,10 +1,13 @@
 /* tests/peers/sides.c - see sides.h */
 #include "sides.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
+#include "base/template.h"
 #include "config/settings.h"
 #include "tests/peers/forge.h"
 #include "wire/fail.h"
@@ -113,6 +116,34 @@ side_answer(unsigned self, const struct message *in, struct message out[SIDE_ANS
     default: break;
     }
     return count;
+}
+
+void
+side_die(int number)
+{
+    struct sigaction usual = { .sa_handler = SIG_DFL };
+
+    (void)sigaction(number, &usual, NULL);
+    (void)raise(number);
+}
+
+pid_t
+side_execute(const char *program, char *const argv[], int *ours)
+{
+    char *const none[] = { NULL };
+    int theirs = -1;
+    pid_t pid = -1;
+
+    if (channel_pair(ours, &theirs) != SP_OK)
+        return -1;
+    if ((pid = fork()) == 0) {
+        if (fd_arrange(&theirs, 1, TEMPLATE_FD) == SP_OK
+            && fd_close_from(TEMPLATE_FD + 1) == SP_OK)
+            (void)execve(program, argv, none);
+        _exit(127);
+    }
+    fd_close(&theirs);
+    return pid;
 }
 
 enum sp_err

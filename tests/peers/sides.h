@@ -49,6 +49,14 @@ unsigned side_answer(unsigned self, const struct message *in,
 /* An account that every monitor takes, to be packed into GRANTED. Borrows user. */
 struct msg_granted side_account(struct slice user);
 
+/* Ends this process by that signal itself: a sanitizer would make an exit code of it. */
+void side_die(int number);
+
+/*
+ * As its monitor: executes the program with nothing but its end of a channel, and standard
+ * descriptors. Its pid, a child of ours; *ours is the caller's. -1: errno says why.
+ */
+pid_t side_execute(const char *program, char *const argv[], int *ours);
 /*
  * As its monitor: SETTINGS, in one piece, those of that kind of process. SP_NOMEM, or as
  * channel_send_wait.

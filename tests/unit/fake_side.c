@@ -24,16 +24,6 @@
 #include "wire/fail.h"
 #include "wire/pack.h"
 
-/* By the signal itself: a sanitizer would make an exit code of it. */
-static void
-die(int number)
-{
-    struct sigaction usual = { .sa_handler = SIG_DFL };
-
-    (void)sigaction(number, &usual, NULL);
-    (void)raise(number);
-}
-
 static bool
 begins(struct slice s, const char *word)
 {
@@ -124,7 +114,7 @@ static bool
 do_wrong(struct fake_worker *w, const char *verb, unsigned n)
 {
     if (strcmp(verb, "crash") == 0)
-        die(n == 0 ? SIGSEGV : (int)n);
+        side_die(n == 0 ? SIGSEGV : (int)n);
     else if (strcmp(verb, "exit") == 0)
         _exit((int)n);
     else if (strcmp(verb, "deaf") == 0)
@@ -261,7 +251,7 @@ play_login(void)
     if (begins(user, "vanish"))
         return 3;
     if (begins(user, "crash"))
-        die(SIGABRT);
+        side_die(SIGABRT);
     if (begins(user, "slow"))
         (void)usleep(300000);
     if (begins(user, "hang"))
@@ -299,7 +289,7 @@ play_broker(void)
         || begins(in.user, "nobroker"))
         return 1;
     if (begins(in.user, "brokercrash"))
-        die(SIGSEGV);
+        side_die(SIGSEGV);
     answer(&monitor, &m);
     if (begins(in.user, "dies"))
         return (int)usleep(100000);
@@ -320,7 +310,7 @@ play_keyholder(struct channel *monitor)
     channel_enter(monitor, ST_READY);
     while (hear(monitor, &m) && msg_key_sign_unpack(&m, &in) == SP_OK) {
         if (begins(in.tbs, "crash"))
-            die(SIGSEGV);
+            side_die(SIGSEGV);
         if (begins(in.tbs, "hold"))
             (void)usleep(300000);
         if (!begins(in.tbs, "refuse")) {

@@ -51,29 +51,16 @@ struct run {
 /* ---- the monitor's part ------------------------------------------------------------ */
 
 static void
-exec_broker(int fd)
+start_template(struct run *r)
 {
     const char *program = getenv("SALLYPORT_BROKER");
     char *const argv[] = { (char[]){ "sallyport-broker" }, NULL };
-    char *const none[] = { NULL };
-
-    if (fd_arrange(&fd, 1, TEMPLATE_FD) == SP_OK
-        && fd_close_from(TEMPLATE_FD + 1) == SP_OK)
-        (void)execve(program != NULL ? program : "./sallyport-broker", argv, none);
-    _exit(126);
-}
-
-static void
-start_template(struct run *r)
-{
     struct settings s;
-    int ours = -1, theirs = -1;
+    int ours = -1;
 
-    CU_ASSERT_FATAL(channel_pair(&ours, &theirs) == SP_OK);
-    CU_ASSERT_FATAL((r->template_pid = fork()) != -1);
-    if (r->template_pid == 0)
-        exec_broker(theirs);
-    fd_close(&theirs);
+    r->template_pid = side_execute(program != NULL ? program : "./sallyport-broker", argv,
+                                   &ours);
+    CU_ASSERT_FATAL(r->template_pid != -1);
     channel_init(&r->template, ours, MONITOR, TEMPLATE, ST_START);
     CU_ASSERT_FATAL(settings_init(&s) == SP_OK);
     s.durable = false;

@@ -29,24 +29,13 @@ struct holder {
     char directory[64], empty[80];
 };
 
-static void
-holder_exec(int fd, const char *id)
-{
-    char program[] = SP_TEST_KEYHOLDER, uid[16], gid[16];
-    char *argv[] = { program, uid, gid, NULL }, *envp[] = { NULL };
-
-    SP_ASSERT(text_copy(uid, sizeof uid, id) && text_copy(gid, sizeof gid, id));
-    if (dup2(fd, 3) == 3)
-        (void)execve(program, argv, envp);
-    _exit(127);
-}
-
 /* False: the program is not built here. */
 static bool
 holder_start(struct holder *h)
 {
-    int ours = -1, theirs = -1;
     char id[16];
+    char *const argv[] = { (char[]){ SP_TEST_KEYHOLDER }, id, id, NULL };
+    int ours = -1;
 
     memset(h, 0, sizeof *h);
     if (access(SP_TEST_KEYHOLDER, X_OK) != 0)
@@ -56,11 +45,8 @@ holder_start(struct holder *h)
     SP_ASSERT(text_printf(h->empty, sizeof h->empty, "%s/empty", h->directory));
     SP_ASSERT(mkdir(h->empty, 0755) == 0);
     SP_ASSERT(text_printf(id, sizeof id, "%u", geteuid() == 0 ? NOBODY : geteuid()));
-    SP_ASSERT(channel_pair(&ours, &theirs) == SP_OK);
+    SP_ASSERT((h->pid = side_execute(SP_TEST_KEYHOLDER, argv, &ours)) != -1);
     channel_init(&h->channel, ours, MONITOR, KEYHOLDER, ST_START);
-    if ((h->pid = fork()) == 0)
-        holder_exec(theirs, id);
-    fd_close(&theirs);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* ledger/sandbox.c - see ledger/sandbox.h */
 #include "ledger/sandbox.h"
 
+#include <linux/futex.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +15,7 @@
 
 static const struct seccomp_rule allowed[] = {
     ALLOW(recvmsg),             /* rows                                                 */
-    ALLOW_MASKED(sendto, 3, MSG_FASTOPEN, 0),   /* rows, log lines; never connects      */
+    ALLOW_BITS(sendto, 3, MSG_NOSIGNAL | MSG_DONTWAIT),     /* rows, log lines          */
     ALLOW(poll), ALLOW(ppoll),  /* waiting for either                                   */
     ALLOW(close),               /* the journal, and descriptors that no row brings      */
     ALLOW(openat), ALLOW(open), /* SQLite: the database and its journal                 */
@@ -30,8 +31,11 @@ static const struct seccomp_rule allowed[] = {
     ALLOW(geteuid), ALLOW(getpid),      /* SQLite: may it give a file away; forked?     */
     ALLOW(getrandom),           /* SQLite: names of journals                            */
     ALLOW(clock_gettime), ALLOW(gettimeofday), ALLOW(time), /* where the vDSO has none  */
-    ALLOW(futex),               /* the C library's locks                                */
-    ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise),       /* malloc           */
+    /* the C library's locks: FUTEX_WAIT or FUTEX_WAKE */
+    ALLOW_BITS(futex, 1, FUTEX_WAKE | FUTEX_PRIVATE_FLAG),  /* and no other             */
+    ALLOW(brk), ALLOW(munmap),  /* malloc                                               */
+    ALLOW_EQUAL(mremap, 3, MREMAP_MAYMOVE),     /* the same                             */
+    ALLOW_EQUAL(madvise, 2, MADV_DONTNEED),     /* the same; nothing is merged          */
     ALLOW_MASKED(mmap, 2, PROT_EXEC, 0),        /* malloc; never executable             */
     ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0),    /* the same                             */
     ALLOW(rt_sigreturn), ALLOW(restart_syscall),    /* an interrupted wait goes on      */

@@ -2,6 +2,7 @@
 #include "worker/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/tls.h>
 #include <netinet/tcp.h>
 #include <seccomp.h>
@@ -18,21 +19,23 @@ static const struct seccomp_rule rules[] = {
     ALLOW(read),                        /* TLS from the socket; listings from the pipe   */
     ALLOW(write),                       /* to an upload's file                            */
     ALLOW(pread64),                     /* from a download's file                         */
-    ALLOW(fadvise64),                   /* what was sent of a large file is not kept      */
+    /* what was sent of a large file is not kept */
+    ALLOW_EQUAL(fadvise64, 3, POSIX_FADV_DONTNEED), /* and nothing else is advised        */
     ALLOW(sendfile),                    /* download in clear                              */
     ALLOW(splice),                      /* upload in clear                                */
     ALLOW(recvfrom),                    /* recv: commands and uploads in clear            */
-    /* MSG_FASTOPEN is a connect(2), to wherever its caller likes */
-    ALLOW_MASKED(sendto, 3, MSG_FASTOPEN, 0), /* send: replies, TLS records, questions    */
+    /* replies, TLS records, questions; MSG_FASTOPEN is a connect(2) to wherever one likes */
+    ALLOW_BITS(sendto, 3, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE), /* of send(2)          */
     ALLOW(recvmsg),                     /* answers of monitor and broker                  */
     ALLOW(close),                       /* of what was passed to us                       */
-    ALLOW(shutdown),                    /* FIN at the end of a data connection            */
-    ALLOW(accept4),                     /* on a listener that the monitor made            */
-    ALLOW_EQUAL(getsockopt, 1, SOL_SOCKET), /* SO_ERROR of an active connection           */
+    ALLOW_EQUAL(shutdown, 1, SHUT_WR),  /* FIN at the end of a data connection            */
+    ALLOW_EQUAL(accept4, 3, SOCK_NONBLOCK | SOCK_CLOEXEC), /* on the monitor's listener   */
+    ALLOW_PAIR(getsockopt, 1, SOL_SOCKET, SO_ERROR), /* of an active connection           */
     ALLOW_EQUAL(fcntl, 1, F_SETPIPE_SZ), /* the size is what makes splice worth it        */
     ALLOW_EQUAL(fcntl, 1, F_GETFL),     /* a listing's pipe blocks for STAT, or does not  */
-    ALLOW_EQUAL(fcntl, 1, F_SETFL),     /* as above                                       */
-    ALLOW(pipe2),                       /* between socket and file                        */
+    ALLOW_PAIR(fcntl, 1, F_SETFL, O_RDONLY), /* as above: the reading end                 */
+    ALLOW_PAIR(fcntl, 1, F_SETFL, O_RDONLY | O_NONBLOCK), /* as above                     */
+    ALLOW_EQUAL(pipe2, 1, O_CLOEXEC | O_NONBLOCK), /* between socket and file             */
     ALLOW(poll),                        /* waiting                                        */
     ALLOW(ppoll),                       /* poll(2) of libc on arm64                       */
 
@@ -41,8 +44,8 @@ static const struct seccomp_rule rules[] = {
     ALLOW(munmap),                      /* malloc, windows of a download                  */
     ALLOW_MASKED(mmap, 2, PROT_EXEC, 0), /* malloc, windows of a download                 */
     ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0), /* malloc's arenas                           */
-    ALLOW(mremap),                      /* realloc of large buffers                       */
-    ALLOW(madvise),                     /* free gives memory back                         */
+    ALLOW_EQUAL(mremap, 3, MREMAP_MAYMOVE), /* realloc of large buffers                   */
+    ALLOW_EQUAL(madvise, 2, MADV_DONTNEED), /* free gives memory back; nothing is merged  */
     ALLOW(mlock),                       /* a password (struct secret)                     */
     ALLOW(munlock),                     /* as above                                       */
 
@@ -53,7 +56,8 @@ static const struct seccomp_rule rules[] = {
     ALLOW(getrandom),                   /* OpenSSL reseeds from it                        */
     ALLOW(getpid),                      /* OpenSSL: have we forked?                       */
     ALLOW(gettid),                      /* abort                                          */
-    ALLOW(futex),                       /* OpenSSL's locks, never contended: one thread   */
+    /* OpenSSL's locks, never contended: one thread. FUTEX_WAIT or FUTEX_WAKE */
+    ALLOW_BITS(futex, 1, FUTEX_WAKE | FUTEX_PRIVATE_FLAG), /* and no other                */
     ALLOW(rt_sigreturn),                /* back from the SIGBUS handler                   */
     ALLOW(rt_sigprocmask),              /* abort, siglongjmp                              */
     ALLOW(restart_syscall),             /* a poll(2) that was stopped goes on             */

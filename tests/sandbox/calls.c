@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -28,9 +29,11 @@
 
 #define CALLS_MOST 600          /* numbers beyond every table of today */
 #define VALUES_MOST 1100        /* of a narrowed argument: fcntl's commands end at 1038 */
+#define VALUES_FEW 32           /* of any other call: flags, advices, levels, options   */
 #define NOBODY 61234
 #define PATIENCE 5              /* seconds of one child */
 #define REFUSED 159             /* the handler's exit code */
+#define PEERPIDFD 77             /* SO_PEERPIDFD, Linux 6.5 */
 #define OLD_SIGSUSPEND 72       /* i386: without a filter it would sleep for ever */
 #define X32 0x40000000L         /* the bit of numbers of the x32 ABI */
 
@@ -215,7 +218,7 @@ try_argument(struct try *t, unsigned argument, uint64_t most, uint64_t value,
 static unsigned
 try_narrowed(const struct seccomp_rule *r, struct try *t, unsigned *refused)
 {
-    uint64_t most = r->test == SECCOMP_EQUAL || r->test == SECCOMP_PAIR ? VALUES_MOST : 16;
+    uint64_t most = r->call == SYS_fcntl ? VALUES_MOST : VALUES_FEW;
     unsigned bad = 0;
 
     if (r->test != SECCOMP_PAIR)
@@ -277,16 +280,29 @@ try_numbers(void)
 static unsigned
 try_never(void)
 {
-    static const struct { long call; unsigned argument; long value; } rows[] = {
-        { SYS_mmap, 2, PROT_EXEC }, { SYS_mmap, 2, PROT_READ | PROT_EXEC },
-        { SYS_mmap, 2, PROT_READ | PROT_WRITE | PROT_EXEC },
-        { SYS_mprotect, 2, PROT_EXEC }, { SYS_mprotect, 2, PROT_READ | PROT_EXEC },
-        { SYS_mprotect, 2, PROT_READ | PROT_WRITE | PROT_EXEC },
-        { SYS_fcntl, 1, F_SETOWN }, { SYS_fcntl, 1, F_SETLEASE },
-        { SYS_fcntl, 1, F_NOTIFY }, { SYS_fcntl, 1, F_SETLK },
-        { SYS_fcntl, 1, F_SETSIG }, { SYS_fcntl, 1, F_ADD_SEALS },
-        { SYS_getsockopt, 1, IPPROTO_IP }, { SYS_getsockopt, 1, IPPROTO_TCP },
-        { SYS_sendmsg, 2, MSG_FASTOPEN }, { SYS_sendto, 3, MSG_FASTOPEN },
+    static const struct { long call; unsigned argument; long value, next; } rows[] = {
+        { SYS_mmap, 2, PROT_EXEC, -1 }, { SYS_mmap, 2, PROT_READ | PROT_EXEC, -1 },
+        { SYS_mmap, 2, PROT_READ | PROT_WRITE | PROT_EXEC, -1 },
+        { SYS_mprotect, 2, PROT_EXEC, -1 }, { SYS_mprotect, 2, PROT_READ | PROT_EXEC, -1 },
+        { SYS_mprotect, 2, PROT_READ | PROT_WRITE | PROT_EXEC, -1 },
+        { SYS_fcntl, 1, F_SETOWN, -1 }, { SYS_fcntl, 1, F_SETLEASE, -1 },
+        { SYS_fcntl, 1, F_NOTIFY, -1 }, { SYS_fcntl, 1, F_SETLK, -1 },
+        { SYS_fcntl, 1, F_SETSIG, -1 }, { SYS_fcntl, 1, F_ADD_SEALS, -1 },
+        { SYS_fcntl, 1, F_DUPFD, -1 }, { SYS_fcntl, 1, F_SETFD, 0 },
+        { SYS_fcntl, 1, F_SETFL, O_ASYNC }, { SYS_fcntl, 1, F_SETFL, O_APPEND },
+        { SYS_fcntl, 1, F_SETFL, O_DIRECT }, { SYS_fcntl, 1, F_SETFL, O_NOATIME },
+        { SYS_getsockopt, 1, IPPROTO_IP, SO_ERROR },
+        { SYS_getsockopt, 1, IPPROTO_TCP, SO_ERROR },
+        { SYS_getsockopt, 1, SOL_SOCKET, SO_PEERCRED },
+        { SYS_getsockopt, 1, SOL_SOCKET, PEERPIDFD },
+        { SYS_sendmsg, 2, MSG_FASTOPEN, -1 }, { SYS_sendto, 3, MSG_FASTOPEN, 0 },
+        { SYS_sendto, 3, MSG_OOB, 0 },
+        { SYS_pipe2, 1, O_DIRECT | O_CLOEXEC | O_NONBLOCK, -1 }, { SYS_pipe2, 1, O_EXCL, -1 },
+        { SYS_madvise, 2, MADV_MERGEABLE, -1 }, { SYS_madvise, 2, MADV_WIPEONFORK, -1 },
+        { SYS_madvise, 2, MADV_HWPOISON, -1 },
+        { SYS_mremap, 3, MREMAP_MAYMOVE | MREMAP_FIXED, -1 },
+        { SYS_futex, 1, FUTEX_LOCK_PI, -1 }, { SYS_futex, 1, FUTEX_CMP_REQUEUE_PI, -1 },
+        { SYS_futex, 1, FUTEX_FD, -1 },
     };
     unsigned count = sizeof rows / sizeof *rows, bad = 0;
 
@@ -294,6 +310,7 @@ try_never(void)
         struct try t = try_of(rows[i].call);
 
         t.a[rows[i].argument] = rows[i].value;
+        t.a[rows[i].argument + 1] = rows[i].next;
         bad += must_be_refused(&t);
     }
     printf("tried %u calls that no list may have, from the %s: refused\n", count,

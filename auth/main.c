@@ -68,6 +68,8 @@ login_sleep(struct login *l, struct verdict *v)
 
     if (v->kind != VERDICT_GRANTED || v->release == NULL)
         return SP_OK;
+    if ((rc = posture_stay()) != SP_OK)
+        log_warning("login.limits fault=%m");   /* the session goes on */
     heap_give_back();           /* most sessions are long, compared to this */
     stack_give_back();
     channel_enter(&l->monitor, ST_USER);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/privilege.h"
 #include "base/secret.h"
 
 #ifdef HAVE_CONFIG_H
@@ -26,6 +27,10 @@
 #else
 #define HEAP_CAN_BE_SEARCHED true
 #endif
+#define ATTEMPT_FILES 1024      /* descriptors: what Linux gives any process          */
+#define STAY_FILES 256
+#define STAY_FILE_BYTES ((rlim_t)1 << 30)   /* a module may add to wtmp at logout     */
+#define STAY_MEMORY ((rlim_t)256 << 20)     /* of data, of which few MiB are used     */
 #define PAGES_AT_ONCE 256
 #define PAGE_WRITTEN (UINT64_C(3) << 62)    /* of /proc/PID/pagemap: present, or swapped */
 #define MAPS_ROOM 8192          /* a line with a path of PATH_MAX bytes, and more   */
@@ -199,6 +204,33 @@ posture_overwrite_freed(void)
     (void)mallopt(M_PERTURB, 0xa5);
 }
 
+/*
+ * Modules and their helpers (pam_mount, pam_exec) live within these, and what they leak does
+ * not: of each session of a user of the system one such process waits. RLIMIT_NPROC would bound
+ * nothing: it does not count for root. RLIMIT_DATA and not RLIMIT_AS, which would also count
+ * what threads of a module only reserve.
+ */
+enum sp_err
+posture_stay(void)
+{
+    static const struct { __rlimit_resource_t which; rlim_t most; } rows[] = {
+        { RLIMIT_NOFILE, STAY_FILES }, { RLIMIT_FSIZE, STAY_FILE_BYTES },
+#ifndef SP_SANITIZERS                   /* their shadow is data, and larger than any limit */
+        { RLIMIT_DATA, STAY_MEMORY },
+#endif
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rlimit limit = { rows[i].most, rows[i].most }, now;
+
+        if (getrlimit(rows[i].which, &now) == 0 && now.rlim_max < limit.rlim_max)
+            limit.rlim_cur = limit.rlim_max = now.rlim_max;
+        if (setrlimit(rows[i].which, &limit) == -1)
+            return SP_OS;
+    }
+    return SP_OK;
+}
+
 enum sp_err
 posture_enter(void)
 {
@@ -209,6 +241,9 @@ posture_enter(void)
             || setrlimit(RLIMIT_CORE, &none) == -1)
         return SP_OS;
     (void)umask(077);
+    /* else as many as the monitor has: some helpers close all that could be open */
+    if ((rc = privilege_limit_files(ATTEMPT_FILES)) != SP_OK)
+        return rc;
     if ((rc = null_input_and_output()) != SP_OK)
         return rc;
     return catch_signals();

@@ -18,6 +18,12 @@
  */
 SP_CHECK enum sp_err posture_enter(void);
 /*
+ * The attempt is over, and only pam_close_session(3) is still to come, hours later perhaps: few
+ * descriptors, little memory, no large file. Not before: a hash takes as much memory as it
+ * says, and a module that notes logins by uid writes far out in a sparse file. SP_OS.
+ */
+SP_CHECK enum sp_err posture_stay(void);
+/*
  * What modules and libraries free (lines of /etc/shadow) is overwritten from now on. In a
  * child, first of all: nothing secret is read before, and the template, which fills its heap
  * up (heap_close_holes), would overwrite hundreds of MiB.

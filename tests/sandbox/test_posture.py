@@ -333,6 +333,16 @@ def test_limits(process, request):
         assert p["limits"][limit] == [str(most)] * 2, limit
 
 
+def test_a_login_that_stays_is_bounded(live):
+    """Until its session is closed by PAM. One that checks a password needs what a hash takes."""
+    if "login_asleep" not in live.at:
+        pytest.skip("no login by PAM without root, or under AddressSanitizer")
+    for limit, most in {"Max open files": 256, "Max data size": 256 << 20,
+                        "Max file size": 1 << 30, "Max core file size": 0}.items():
+        assert live.at["login_asleep"]["limits"][limit] == [str(most)] * 2, limit
+    assert live.at["login_at_work"]["limits"]["Max open files"] == ["1024"] * 2
+
+
 def no_code_can_be_made(p):
     """No mapping is writable and executable; nothing executable but programs and libraries."""
     for low, _, mode, what in p["maps"]:

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/certificates.h"
+#include "admin/options.h"
 #include "admin/site.h"
 #include "auth/accounts.h"
 #include "config/load.h"
@@ -86,14 +87,10 @@ check_run(struct site *site, int argc, char **argv)
     int option = 0;
 
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, "c:d:", table, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, OPTIONS_PLACE, table, NULL)) != -1) {
         if (option == 's')
             return show_settings();
-        if (option == 'c')
-            site->config = optarg;
-        else if (option == 'd')
-            site->database = optarg;
-        else
+        if (!options_place(site, option))
             return SAY_USAGE;
     }
     if (optind < argc)

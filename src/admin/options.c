@@ -54,12 +54,22 @@ on_or_off(const char *option, const char *word, int *out)
     return SP_OK;
 }
 
+bool
+options_place(struct site *site, int option)
+{
+    if (option == 'c')
+        site->config = optarg;
+    else if (option == 'd')
+        site->database = optarg;
+    return option == 'c' || option == 'd';
+}
+
 static enum sp_err
 take(struct user_options *o, struct site *site, int option)
 {
+    if (options_place(site, option))
+        return SP_OK;
     switch (option) {
-    case 'c': site->config = optarg; break;
-    case 'd': site->database = optarg; break;
     case OPTION_JAIL: o->jail = optarg; break;
     case OPTION_START: o->start = optarg; break;
     case OPTION_UID: o->uid = optarg; break;
@@ -95,7 +105,7 @@ options_parse(struct user_options *o, struct site *site, int argc, char **argv)
     *o = (struct user_options){ .writable = -1, .disabled = -1, .no_resumption = -1,
                                 .no_close_notify = -1, .cleartext = -1, .ccc = -1 };
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, "c:d:", table, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, OPTIONS_PLACE, table, NULL)) != -1)
         if (take(o, site, option) != SP_OK)
             return SP_INPUT;
     if (optind < argc)
@@ -120,14 +130,9 @@ options_words(struct site *site, int argc, char **argv, int most, char ***words,
     int option = 0;
 
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, "c:d:", none, NULL)) != -1) {
-        if (option == 'c')
-            site->config = optarg;
-        else if (option == 'd')
-            site->database = optarg;
-        else
+    while ((option = getopt_long(argc, argv, OPTIONS_PLACE, none, NULL)) != -1)
+        if (!options_place(site, option))
             return SAY_USAGE;
-    }
     if (argc - optind > most)
         return say_end(SAY_USAGE, "%s: there is a word too many", argv[0]);
     *words = argv + optind;

@@ -23,6 +23,10 @@ struct user_options {
     bool random, password_stdin;
 };
 
+/* Where it looks, which every command takes: for getopt_long(3), and what to do with one. */
+#define OPTIONS_PLACE "c:d:"
+/* -c and -d are put into *site; false: it is neither. */
+bool options_place(struct site *site, int option);
 /* argv[0] is the command (for messages). -c and -d are put into *site. Says what is
  * wrong: SP_INPUT. */
 SP_CHECK enum sp_err options_parse(struct user_options *o, struct site *site, int argc,

@@ -33,10 +33,11 @@ begin(struct broker *b, enum permit_act act, struct slice path, char text[PATH_M
     return rc == SP_OK ? resolve_text(b, path, text) : rc;
 }
 
+/* With what is there; text is the path as a text. */
 static enum sp_err
-begin_seen(struct broker *b, enum permit_act act, struct slice path, struct seen *out)
+begin_seen(struct broker *b, enum permit_act act, struct slice path, char text[PATH_MAX],
+           struct seen *out)
 {
-    char text[PATH_MAX];
     enum sp_err rc = begin(b, act, path, text);
 
     return rc == SP_OK ? resolve_seen(b, text, out) : rc;
@@ -173,9 +174,9 @@ files_facts(struct broker *b, struct slice path, unsigned facts, struct buf *lin
     char text[PATH_MAX];
     struct seen seen = SEEN_EMPTY;
     struct entry e;
-    enum sp_err rc = begin(b, ACT_LIST, path, text);
+    enum sp_err rc = begin_seen(b, ACT_LIST, path, text, &seen);
 
-    if (rc != SP_OK || (rc = resolve_seen(b, text, &seen)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
     entry_fill(b, &seen.st, slice_of(text), &e);
     e.parent_writable = parent_writable(b, text);
@@ -197,8 +198,9 @@ fill_status(const struct statx *st, struct msg_status *out)
 enum sp_err
 files_status(struct broker *b, struct slice path, struct msg_status *out)
 {
+    char text[PATH_MAX];
     struct seen seen = SEEN_EMPTY;
-    enum sp_err rc = begin_seen(b, ACT_LIST, path, &seen);
+    enum sp_err rc = begin_seen(b, ACT_LIST, path, text, &seen);
 
     if (rc != SP_OK)
         return rc;
@@ -213,9 +215,9 @@ files_size(struct broker *b, struct slice path, struct msg_status *out)
     char text[PATH_MAX];
     struct seen seen = SEEN_EMPTY;
     struct statx st;
-    enum sp_err rc = begin(b, ACT_LIST, path, text);
+    enum sp_err rc = begin_seen(b, ACT_LIST, path, text, &seen);
 
-    if (rc != SP_OK || (rc = resolve_seen(b, text, &seen)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
     st = seen.st;
     if (!seen.unfinished && S_ISREG(st.stx_mode))
@@ -432,9 +434,9 @@ files_chmod(struct broker *b, struct slice path, unsigned mode)
 {
     char text[PATH_MAX];
     struct seen seen = SEEN_EMPTY;
-    enum sp_err rc = begin(b, ACT_CHMOD, path, text);
+    enum sp_err rc = begin_seen(b, ACT_CHMOD, path, text, &seen);
 
-    if (rc != SP_OK || (rc = resolve_seen(b, text, &seen)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
     if (S_ISDIR(seen.st.stx_mode))
         mode = (mode & 0777) | (seen.st.stx_mode & (S_ISGID | S_ISVTX));
@@ -454,9 +456,9 @@ files_utime(struct broker *b, struct slice path, int64_t seconds, uint32_t nanos
     const struct timespec modified = { .tv_sec = seconds, .tv_nsec = (long)nanos };
     char text[PATH_MAX];
     struct seen seen = SEEN_EMPTY;
-    enum sp_err rc = begin(b, ACT_UTIME, path, text);
+    enum sp_err rc = begin_seen(b, ACT_UTIME, path, text, &seen);
 
-    if (rc != SP_OK || (rc = resolve_seen(b, text, &seen)) != SP_OK)
+    if (rc != SP_OK)
         return rc;
     rc = attributes_modified(b, text, &seen, &modified);
     seen_clear(&seen);
@@ -478,9 +480,10 @@ files_umask(struct broker *b, unsigned mask)
 enum sp_err
 files_space(struct broker *b, struct slice path, uint64_t *bytes)
 {
+    char text[PATH_MAX];
     struct statfs fs;
     struct seen seen = SEEN_EMPTY;
-    enum sp_err rc = begin_seen(b, ACT_SPACE, path, &seen);
+    enum sp_err rc = begin_seen(b, ACT_SPACE, path, text, &seen);
 
     if (rc != SP_OK)
         return rc;

@@ -3,15 +3,10 @@
 
 #include <linux/futex.h>
 #include <seccomp.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "base/landlock.h"
-#include "base/log.h"
-#include "base/privilege.h"
-#include "base/seccomp.h"
+#include "base/confine.h"
 
 static const struct seccomp_rule allowed[] = {
     ALLOW(recvmsg),             /* rows                                                 */
@@ -47,21 +42,8 @@ static const struct seccomp_rule allowed[] = {
 enum sp_err
 sandbox_enter(int channel_fd, int directory, bool reporting)
 {
-    struct seccomp_filter filter = SECCOMP_FILTER_EMPTY;
-    enum sp_err rc = SP_OS;
+    static const struct confinement how = { allowed, sizeof allowed / sizeof *allowed,
+                                            FILES_MOST };
 
-    if (privilege_limit_files(FILES_MOST) != SP_OK || privilege_limit_processes() != SP_OK)
-        goto out;
-    /* An older kernel has no Landlock; the narrow root and the filter stand without it. */
-    if ((rc = landlock_enter(directory, true)) == SP_REFUSED)
-        log_warning("wall.missing what=landlock why=\"this kernel has none\"");
-    else if (rc != SP_OK)
-        goto out;
-    rc = seccomp_compile(allowed, sizeof allowed / sizeof *allowed, &filter);
-    if (rc != SP_OK || (reporting && (rc = seccomp_report(&filter)) != SP_OK))
-        goto out;
-    rc = seccomp_enter(&filter, channel_fd);
-out:
-    seccomp_filter_free(&filter);
-    return rc;
+    return confine_enter(&how, directory, channel_fd, reporting);
 }

@@ -1,4 +1,5 @@
-/* tests/unit/test_kept.c - monitor/kept.c: what a ledger says of bans, honest or not */
+/* tests/unit/test_kept.c - monitor/kept.c: what a ledger says of bans, honest or not; and
+ * that it is told everything */
 #include "monitor/kept.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "monitor/guessers.h"
 #include "monitor/monitor.h"
 #include "suites_monitor.h"
+#include "wire/channel.h"
 #include "wire/ledger.h"
 
 #define DAY INT64_C(86400)
@@ -267,6 +269,77 @@ the_key_comes_first(void)
     stop(p);
 }
 
+/* ---- what the ledger is told (ledger.c) ---------------------------------------------- */
+
+#define NETWORKS 40u            /* with their names: several times what a channel holds */
+
+/* Takes what there is. True: the batch has ended. */
+static bool
+drain(struct channel *ledger, struct message *m, unsigned count[LEDGER_TABLES])
+{
+    struct msg_row row = { 0 };
+
+    while (channel_receive(ledger, m) == SP_OK) {
+        if (m->type == MSG_COMMIT_ROWS)
+            return true;
+        if (m->type == MSG_ROW && msg_row_unpack(m, &row) == SP_OK)
+            count[row.table]++;
+    }
+    return false;
+}
+
+static void
+no_row_is_lost_where_the_channel_is_full(void)
+{
+    static struct message m;
+    static const struct ban ban = { .reason = BAN_BY_HAND, .until = BAN_FOR_EVER };
+    struct place *p = start();
+    struct ledger *l = &p->monitor.ledger;
+    struct channel theirs = CHANNEL_EMPTY;
+    unsigned count[LEDGER_TABLES] = { 0 }, pieces = 0;
+    int ours = -1, other = -1;
+    bool through = false;
+
+    for (unsigned i = 0; i < NETWORKS; i++) {
+        const struct network at = { NETWORK_IPV4, i };
+        struct ban one = ban;
+
+        take(p, (struct msg_row){ .table = LEDGER_NETWORK, .kind = NETWORK_IPV4, .a = i,
+                                  .last = clock_seconds() });
+        for (unsigned n = 0; n < GUESSERS_NAMES; n++)
+            take(p, (struct msg_row){ .table = LEDGER_NAME, .kind = NETWORK_IPV4, .a = i,
+                                      .b = n + 1, .last = clock_seconds(), .count = 1 });
+        known_add(&p->monitor.guessers.known, i, &at, clock_ms());
+        one.network = network_whole(&at);
+        CU_ASSERT_EQUAL(bans_add(&p->monitor.admission.bans, &one, clock_ms()), SP_OK);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p->monitor.loop = event_base_new());
+    CU_ASSERT_EQUAL_FATAL(ledger_init(l, &p->monitor), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(channel_pair(&ours, &other), SP_OK);
+    channel_init(&l->channel, ours, MONITOR, LEDGER, ST_READY);
+    channel_init(&theirs, other, LEDGER, MONITOR, ST_READY);
+    message_init(&m);
+    l->ready = true;
+    p->monitor.guessers.changed = true;
+    for (; !through && pieces < 10000; pieces++) {
+        event_active(&l->tick, EV_TIMEOUT, 0);
+        CU_ASSERT_NOT_EQUAL(event_base_loop(p->monitor.loop, EVLOOP_NONBLOCK), -1);
+        through = drain(&theirs, &m, count);
+    }
+    CU_ASSERT_TRUE(through);
+    CU_ASSERT_TRUE(pieces > 2);             /* the channel was full in between */
+    CU_ASSERT_EQUAL(count[LEDGER_KEY], 1);
+    CU_ASSERT_EQUAL(count[LEDGER_KNOWN], NETWORKS);
+    CU_ASSERT_TRUE(count[LEDGER_NETWORK] >= NETWORKS);      /* twice does no harm */
+    CU_ASSERT_EQUAL(count[LEDGER_NAME], NETWORKS * GUESSERS_NAMES);
+    CU_ASSERT_EQUAL(count[LEDGER_BAN], NETWORKS);
+    (void)event_del(&l->tick);
+    channel_clear(&l->channel);
+    channel_clear(&theirs);
+    event_base_free(p->monitor.loop);
+    stop(p);
+}
+
 static const struct unit_test tests[] = {
     { "bans come back with reason and end", come_back },
     { "what was done since the start stands", news_stand },
@@ -276,6 +349,7 @@ static const struct unit_test tests[] = {
     { "room for new bans is left", new_bans_have_room },
     { "no row of numbers harms, and there are only so many", no_row_harms },
     { "the key comes first or not at all", the_key_comes_first },
+    { "no row is lost where the channel is full", no_row_is_lost_where_the_channel_is_full },
     { NULL, NULL }
 };
 

@@ -102,6 +102,7 @@ ask_all(struct takeover *t, const struct msg_take_over *in)
         count += may_be_asked(t->asks, other);
     if (count == 0)
         return SP_OK;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers is meant */
     if ((t->asked = calloc(count, sizeof *t->asked)) == NULL)
         return SP_NOMEM;
     TAILQ_FOREACH(other, &s->monitor->sessions, entry) {
@@ -168,7 +169,7 @@ takeover_hear_ask(struct part *broker, const struct message *message)
     else
         set_timer(t, ANSWER_MS);
     return SP_OK;
-}       /* fanalyzer(malloc-leak): the list has it */
+}
 
 /* Its session ends; who asked waits until its processes are gone. */
 static void

@@ -466,8 +466,11 @@ answer_serve(struct broker *b)
     stack_give_back();
     while (rc == SP_OK)
         rc = answer_one(b);
-    /* the next one is not to have the file while a last write of this one is under way */
-    if (b->upload.open)
+    /*
+     * The next one is not to have the file while a last write of this one is under way. A
+     * worker that broke a rule is killed when we have ended, so that is not waited for.
+     */
+    if (b->upload.open && rc != SP_INPUT)
         broker_await_worker_end(b, WORKER_END_MS);
     upload_settle(b);
     return rc;

@@ -205,6 +205,8 @@ class Puppet(Steps):
     def login(self, user="guest", password=harness.PASSWORD):
         self.try_login(user, password)
         name, _, _ = self.get("m")
+        if name == "SHUTDOWN":      # another one of its template has crashed, say
+            raise Gone(self.id)
         assert name == "LOGGED_IN", name
         return self
 

@@ -68,7 +68,8 @@ unfinished_tell(struct broker *b, const char *path, const struct statx *final,
         rc = hold_still(b, &at, partial, &fd, &part);
     if (rc == SP_OK) {
         b->told = (struct told){ .any = true, .final = *final, .part = part };
-        unfinished_refresh(b, fd, &part);
+        if (fd != -1)           /* else somebody has it, and it does not expire */
+            unfinished_refresh(b, fd, &part);
         *st = part;
     } else if (rc == SP_OS && (errno == ENOENT || errno == EACCES)) {
         rc = SP_OK;             /* none, or another user's */

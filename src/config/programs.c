@@ -152,9 +152,9 @@ program_open(const char *directory, const char *name, int *fd, char why[PROGRAM_
         || (rc = begin(&w)) != SP_OK || (rc = look(root, w.at, &st, why)) != SP_OK)
         goto out;
     while (next_name(&w, part)) {
-        rc = SP_OS;
-        if ((next = openat(w.at, part, O_PATH | O_NOFOLLOW | O_CLOEXEC)) == -1
-            || (rc = look(root, next, &st, why)) != SP_OK)
+        next = openat(w.at, part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        rc = next == -1 ? SP_OS : look(root, next, &st, why);
+        if (rc != SP_OK)
             goto out;
         if (S_ISLNK(st.st_mode)) {
             if ((rc = follow(&w, next)) != SP_OK)

@@ -76,8 +76,9 @@ stay(void)
     if (posture_enter() != SP_OK || getrlimit(RLIMIT_NOFILE, &limit) != 0
             || limit.rlim_max > 1024)
         return 1;
-    if (posture_stay() != SP_OK || posture_stay() != SP_OK)
-        return 2;
+    for (unsigned i = 0; i < 2; i++)        /* a second time changes nothing */
+        if (posture_stay() != SP_OK)
+            return 2;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur != 256
             || limit.rlim_max != 256)
         return 3;

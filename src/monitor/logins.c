@@ -2,62 +2,27 @@
 #include "monitor/logins.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/secret.h"
+#include "monitor/attempt.h"
 #include "monitor/expel.h"
 #include "monitor/generation.h"
 #include "monitor/guessers.h"
 #include "monitor/logsink.h"
 #include "monitor/monitor.h"
+#include "monitor/places.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 
-#define USER_ROOM (NAME_BYTES + 1)
 #define HUNG_MS 5000            /* a check that takes longer at the end of the session */
 
-struct attempt {
-    TAILQ_ENTRY(attempt) entry;
-    struct session *session;
-    bool queued, runs, holds;   /* waits; a login checks it; counts for its address */
-    bool asks;                  /* its login waits for an answer of the client */
-    bool refused;
-    bool slowed;                /* waits for its turn, too (guessers.h) */
-    bool checked, counted;      /* a login has the password; its outcome was counted */
-    bool distrusted;            /* the account was changed since then */
-    unsigned reason;
-    int64_t began, asked, due;  /* clock_ms; asked: the check began */
-    struct event timer;
-    char user[USER_ROOM];
-    struct secret password;
-};
+/* ---- what places.c has done -------------------------------------------------------- */
 
 void
-logins_init(struct logins *l)
-{
-    l->running = 0;
-    l->starting = false;
-    TAILQ_INIT(&l->waiting);
-    TAILQ_INIT(&l->holding);
-    l->questions = 0;
-    TAILQ_INIT(&l->asking);
-}
-
-static struct logins *
-logins_of(const struct session *s)
-{
-    return &s->monitor->logins;
-}
-
-/* ---- places ------------------------------------------------------------------------ */
-
-static void
-ask_login(struct attempt *a)
+attempt_check(struct attempt *a)
 {
     struct session *s = a->session;
     unsigned char peer[NET_PACKED];
@@ -79,46 +44,6 @@ ask_login(struct attempt *a)
     attempt_refuse(s, REFUSE_ERROR, "");
 }
 
-/* The same address, as admission counts them: of IPv6 the network of one customer. */
-static bool
-same_peer(const struct net_addr *a, const struct net_addr *b)
-{
-    return a->family == b->family
-           && memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 8) == 0;
-}
-
-/*
- * The first that waits and may begin: one address has a quarter of the places at most, so
- * that whoever floods us with attempts from there lets everybody else pass.
- */
-static struct attempt *
-next_waiting(const struct logins *l, unsigned most)
-{
-    const unsigned share = most < 4 ? 1 : most / 4;
-    const struct attempt *other = NULL;
-    struct attempt *a = NULL;
-
-    TAILQ_FOREACH(a, &l->waiting, entry) {
-        unsigned held = 0;
-
-        if (a->slowed)
-            continue;
-        TAILQ_FOREACH(other, &l->holding, entry)
-            held += same_peer(&other->session->peer, &a->session->peer);
-        if (held < share)
-            return a;
-    }
-    return NULL;
-}
-
-static void
-take_place(struct logins *l, struct attempt *a)
-{
-    a->runs = a->holds = true;
-    l->running++;
-    TAILQ_INSERT_TAIL(&l->holding, a, entry);
-}
-
 static void
 set_timer(struct attempt *a, int64_t milliseconds)
 {
@@ -130,13 +55,12 @@ set_timer(struct attempt *a, int64_t milliseconds)
 }
 
 /*
- * True: its password may be checked now. Else it is slowed (the timer brings it back), or
- * refused: its address is shut out, or it had no turn in so long that its client is about
- * to give up. Among many of one address, who comes at the right moment has the turn: a
- * queue could be filled, and those behind it would never have theirs.
+ * Among many of one address, who comes at the right moment has the turn: a queue could be
+ * filled, and those behind it would never have theirs. Who had none in so long that its
+ * client is about to give up is refused, as is who is shut out.
  */
-static bool
-take_turn(struct attempt *a)
+bool
+attempt_take_turn(struct attempt *a)
 {
     struct session *s = a->session;
     struct monitor *m = s->monitor;
@@ -159,133 +83,36 @@ take_turn(struct attempt *a)
     return false;
 }
 
-static void
-start_waiting(struct logins *l, unsigned most)
-{
-    struct attempt *a = NULL;
-
-    /* one that cannot be started leaves its place, and so comes back here: not deeper */
-    if (l->starting)
-        return;
-    l->starting = true;
-    while (l->running < most && (a = next_waiting(l, most)) != NULL) {
-        if (!take_turn(a))
-            continue;
-        TAILQ_REMOVE(&l->waiting, a, entry);
-        a->queued = false;
-        take_place(l, a);
-        ask_login(a);
-    }
-    l->starting = false;
-}
-
-static unsigned
-places(const struct session *s)
-{
-    return (unsigned)s->generation->settings.logins_at_once;
-}
-
-/*
- * It is decided: others may be checked. It still counts for its own address, until its
- * client is told: else how soon the next attempt from there has its turn would tell how long
- * this one took to check.
- */
-static void
-stop_running(struct attempt *a)
-{
-    struct logins *l = logins_of(a->session);
-
-    if (a->queued)
-        TAILQ_REMOVE(&l->waiting, a, entry);
-    a->queued = a->slowed = false;
-    if (!a->runs)
-        return;
-    a->runs = a->session->member.busy = false;
-    SP_ASSERT(l->running > 0);
-    l->running--;
-    start_waiting(l, places(a->session));
-}
-
-static void
-leave_place(struct attempt *a)
-{
-    struct logins *l = logins_of(a->session);
-
-    stop_running(a);
-    if (!a->holds)
-        return;
-    a->holds = false;
-    TAILQ_REMOVE(&l->holding, a, entry);
-    start_waiting(l, places(a->session));
-}
-
-/* ---- questions ---------------------------------------------------------------------- */
-
-static void
-stop_asking(struct attempt *a)
-{
-    struct logins *l = logins_of(a->session);
-
-    if (!a->asks)
-        return;
-    a->asks = false;
-    SP_ASSERT(l->questions > 0);
-    l->questions--;
-    TAILQ_REMOVE(&l->asking, a, entry);
-}
-
-/* The one that has waited longest, of the address that has most of them. */
-static struct attempt *
-most_silent(const struct logins *l)
-{
-    struct attempt *a = NULL, *found = NULL;
-    const struct attempt *other = NULL;
-    unsigned most = 0;
-
-    TAILQ_FOREACH(a, &l->asking, entry) {
-        unsigned count = 0;
-
-        TAILQ_FOREACH(other, &l->asking, entry)
-            count += same_peer(&other->session->peer, &a->session->peer);
-        if (count <= most)
-            continue;
-        most = count;
-        found = a;
-    }
-    return found;
-}
-
-/*
- * Who thinks about an answer keeps nobody from being checked; but there is a process that
- * waits with it, and so there are no more of these than places. Their end is login_timeout.
- */
 void
-attempt_pause(struct session *s)
+attempt_enter_pam(struct attempt *a)
 {
-    struct attempt *a = s->attempt;
-    struct logins *l = logins_of(s);
+    struct session *s = a->session;
+    struct message m;
 
-    a->asks = true;
-    l->questions++;
-    SP_ASSERT(a->holds);
-    a->holds = false;
-    TAILQ_REMOVE(&l->holding, a, entry);
-    TAILQ_INSERT_TAIL(&l->asking, a, entry);
-    stop_running(a);
-    if (l->questions <= places(s))
+    msg_place_pack(&m, &(struct msg_place){ 0 });
+    if (s->login != NULL)
+        SP_IGNORE(part_send(s->login, &m));     /* it has ended: its channel says so */
+}
+
+void
+attempt_unveil(struct attempt *a)
+{
+    a->veiled = false;
+    places_decided(a);
+    if (session_state(a->session) == ST_LOGIN)
+        attempt_deliver(a->session, false);
+}
+
+void
+attempt_turn_away(struct attempt *a, const char *text)
+{
+    if (a->veiled) {
+        a->reason = REFUSE_BUSY;        /* what counts against it was counted */
+        attempt_unveil(a);
         return;
-    a = most_silent(l);         /* not this one: it came last */
-    stop_asking(a);
+    }
     session_end_account(a->session, SESSION_SETTLE_MS);
-    attempt_refuse(a->session, REFUSE_BUSY, "others ask, too, and this one waits longest");
-}
-
-void
-attempt_resume(struct session *s)
-{
-    /* Past the bound if it must be: no more come than there are questions. */
-    stop_asking(s->attempt);
-    take_place(logins_of(s), s->attempt);
+    attempt_refuse(a->session, REFUSE_BUSY, text);
 }
 
 /* ---- what is counted ---------------------------------------------------------------- */
@@ -334,7 +161,7 @@ attempt_granted(struct session *s, bool remember)
     guessers_succeeded(&s->monitor->guessers, &s->peer, slice_of(a->user), remember,
                        clock_ms());
     a->counted = true;
-    leave_place(a);
+    places_leave(a);
 }
 
 /* ---- the refusal and its time ------------------------------------------------------ */
@@ -384,12 +211,12 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    if (!a->slowed) {
+    if (a->due != 0)
         wait_until_due(a);
-        return;
-    }
-    a->slowed = false;
-    start_waiting(logins_of(a->session), places(a->session));
+    else if (a->slowed)
+        places_go_on(a);
+    else
+        places_late(a);
 }
 
 /* The next multiple of the delay: how long a check took cannot be told from outside. */
@@ -439,8 +266,21 @@ note_refusal(struct attempt *a, unsigned reason, const char *text)
                    s->cipher, s->refusals,
                    *text == '\0' ? "" : " why=\"", logsink_line(slice_of(text), why),
                    *text == '\0' ? "" : "\"");
-    stop_asking(a);
-    stop_running(a);
+}
+
+/*
+ * Refused before PAM was asked, which stands behind, as for a wrong password. Other names go
+ * on to PAM: where it hangs they wait for a place there, or are turned away. Told at once,
+ * this one would be known to be of another backend.
+ */
+static bool
+has_to_wait(const struct attempt *a)
+{
+    const struct session *s = a->session;
+
+    return a->checked && !a->reached && !s->leaving && session_state(s) == ST_LOGIN
+           && told_reason(a->reason) == REFUSE_CREDENTIALS
+           && text_list_has(&s->generation->settings.auth, slice_of("pam"));
 }
 
 void
@@ -450,7 +290,9 @@ attempt_deliver(struct session *s, bool at_once)
 
     if (!a->refused)            /* given up: it counts all the same */
         note_refusal(a, REFUSE_GIVEN_UP, "");
-    else if (a->due != 0 && !at_once)
+    a->veiled = false;
+    places_decided(a);
+    if (a->due != 0 && !at_once)
         return;                 /* its time is set: whoever asks again hears it no sooner */
     a->due = at_once ? clock_ms() : due_time(a);
     wait_until_due(a);
@@ -459,9 +301,17 @@ attempt_deliver(struct session *s, bool at_once)
 void
 attempt_refuse(struct session *s, unsigned reason, const char *text)
 {
-    if (s->attempt->refused)
+    struct attempt *a = s->attempt;
+
+    if (a->refused)
         return;
-    note_refusal(s->attempt, reason, text);
+    note_refusal(a, reason, text);
+    if (has_to_wait(a)) {
+        a->veiled = true;
+        places_want_pam(a);
+        return;
+    }
+    places_decided(a);
     if (session_state(s) == ST_LOGIN)
         attempt_deliver(s, false);
 }
@@ -469,7 +319,9 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
 bool
 attempt_is_checked(const struct session *s)
 {
-    return s->attempt->runs;
+    const struct attempt *a = s->attempt;
+
+    return a->has || (a->runs && !a->wants && !a->refused);
 }
 
 void
@@ -488,6 +340,32 @@ bool
 attempt_is_refused(const struct session *s)
 {
     return s->attempt->refused;
+}
+
+/* ---- questions, and PAM ------------------------------------------------------------- */
+
+void
+attempt_pause(struct session *s)
+{
+    places_pause(s->attempt);
+}
+
+void
+attempt_resume(struct session *s)
+{
+    places_resume(s->attempt);
+}
+
+enum sp_err
+attempt_want_pam(struct session *s)
+{
+    struct attempt *a = s->attempt;
+
+    if (a == NULL || a->reached)
+        return SP_INPUT;
+    if (!a->refused)
+        places_want_pam(a);
+    return SP_OK;
 }
 
 /* ---- its life ---------------------------------------------------------------------- */
@@ -512,10 +390,8 @@ attempt_begin(struct session *s, struct slice user, struct slice password)
     s->attempt = a;
     s->tried = true;
     session_enter(s, ST_LOGIN);
-    a->queued = true;
-    TAILQ_INSERT_TAIL(&logins_of(s)->waiting, a, entry);
+    places_wait(a);
     a = NULL;
-    start_waiting(logins_of(s), places(s));
 out:
     if (a != NULL)
         secret_clear(&a->password);
@@ -539,8 +415,7 @@ attempt_clear(struct session *s)
         return;
     (void)event_del(&a->timer);
     count_failure(a);
-    stop_asking(a);
-    leave_place(a);
+    places_leave(a);
     secret_clear(&a->password);
     free(a);
 }

@@ -1,5 +1,5 @@
 /*
- * monitor/logins.h - attempts to log in: the queue, the login process, the verdict's time
+ * monitor/logins.h - attempts to log in: the login process, the verdict's time
  *
  * Runs in: monitor.                      Blocks: never.
  * Trusts:  nothing in a name or a password, which only pass through.
@@ -8,28 +8,12 @@
 #ifndef SP_MONITOR_LOGINS_H
 #define SP_MONITOR_LOGINS_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/queue.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 
-struct attempt;
 struct session;
-
-/*
- * Attempts that wait for one of the logins_at_once places, how many places are taken, and the
- * attempts that count for their addresses: also those whose refusal waits for its time.
- */
-struct logins {
-    unsigned running, questions;
-    bool starting;              /* the queue is being walked */
-    TAILQ_HEAD(attempt_queue, attempt) waiting, holding, asking;
-};
-
-void logins_init(struct logins *l);
 
 /*
  * The session's attempt begins, or waits for a place. SP_NOMEM; SP_INPUT: a password that
@@ -50,6 +34,11 @@ void attempt_pause(struct session *s);
  */
 void attempt_distrust(struct session *s);
 bool attempt_is_distrusted(const struct session *s);
+/*
+ * The chain comes to PAM: its login goes on as soon as there is a place. SP_INPUT: it has
+ * been there.
+ */
+SP_CHECK enum sp_err attempt_want_pam(struct session *s);
 /* The client has answered. */
 void attempt_resume(struct session *s);
 /*

@@ -271,7 +271,7 @@ init(struct monitor *m)
     TAILQ_INIT(&m->sessions);
     LIST_INIT(&m->takeovers.asked);
     TAILQ_INIT(&m->ended);
-    logins_init(&m->logins);
+    places_init(&m->logins);
     admin_init(&m->admin, m);
     if ((rc = naming_random(&boot)) != SP_OK || (rc = naming_random(&seed)) != SP_OK
         || (rc = admission_init(&m->admission, seed)) != SP_OK

@@ -19,7 +19,7 @@
 #include "monitor/guessers.h"
 #include "monitor/ledger.h"
 #include "monitor/listener.h"
-#include "monitor/logins.h"
+#include "monitor/places.h"
 #include "monitor/logsink.h"
 #include "monitor/naming.h"
 #include "monitor/notify.h"

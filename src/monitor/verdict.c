@@ -38,6 +38,15 @@ hear_question(struct part *login, const struct message *m)
 }
 
 static enum sp_err
+hear_place_wanted(struct part *login, const struct message *m)
+{
+    struct msg_place_wanted in = { 0 };
+
+    return msg_place_wanted_unpack(m, &in) == SP_OK ? attempt_want_pam(login->session)
+                                                    : SP_INPUT;
+}
+
+static enum sp_err
 hear_refused(struct part *login, const struct message *m)
 {
     struct session *s = login->session;
@@ -270,6 +279,7 @@ enum sp_err
 verdict_hear(struct part *part, const struct message *m)
 {
     switch (m->type) {
+    case MSG_PLACE_WANTED: return hear_place_wanted(part, m);
     case MSG_QUESTION: return hear_question(part, m);
     case MSG_REFUSED: return hear_refused(part, m);
     case MSG_GRANTED: return hear_granted(part, m);

@@ -1,6 +1,6 @@
 /*
  * tests/fuzz/fuzz_monitor.c - the monitor among captured processes (monitor/session.h,
- * answer.h, verdict.h, logins.h, keys.h, spawn.h)
+ * answer.h, verdict.h, logins.h, places.h, keys.h, spawn.h)
  *
  * The real modules and their event loop; every child is played here (monitor_sides.h).
  * One session belongs to nobody captured: it logs in at the start.
@@ -82,7 +82,7 @@ start(void)
                           .session_most = 100, .sink = LOGSINK_EMPTY };
     TAILQ_INIT(&m.sessions);
     TAILQ_INIT(&m.ended);
-    logins_init(&m.logins);
+    places_init(&m.logins);
     admin_init(&m.admin, &m);
     FUZZ_HOLDS(admission_init(&m.admission, 1) == SP_OK);
     FUZZ_HOLDS(guessers_init(&m.guessers) == SP_OK);

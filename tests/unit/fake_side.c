@@ -241,6 +241,7 @@ play_login(void)
     struct msg_attempt in;
     char name[NAME_BYTES + 1];
     struct slice user;
+    bool is_right = false;
 
     channel_init(&monitor, CHILD_FD, LOGIN, MONITOR, ST_ANY);
     log_set_sink(channel_log, &monitor);
@@ -256,12 +257,22 @@ play_login(void)
         (void)usleep(300000);
     if (begins(user, "hang"))
         (void)sleep(60);                    /* its monitor may be killed before */
-    if (begins(user, "bad") || !slice_equal(in.password, slice_of("right"))) {
+    is_right = !begins(user, "bad") && slice_equal(in.password, slice_of("right"));
+    if (begins(user, "inpam")) {            /* and comes to it only where there is a place */
+        forge_message(&m, "PLACE_WANTED");
+        say(&monitor, &m);
+        if (!hear(&monitor, &m) || m.type != MSG_PLACE)
+            return 0;
+        log_notice("pam.entered user=%s", name);
+        if (begins(user, "inpam-hang"))
+            return hear(&monitor, &m) ? 1 : 0;
+    }
+    if (!is_right) {
         forge_message(&m, "REFUSED %d no", REFUSE_CREDENTIALS);
         say(&monitor, &m);
         return 0;
     }
-    if (begins(user, "ask")) {
+    if (begins(user, "ask") || begins(user, "inpam-ask")) {
         forge_message(&m, "QUESTION code?");
         say(&monitor, &m);
         if (!hear(&monitor, &m))

@@ -222,6 +222,124 @@ logins_wait_for_a_place(void)
     rig_stop(&r);
 }
 
+static bool
+hears(int client, const char *beginning)
+{
+    char line[256];
+
+    return strncmp(rig_hear(client, line), beginning, strlen(beginning)) == 0;
+}
+
+/* What hangs in PAM, and waits for it there, keeps nobody of the users database waiting. */
+static void
+who_hangs_in_pam_is_out_of_the_way(void)
+{
+    struct rig r;
+    int hung[5] = { -1, -1, -1, -1, -1 }, good = -1;
+
+    rig_start(&r, "logins_at_once = 2\nlogin_failure_delay = 0\n");
+    for (unsigned i = 0; i < 3; i++) {
+        hung[i] = rig_client(&r, true);
+        rig_say(hung[i], "login inpam-hang right");
+    }
+    CU_ASSERT_TRUE(rig_logs(&r, "pam.entered user=inpam-hang"));
+    good = rig_client(&r, true);
+    rig_ask(good, "login good right", "LOGGED_IN good");
+    CU_ASSERT_TRUE(rig_logs(&r, "login.pam_hangs checks=1"));
+    /* those that wait in vain are as many as places: of more, one is told to try again */
+    for (unsigned i = 3; i < 5; i++) {
+        hung[i] = rig_client(&r, true);
+        rig_say(hung[i], "login inpam-hang right");
+        CU_ASSERT_TRUE(hears(hung[i - 2], "LOGIN_REFUSED 6"));
+        CU_ASSERT_EQUAL(rig_count(&r, "reason=busy"), i - 2);
+        rig_ask(good, "logout", "LOGGED_OUT");
+        rig_ask(good, "login good right", "LOGGED_IN good");
+    }
+    CU_ASSERT_EQUAL(rig_count(&r, "pam.entered"), 1);
+    CU_ASSERT_EQUAL(rig_count(&r, "login.pam_hangs"), 1);
+    /* a place that is free again is the next one's */
+    rig_mark(&r);
+    fd_close(&hung[0]);
+    CU_ASSERT_TRUE(rig_logs(&r, "pam.entered user=inpam-hang"));
+    for (unsigned i = 1; i < 5; i++)
+        fd_close(&hung[i]);
+    fd_close(&good);
+    rig_stop(&r);
+}
+
+static void
+places_in_pam_come_back(void)
+{
+    static const char *const ends[] = { "login inpam right", "login inpam wrong",
+                                        "login inpam-ask right" };
+    struct rig r;
+    char line[256];
+    int clients[9];
+
+    /* of one address, one at a time */
+    rig_start(&r, "logins_at_once = 4\nlogin_failure_delay = 0\n");
+    for (unsigned i = 0; i < 9; i++) {
+        clients[i] = rig_client(&r, true);
+        rig_say(clients[i], ends[i % 3]);
+    }
+    for (unsigned i = 0; i < 9; i++) {
+        if (i % 3 == 2) {
+            CU_ASSERT_STRING_EQUAL(rig_hear(clients[i], line), "LOGIN_QUESTION code?");
+            rig_say(clients[i], "answer 42");
+        }
+        (void)rig_hear(clients[i], line);
+        CU_ASSERT_EQUAL(strncmp(line, i % 3 == 1 ? "LOGIN_REFUSED 1" : "LOGGED_IN inpam",
+                                15), 0);
+    }
+    CU_ASSERT_EQUAL(rig_count(&r, "pam.entered"), 9);
+    CU_ASSERT_EQUAL(rig_count(&r, "login.pam_hangs"), 0);
+    for (unsigned i = 0; i < 9; i++)
+        fd_close(&clients[i]);
+    rig_stop(&r);
+}
+
+/*
+ * Where PAM stands behind, a password that is wrong in the users database is told as a name
+ * of PAM would be: when there is a place there, or that it cannot be checked. It counts as
+ * wrong in any case.
+ */
+static void
+a_wrong_password_waits_for_pam_like_other_names(void)
+{
+    static const char *const names[] = { "login bad wrong", "login inpam wrong" };
+    struct rig r;
+
+    if (geteuid() != 0) {
+        printf("skipped: a wrong password waits for a place in PAM (needs root)\n");
+        return;
+    }
+    rig_start(&r, "auth = {\"users\", \"pam\"}\npam_service = \"other\"\n"
+                  "logins_at_once = 1\nlogin_failure_delay = 0\n");
+    for (unsigned i = 0; i < 2; i++) {
+        int clients[4] = { -1, -1, -1, -1 };
+
+        rig_mark(&r);
+        clients[0] = rig_client(&r, true);
+        rig_say(clients[0], "login inpam-hang right");
+        CU_ASSERT_TRUE(rig_logs(&r, "pam.entered"));
+        for (unsigned k = 1; k < 4; k++) {
+            clients[k] = rig_client(&r, true);
+            rig_say(clients[k], names[i]);
+            if (k > 1)
+                CU_ASSERT_TRUE(hears(clients[k - 1], "LOGIN_REFUSED 6"));
+        }
+        /* nothing comes to the last one until the place is free */
+        rig_ask(clients[1], "sign x", "SIGNED signed-x");
+        fd_close(&clients[0]);
+        CU_ASSERT_TRUE(hears(clients[3], "LOGIN_REFUSED 1"));
+        CU_ASSERT_EQUAL(rig_count(&r, "user=bad reason=credentials"), 3);
+        CU_ASSERT_EQUAL(rig_count(&r, "user=inpam reason=busy"), 2 * i);
+        for (unsigned k = 1; k < 4; k++)
+            fd_close(&clients[k]);
+    }
+    rig_stop(&r);
+}
+
 static void
 sessions_of_an_account_are_bounded(void)
 {
@@ -407,6 +525,10 @@ static const struct unit_test tests[] = {
     { "giving up takes as long as a refusal", giving_up_takes_as_long_as_a_refusal },
     { "a refusal that waits holds its place", a_refusal_that_waits_holds_its_place },
     { "logins wait for a place", logins_wait_for_a_place },
+    { "who hangs in PAM is out of the way", who_hangs_in_pam_is_out_of_the_way },
+    { "places in PAM come back, whatever PAM says", places_in_pam_come_back },
+    { "a wrong password waits for a place in PAM like other names",
+      a_wrong_password_waits_for_pam_like_other_names },
     { "sessions of one account are bounded", sessions_of_an_account_are_bounded },
     { "a client logs out and in again", logged_out_and_in_again },
     { "PAM closes its session after the broker is gone", pam_closes_after_the_broker },

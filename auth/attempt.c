@@ -86,6 +86,21 @@ attempt_ask(struct attempt *a, const char *prompt, struct secret *answer)
     return rc;
 }
 
+enum sp_err
+attempt_await_place(struct attempt *a)
+{
+    struct message m;
+    enum sp_err rc = SP_OK;
+
+    msg_place_wanted_pack(&m, &(struct msg_place_wanted){ 0 });
+    if ((rc = channel_send_wait(a->monitor, &m)) != SP_OK
+        || (rc = channel_wait(a->monitor, &m, -1)) != SP_OK)
+        return rc;
+    rc = m.type == MSG_PLACE ? SP_OK : SP_INPUT;
+    message_clear(&m);
+    return rc;
+}
+
 bool
 attempt_abandoned(const struct attempt *a)
 {

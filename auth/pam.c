@@ -257,9 +257,14 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
 void
 pam_check(struct attempt *a, struct verdict *v)
 {
-    struct pam_login *p = calloc(1, sizeof *p);
+    struct pam_login *p = NULL;
 
-    if (p == NULL) {
+    /* its modules may hang: then those that wait here keep nobody else from being checked */
+    if (attempt_await_place(a) != SP_OK) {
+        verdict_refuse(v, REFUSE_BUSY, "given up");
+        return;
+    }
+    if ((p = calloc(1, sizeof *p)) == NULL) {
         verdict_refuse(v, REFUSE_ERROR, "out of memory");
         return;
     }

@@ -49,6 +49,11 @@ SP_CHECK enum sp_err attempt_receive(struct attempt *a, int timeout_ms);
  */
 SP_CHECK enum sp_err attempt_ask(struct attempt *a, const char *prompt,
                                  struct secret *answer);
+/*
+ * Waits until there is a place in PAM. SP_CLOSED: the client or the monitor gave up, or
+ * there is none; SP_INPUT, SP_OS.
+ */
+SP_CHECK enum sp_err attempt_await_place(struct attempt *a);
 /* Has the monitor closed the channel? Then no work is worth doing. */
 bool attempt_abandoned(const struct attempt *a);
 /* Wipes the password and its hash. */

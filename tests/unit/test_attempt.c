@@ -93,6 +93,28 @@ asked(void)
 }
 
 static void
+a_place(void)
+{
+    struct fixture f;
+
+    fixture_begin(&f);
+    channel_enter(&f.login, ST_LOGIN);
+    msg_place_pack(&message, &(struct msg_place){ 0 });
+    CU_ASSERT_EQUAL_FATAL(channel_send(&f.monitor, &message), SP_OK);
+    CU_ASSERT_EQUAL(attempt_await_place(&f.attempt), SP_OK);
+    CU_ASSERT_EQUAL(f.login.state, ST_LOGIN);
+    CU_ASSERT_EQUAL_FATAL(channel_receive(&f.monitor, &message), SP_OK);
+    CU_ASSERT_EQUAL(message.type, MSG_PLACE_WANTED);
+    /* an answer to what was not asked is no place */
+    msg_end_login_pack(&message, &(struct msg_end_login){ 0 });
+    CU_ASSERT_EQUAL_FATAL(channel_send(&f.monitor, &message), SP_OK);
+    CU_ASSERT_EQUAL(attempt_await_place(&f.attempt), SP_INPUT);
+    channel_clear(&f.monitor);
+    CU_ASSERT_EQUAL(attempt_await_place(&f.attempt), SP_CLOSED);
+    fixture_end(&f);
+}
+
+static void
 long_prompt(void)
 {
     static char prompt[5000];
@@ -131,6 +153,7 @@ static const struct unit_test tests[] = {
     { "a malformed name or password is remembered, not kept", malformed },
     { "a question goes out as one line and its answer comes back", asked },
     { "a long prompt is cut, a NUL in the answer refused", long_prompt },
+    { "a place in PAM is waited for", a_place },
     { "an attempt that nobody waits for is seen", abandoned },
     { NULL, NULL }
 };

@@ -87,7 +87,7 @@ def test_an_expired_password_is_told(pam):
 def test_the_shipped_service_refuses_shells_that_are_not_in_etc_shells(make_server, world):
     """With the right password, and like a wrong one."""
     unix_module(world)
-    service = Path("/etc/pam.d", PAM_SERVICE + "-shipped")
+    service = Path("/etc/pam.d", f"{PAM_SERVICE}-shipped-{os.getpid()}")
     service.write_bytes((HERE.parents[1] / "etc" / "sallyport.pam").read_bytes())
     name = "sp-test-shell"
     world.user(name, "--create-home")
@@ -156,7 +156,7 @@ def two_questions(world):
         HERE / "pam_two_questions.c", "-lpam")
     notes = world.dir / "pam-sessions"
     notes.write_text("")
-    service = Path("/etc/pam.d", PAM_SERVICE + "-two")
+    service = Path("/etc/pam.d", f"{PAM_SERVICE}-two-{os.getpid()}")
     service.write_text(f"auth required {module}\naccount required {module}\n"
                        f"session required {module} log={notes}\n")
     s = harness.Server(world, "two-questions", auth=["pam"], pam_service=service.name)

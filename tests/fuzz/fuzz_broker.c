@@ -32,13 +32,6 @@
 #define REQUESTS_MOST 24
 #define NOBODY 65534
 
-/* What a worker may ask a broker, in the order of messages.def. */
-static const unsigned requests[] = {
-    MSG_OPEN_READ, MSG_OPEN_WRITE, MSG_COMMIT, MSG_ABANDON, MSG_LIST, MSG_FACTS,
-    MSG_STATUS_OF, MSG_CHDIR, MSG_MKDIR, MSG_RMDIR, MSG_DELETE, MSG_RENAME, MSG_CHMOD,
-    MSG_UTIME, MSG_UMASK, MSG_SPACE, MSG_SIZE_OF, MSG_OPEN_RESUMED,
-};
-
 struct play {
     char top[64];               /* the scratch directory: jail, outside/secret */
     struct channel worker;      /* our end                                     */
@@ -341,7 +334,7 @@ ask(struct fuzz_input *in)
         if (raw.len >= MESSAGE_HEADER)
             play.asked = (unsigned)(raw.at[0] | raw.at[1] << 8);
     } else {
-        play.asked = requests[what % (sizeof requests / sizeof *requests)];
+        play.asked = fuzz_choose(WORKER, BROKER, what);
         fuzz_body(in, message_row(play.asked), &body);
     }
     if (what == 255 ? !fuzz_send(play.worker.fd, raw, descriptors)

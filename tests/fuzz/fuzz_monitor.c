@@ -208,25 +208,12 @@ check_first(struct side *worker)
 
 /* ---- steps ------------------------------------------------------------------------- */
 
-/* A message that this child may send, by the input's choice. */
-static unsigned
-choose_message(const struct side *s, unsigned choice)
-{
-    unsigned possible[MSG_COUNT], count = 0;
-
-    for (unsigned i = MSG_NONE + 1; i < MSG_COUNT; i++)
-        if ((message_row(i)->sender & s->kind) != 0
-            && message_row(i)->receiver == MONITOR)
-            possible[count++] = i;
-    return possible[choice % count];
-}
-
 static void
 say(struct side *s, struct fuzz_input *in)
 {
     static struct forged body;
     const struct message_row *row = NULL;
-    unsigned type = choose_message(s, fuzz_u8(in));
+    unsigned type = fuzz_choose(s->kind, MONITOR, fuzz_u8(in));
 
     row = message_row(type);
     fuzz_body(in, row, &body);

@@ -25,6 +25,19 @@ fuzz_send(int fd, struct slice s, unsigned descriptors)
     return forge_record(fd, s, fds, descriptors, MSG_DONTWAIT);
 }
 
+/* A message from one kind of process to another, by its place among them in messages.def. */
+static inline unsigned
+fuzz_choose(unsigned sender, unsigned receiver, unsigned choice)
+{
+    unsigned possible[MSG_COUNT], count = 0;
+
+    for (unsigned i = MSG_NONE + 1; i < MSG_COUNT; i++)
+        if ((message_row(i)->sender & sender) != 0 && message_row(i)->receiver == receiver)
+            possible[count++] = i;
+    FUZZ_HOLDS(count > 0);
+    return possible[choice % count];
+}
+
 /* A number is near its bounds or small: two bytes of the input are enough to say it. */
 static inline uint64_t
 fuzz_field_number(struct fuzz_input *in, const struct field *f)

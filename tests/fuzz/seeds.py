@@ -315,7 +315,8 @@ all_of("broker", [
     ALL + asks("CHMOD", b"a", 0o777) + asks("CHMOD", b"l1", 0) + asks("CHMOD", b"l2/secret", 0)
         + asks("UTIME", b"a", 1000, 5) + asks("UTIME", b"l1", 0xff01, 0) + asks("UMASK", 0o77),
     ALL + asks("FACTS", b"a", 0x7ff) + asks("FACTS", b"l1", 0x7ff) + asks("FACTS", b"c\r", 0x7ff)
-        + asks("SPACE", b"") + asks("SIZE_OF", b"l1") + asks("OPEN_RESUMED", b"l1") + asks("CHDIR", b"l3") + asks("CHDIR", b"l2"),
+        + asks("SPACE", b"") + asks("SIZE_OF", b"l1") + asks("OPEN_RESUMED", b"l1")
+        + asks("OPEN_RESTART", b"a") + asks("OPEN_RESTART", b"l1") + asks("CHDIR", b"l3") + asks("CHDIR", b"l2"),
     b"\x03\0" + asks("DELETE", b"a") + asks("OPEN_WRITE", b"n", 0, 0, 0),
     b"\0\0" + asks("OPEN_READ", b"a") + asks("DELETE", b"a") + asks("MKDIR", b"n")
         + asks("RENAME", b"a", b"b") + asks("CHMOD", b"a", 0) + asks("UTIME", b"a", 0, 0)

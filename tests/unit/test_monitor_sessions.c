@@ -157,12 +157,13 @@ a_broker_that_dies_is_not_its_address(void)
 
     rig_start(&r, "violations = 2\nviolation_ban = 600\n");
     for (unsigned i = 0; i < 2; i++) {
+        rig_mark(&r);
         client = rig_client(&r, true);
         rig_say(client, "login brokercrash right");
         CU_ASSERT_TRUE(rig_logs(&r, "broker.crashed signal=11"));
-        rig_mark(&r);
         fd_close(&client);
     }
+    CU_ASSERT_TRUE(rig_logs(&r, "account.shut account=users:brokercrash"));
     CU_ASSERT_EQUAL(rig_count(&r, "account.shut account=users:brokercrash"), 1);
     client = rig_client(&r, true);
     rig_ask(client, "login brokercrash right", "LOGIN_REFUSED 6");  /* busy, as a fault */

@@ -2,10 +2,13 @@
 #include "worker/ask_broker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "ftp/listing.h"
 #include "wire/pack.h"
 #include "worker/presence.h"
 #include "worker/worker.h"
@@ -136,6 +139,19 @@ ask_abandon(struct worker *w, struct fail *fail)
     return ask(w, MSG_DONE, fail);
 }
 
+/*
+ * The end of a listing that is read: all of it is waited for (STAT), or nothing is. With the
+ * flags of any other descriptor the sandbox would take the next call for a breach of ours.
+ */
+static bool
+set_up_pipe(int fd, bool blocks)
+{
+    int flags = fcntl(fd, F_GETFL), want = blocks ? O_RDONLY : O_RDONLY | O_NONBLOCK;
+
+    return flags != -1 && (flags & ~O_NONBLOCK) == O_RDONLY
+        && (flags == want || fcntl(fd, F_SETFL, want) == 0);
+}
+
 enum sp_err
 ask_list(struct worker *w, const struct list_ask *what, int *fd, struct fail *fail)
 {
@@ -147,6 +163,10 @@ ask_list(struct worker *w, const struct list_ask *what, int *fd, struct fail *fa
     if ((rc = ask(w, MSG_LISTING, fail)) != SP_OK)
         return rc;
     *fd = message_take_fd(&w->m, 0);
+    if (!set_up_pipe(*fd, what->kind == LISTING_STAT)) {
+        fd_close(fd);
+        return SP_CLOSED;
+    }
     return SP_OK;
 }
 

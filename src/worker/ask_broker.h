@@ -49,7 +49,10 @@ SP_CHECK enum sp_err ask_open_write(struct worker *w, const char *path,
                                     struct fail *fail);
 SP_CHECK enum sp_err ask_commit(struct worker *w, uint64_t bytes, struct fail *fail);
 SP_CHECK enum sp_err ask_abandon(struct worker *w, struct fail *fail);
-/* *fd: the reading end of the pipe the listing comes through. Then ask_listed. */
+/*
+ * *fd: the reading end of the pipe the listing comes through, which blocks for STAT alone.
+ * Then ask_listed.
+ */
 SP_CHECK enum sp_err ask_list(struct worker *w, const struct list_ask *what, int *fd,
                               struct fail *fail);
 /* How the listing ended; waits for it. The pipe has been read to its end, or closed. */

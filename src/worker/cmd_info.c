@@ -163,11 +163,9 @@ static enum sp_err
 copy_listing(int fd, struct buf *out, bool *more)
 {
     struct buf text = BUF_EMPTY(STAT_BYTES);
-    enum sp_err rc = fd_set_nonblocking(fd, false);     /* all of it is waited for */
+    enum sp_err rc = buf_read_all(&text, fd);
     size_t lines = 0;
 
-    if (rc == SP_OK)
-        rc = buf_read_all(&text, fd);
     *more = rc == SP_NOMEM;
     if (rc == SP_NOMEM)
         rc = SP_OK;

@@ -181,8 +181,7 @@ list(struct worker *w, const struct command *c, enum listing_kind kind, struct b
     what.shown = shown;
     if ((rc = ask_list(w, &what, &fd, &fail)) != SP_OK)
         return refused(w, rc, &fail, kind == LISTING_MLSD ? TRIED_MLSD : TRIED_FILE, name, out);
-    if (fd_set_nonblocking(fd, true) != SP_OK
-        || reply_line(out, 150, "Here comes the listing.") != SP_OK) {
+    if (reply_line(out, 150, "Here comes the listing.") != SP_OK) {
         fd_close(&fd);
         return SP_CLOSED;
     }

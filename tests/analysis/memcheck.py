@@ -38,6 +38,8 @@ NOT_HERE = {
     ],
     "setrlimit, since it keeps descriptors of its own": [
         "privilege: descriptors can be bounded",
+        "posture: a login process has no environment, no core, no terminal",
+        "posture: one that stays until logout has few descriptors and little memory",
     ],
     "execve, before which it takes the signals that wait": [
         "monitor reload: a SIGHUP that comes before the start is done after it",

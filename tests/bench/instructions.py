@@ -81,7 +81,10 @@ def count(build, program, content, times=1):
         f.write(content)
         f.flush()
         done = subprocess.run(
+            # what a played peer says, and which of it is meant, are none of the operation's
             ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+             "--toggle-collect=forge_message", "--toggle-collect=fuzz_choose*",
+             "--collect-atstart=yes",
              str(build / f"fuzz-{program}"), *[f.name] * times],
             capture_output=True, text=True, timeout=LIMIT, check=False,
             env={"PATH": os.environ["PATH"], "SALLYPORT_COUNTED": "1", "TZ": "UTC"})

@@ -309,10 +309,11 @@ bool
 forge_send_given(int fd, unsigned type, const void *body, size_t len, int given,
                  unsigned count, int flags)
 {
-    unsigned char record[MESSAGE_HEADER + FORGE_MAX] = { (unsigned char)(type & 0xff),
-                                                         (unsigned char)(type >> 8 & 0xff) };
+    unsigned char record[MESSAGE_HEADER + FORGE_MAX];   /* no zeros: it is long, and this often */
     int fds[FORGE_FDS];
 
+    record[0] = (unsigned char)(type & 0xff);
+    record[1] = (unsigned char)(type >> 8 & 0xff);
     SP_ASSERT(len <= FORGE_MAX && count <= FORGE_FDS);
     for (unsigned i = 0; i < count; i++)
         fds[i] = given;

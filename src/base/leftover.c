@@ -76,6 +76,8 @@ leftover_hold(int dir, const char *name, int *fd)
     got = open_name(dir, name, O_WRONLY);
     if (got == -1 && (errno == EACCES || errno == EROFS || errno == EPERM))
         got = open_name(dir, name, O_RDONLY);
+    if (got == -1 && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
+        errno = ENOENT;         /* a link, a directory, a FIFO by now: the upload is gone */
     if (got == -1)
         return SP_OS;
     while ((locked = flock(got, LOCK_EX | LOCK_NB)) == -1 && errno == EINTR)
@@ -103,8 +105,11 @@ leftover_remove(int dir, const char *name, int64_t before)
     /* asked once more: it could be resumed, and break off again, until we had the lock */
     if ((rc = look(fd, "", AT_EMPTY_PATH, &st)) == SP_OK && leftover_touched(&st) >= before)
         rc = SP_AGAIN;
-    if (rc == SP_OK && unlinkat(dir, name, 0) == -1)
+    if (rc == SP_OK && unlinkat(dir, name, 0) == -1) {
+        if (errno == EISDIR)
+            errno = ENOENT;
         rc = SP_OS;
+    }
     fd_close(&fd);
     return rc;
 }

@@ -292,3 +292,42 @@ def test_a_ledger_that_hangs_stops_nothing(guarded):
     shut_out(guarded)
     still_shut_out(guarded)
     guarded.stop()
+
+
+def with_state(make_server, state):
+    return make_server(failure_delay_most=1, failure_names=NAMES, login_attempts=100,
+                       login_failure_delay=0, log_level="debug", state_directory=str(state))
+
+
+@pytest.mark.expects(r"ledger\.(failed|ended)")
+@pytest.mark.parametrize("kind", ["open to others", "a file", "a link"])
+def test_a_state_directory_that_is_none_costs_memory_alone(make_server, tmp_path, kind):
+    """The log says what to do, and logins go on."""
+    state = tmp_path / "state"
+    if kind == "a file":
+        state.write_text("")
+    elif kind == "a link":
+        state.symlink_to(tmp_path)
+    else:
+        state.mkdir()
+        state.chmod(0o755)
+    s = with_state(make_server, state)
+    if kind == "open to others":
+        s.wait_log(r"ledger\.failed directory=.*it must belong to ledger_user and be closed")
+    else:
+        s.wait_log(r"ledger\.failed step=state_directory")
+    assert attempt(s, "guest").code == 230
+    assert attempt(s, "guest", "wrong").code == 530
+
+
+def test_a_ledger_waits_for_the_one_before(make_server, guarded):
+    """That of a monitor that was killed may still be writing."""
+    ready(guarded)
+    (pid,) = procfs.of_kind(guarded.pid, "sallyport-ledger")
+    second = with_state(make_server, guarded.settings["state_directory"])
+    second.wait_log(r"ledger\.waits directory=")
+    assert attempt(second, "guest").code == 230
+    assert "ledger.ready" not in second.log()
+    assert procfs.alive(pid)
+    guarded.stop()
+    second.wait_log(r"ledger\.ready", timeout=30)

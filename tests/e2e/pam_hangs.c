@@ -11,11 +11,7 @@
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 
-int pam_sm_authenticate(pam_handle_t *, int, int, const char **);
-int pam_sm_setcred(pam_handle_t *, int, int, const char **);
-int pam_sm_acct_mgmt(pam_handle_t *, int, int, const char **);
-int pam_sm_open_session(pam_handle_t *, int, int, const char **);
-int pam_sm_close_session(pam_handle_t *, int, int, const char **);
+#include "pam_agrees.h"
 
 static FILE *
 open_argument(int argc, const char **argv, const char *key)
@@ -44,22 +40,6 @@ pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **argv)
         status = PAM_SUCCESS;
     fclose(lock);
     return status;
-}
-
-int
-pam_sm_setcred(pam_handle_t *pam, int flags, int argc, const char **argv)
-{
-    (void)pam;
-    (void)flags;
-    (void)argc;
-    (void)argv;
-    return PAM_SUCCESS;
-}
-
-int
-pam_sm_acct_mgmt(pam_handle_t *pam, int flags, int argc, const char **argv)
-{
-    return pam_sm_setcred(pam, flags, argc, argv);
 }
 
 int

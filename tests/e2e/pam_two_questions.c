@@ -11,11 +11,7 @@
 #include <security/pam_appl.h>
 #include <security/pam_modules.h>
 
-int pam_sm_authenticate(pam_handle_t *, int, int, const char **);
-int pam_sm_setcred(pam_handle_t *, int, int, const char **);
-int pam_sm_acct_mgmt(pam_handle_t *, int, int, const char **);
-int pam_sm_open_session(pam_handle_t *, int, int, const char **);
-int pam_sm_close_session(pam_handle_t *, int, int, const char **);
+#include "pam_agrees.h"
 
 static int
 ask(pam_handle_t *pam, const char *question, const char *right)
@@ -61,22 +57,6 @@ pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **argv)
     (void)argc;
     (void)argv;
     return first == PAM_SUCCESS && second == PAM_SUCCESS ? PAM_SUCCESS : PAM_AUTH_ERR;
-}
-
-int
-pam_sm_setcred(pam_handle_t *pam, int flags, int argc, const char **argv)
-{
-    (void)pam;
-    (void)flags;
-    (void)argc;
-    (void)argv;
-    return PAM_SUCCESS;
-}
-
-int
-pam_sm_acct_mgmt(pam_handle_t *pam, int flags, int argc, const char **argv)
-{
-    return pam_sm_setcred(pam, flags, argc, argv);
 }
 
 int

@@ -18,6 +18,7 @@ REGISTERS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax
 ARGUMENTS = ["rdi", "rsi", "rdx", "r10", "r8", "r9"]
 ANY = (1 << 64) - 1
 SYSCALL_INT3 = 0xcc050f         # 0f 05 cc
+AT_ENTRY = 9
 
 NUMBERS = {
     "open": 2, "mprotect": 10, "getppid": 110, "dup2": 33, "socket": 41, "connect": 42,
@@ -80,22 +81,30 @@ def run_until_trap(pid):
         pass_on = os.WSTOPSIG(status)
 
 
+def entry(pid):
+    """Where the program began. Nobody goes there again, so its code may be written over;
+    that where the process stands may be what a handler needs (`send`)."""
+    with open(f"/proc/{pid}/auxv", "rb") as f:
+        pairs = dict(struct.iter_unpack("2Q", f.read()))
+    return pairs[AT_ENTRY]
+
+
 def call(pid, name, *arguments):
     """("returned", result), ("exited", code) or ("killed", signal)."""
     ptrace(ATTACH, pid)
     _, status = os.waitpid(pid, WALL)
     assert os.WIFSTOPPED(status), hex(status)
-    before = get_registers(pid)
-    text = ptrace(PEEK, pid, before["rip"])
-    ptrace(POKE, pid, before["rip"], text & ~0xffffff | SYSCALL_INT3)
-    there = dict(before, rax=NUMBERS[name], orig_rax=ANY)
+    before, place = get_registers(pid), entry(pid)
+    text = ptrace(PEEK, pid, place)
+    ptrace(POKE, pid, place, text & ~0xffffff | SYSCALL_INT3)
+    there = dict(before, rip=place, rax=NUMBERS[name], orig_rax=ANY)
     there.update(zip(ARGUMENTS, [*arguments, -1, -1, -1, -1, -1, -1]))
     set_registers(pid, there)
     end = run_until_trap(pid)
     if end:
         return end
     (result,) = struct.unpack("q", struct.pack("Q", get_registers(pid)["rax"]))
-    ptrace(POKE, pid, before["rip"], text)
+    ptrace(POKE, pid, place, text)
     set_registers(pid, before)
     ptrace(DETACH, pid)
     return "returned", result

@@ -80,12 +80,21 @@ class Live:
         self.note(worker_storing=self.worker, broker_storing=self.broker)
 
     def log_in_by_pam(self):
+        """Its process clears up behind the verdict: what it then holds stays for hours."""
         c = self.server.login(PAM_USER, harness.PAM_PASSWORD, timeout=30)
-        self.note(login_asleep=min(self.logins()))
+        (pid,) = self.logins()
+        wait_until(lambda: limits(pid)["Max open files"] != ["1024", "1024"], 10)
+        self.note(login_asleep=pid)
         c.quit()
 
     def new(self, kind):
         return procfs.of_kind(self.server.pid, kind) - self.before[kind]
+
+
+def limits(pid):
+    """Name -> [soft, hard], as texts."""
+    with open(f"/proc/{pid}/limits") as f:
+        return {line[:26].strip(): line[26:].split()[:2] for line in f}
 
 
 def snapshot(pid):
@@ -104,8 +113,7 @@ def snapshot(pid):
     except OSError:
         s["fds"] = s["kinds"] = s["namespaces"] = None
     s["owner"] = os.stat(f"/proc/{pid}/environ").st_uid
-    with open(f"/proc/{pid}/limits") as f:
-        s["limits"] = {line[:26].strip(): line[26:].split()[:2] for line in f}
+    s["limits"] = limits(pid)
     try:
         with open(f"/proc/{pid}/environ", "rb") as f:
             s["environ"] = f.read()

@@ -34,7 +34,7 @@ expel_network(struct monitor *m, const struct net_network *n, const struct sessi
 
     TAILQ_FOREACH(s, &m->sessions, entry)
         if (s != but && net_contains(n, &s->peer))
-            count += expel(s, "banned", "Your address is shut out, closing.");
+            count += expel(s, "banned", "Your address is banned; closing connection.");
     return count;
 }
 
@@ -72,7 +72,7 @@ expel_siblings(const struct part *dead)
     TAILQ_FOREACH(s, &dead->session->monitor->sessions, entry)
         if (is_sibling(s, dead))
             count += expel(s, "sibling",
-                           "A fault in another session ends this one, please connect again.");
+                           "A failure in another session ended this one; connect again.");
     if (count > 0)
         report_session(dead->session, LOG_LEVEL_NOTICE, "siblings.ended kind=%s sessions=%u",
                        peer_name(dead->kind), count);
@@ -98,13 +98,13 @@ expel_guesser(const struct session *s, const struct guessers_shut *shut)
 
 /* For the log, and for the client. */
 static const struct notice { const char *reason, *text; } notices[CHANGED_COUNT] = {
-    [CHANGED_DISABLED] = { "account-disabled", "This account was disabled, closing." },
-    [CHANGED_EXPIRED] = { "account-expired", "This account has expired, closing." },
-    [CHANGED_DELETED] = { "account-deleted", "This account was removed, closing." },
+    [CHANGED_DISABLED] = { "account-disabled", "This account was disabled; closing connection." },
+    [CHANGED_EXPIRED] = { "account-expired", "This account has expired; closing connection." },
+    [CHANGED_DELETED] = { "account-deleted", "This account was deleted; closing connection." },
     [CHANGED_PASSWORD] = { "password-changed",
-                           "The password of this account was changed, closing." },
+                           "The password of this account was changed; closing connection." },
     [CHANGED_RIGHTS] = { "account-changed",
-                         "This account was changed, closing; log in again." },
+                         "This account was changed; log in again." },
 };
 
 static bool

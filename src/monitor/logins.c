@@ -190,7 +190,7 @@ send_refusal(struct attempt *a)
     session_enter_base(s);
     session_tell(s, &m);
     if (enough && !s->leaving)
-        session_shutdown(s, "login-attempts", "Too many failed logins, closing.");
+        session_shutdown(s, "login-attempts", "Too many failed logins; closing connection.");
 }
 
 /* The loop's own clock is coarse, and may wake us some milliseconds early. */

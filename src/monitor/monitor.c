@@ -90,7 +90,7 @@ stop(struct monitor *m, const char *reason)
     log_notice("stopping signal=%s sessions=%u", reason, m->admission.sessions);
     listeners_clear(&m->listeners);
     TAILQ_FOREACH(s, &m->sessions, entry)
-        session_shutdown(s, "shutdown", "Server is shutting down.");
+        session_shutdown(s, "shutdown", "The server is shutting down; closing connection.");
     if (!m->ready || TAILQ_EMPTY(&m->sessions) || event_add(&m->stop_timer, &after) == -1)
         end_loop(m);
 }

@@ -45,7 +45,7 @@
 static void
 turn_away(int client, bool implicit)
 {
-    static const char text[] = "421 Service not available, try again later.\r\n";
+    static const char text[] = "421 Service not available; try again later.\r\n";
 
     if (!implicit && send(client, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
         (void)shutdown(client, SHUT_WR);
@@ -138,7 +138,8 @@ make_room(struct monitor *m, struct crowd_member *gone)
         report_session(s, LOG_LEVEL_NOTICE, "session.dropped seconds=%lld",
                        (long long)((clock_ms() - s->began) / 1000));
     if (m->admission.sessions < m->current->limits.sessions)
-        session_shutdown(s, "crowded", "Too many connections without a login, closing.");
+        session_shutdown(s, "crowded",
+                         "Too many connections without a login; closing connection.");
     else
         session_end(s, "crowded");
 }
@@ -282,13 +283,13 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
         finish_logout(s);
     } else if (session_state(s) == ST_USER) {
         session_shutdown(s, "broker-vanished",
-                         "The service for your files ended, closing.");
+                         "The process that serves your files ended; closing connection.");
     } else {
         if (s->attempt != NULL && attempt_is_checked(s))
             report_session(s, LOG_LEVEL_ERROR, "login.hung seconds=%lld "
                            "remedy=see_what_PAM_or_the_name_services_wait_for",
                            (long long)s->generation->settings.login_timeout);
-        session_shutdown(s, "login-timeout", "Login took too long, closing.");
+        session_shutdown(s, "login-timeout", "Timeout: login took too long; closing connection.");
     }
 }
 

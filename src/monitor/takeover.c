@@ -184,7 +184,7 @@ end_session(struct takeover *t, struct part *broker)
                    s->user == NULL ? "-" : s->user, t->asks->session->id);
     set_timer(t, END_MS);
     session_shutdown(s, "taken-over",
-                     "Another session of your account goes on with this upload, closing.");
+                     "Another session of your account resumed this upload; closing connection.");
 }
 
 enum sp_err

@@ -28,13 +28,13 @@ cmd_type(struct worker *w, const struct command *c, struct buf *out)
 
     if (is_type(t, "A") || is_type(t, "A N")) {
         w->ascii = true;
-        return reply_line(out, 200, "Type is ASCII.");
+        return reply_line(out, 200, "Type set to A.");
     }
     if (is_type(t, "I") || is_type(t, "L 8") || is_type(t, "L8")) {
         w->ascii = false;
-        return reply_line(out, 200, "Type is binary.");
+        return reply_line(out, 200, "Type set to I.");
     }
-    return reply_line(out, 504, "TYPE is A, I or L 8 here.");
+    return reply_line(out, 504, "Unsupported TYPE; use A, I or L 8.");
 }
 
 enum sp_err
@@ -42,8 +42,8 @@ cmd_stru(struct worker *w, const struct command *c, struct buf *out)
 {
     (void)w;
     if (slice_equal_nocase(c->trimmed, "F"))
-        return reply_line(out, 200, "Structure is file.");
-    return reply_line(out, 504, "STRU is F here.");
+        return reply_line(out, 200, "Structure set to F.");
+    return reply_line(out, 504, "Unsupported STRU; use F.");
 }
 
 enum sp_err
@@ -51,8 +51,8 @@ cmd_mode(struct worker *w, const struct command *c, struct buf *out)
 {
     (void)w;
     if (slice_equal_nocase(c->trimmed, "S"))
-        return reply_line(out, 200, "Mode is stream.");
-    return reply_line(out, 504, "MODE is S here.");
+        return reply_line(out, 200, "Mode set to S.");
+    return reply_line(out, 504, "Unsupported MODE; use S.");
 }
 
 enum sp_err
@@ -61,9 +61,10 @@ cmd_rest(struct worker *w, const struct command *c, struct buf *out)
     uint64_t offset = 0;
 
     if (number_parse(c->trimmed, INT64_MAX, &offset) != SP_OK)
-        return reply_line(out, 501, "REST takes a number of bytes.");
+        return reply_line(out, 501, "Syntax: REST <offset>");
     w->pending.restart = offset;
-    return reply_line(out, 350, "Restarting at %llu.", (unsigned long long)offset);
+    return reply_line(out, 350, "Restarting at %llu. Send RETR, STOR or APPE next.",
+                      (unsigned long long)offset);
 }
 
 /* The next word is cut off rest, with the blanks behind it. */
@@ -110,23 +111,23 @@ cmd_allo(struct worker *w, const struct command *c, struct buf *out)
     if (rc == SP_CLOSED)
         return rc;
     if (rc == SP_OK && bytes > space)
-        return reply_line(out, 552, "Only %llu bytes are left.", (unsigned long long)space);
+        return reply_line(out, 552, "Only %llu bytes are free.", (unsigned long long)space);
     w->pending.size = bytes;
-    return reply_line(out, 200, "There is room.");
+    return reply_line(out, 200, "ALLO accepted.");
 }
 
 static enum sp_err
 set_active(struct worker *w, const struct net_addr *a, struct buf *out)
 {
     if (!w->settings.active)
-        return reply_line(out, 502, "Active data connections are off here; use PASV or EPSV.");
+        return reply_line(out, 502, "Active mode is disabled; use PASV or EPSV.");
     if (!net_same(a, &w->session.peer))
-        return reply_line(out, 501, "Data connections go to your own address only.");
+        return reply_line(out, 501, "The address must be your own address.");
     if (a->port < PORT_LEAST)
-        return reply_line(out, 501, "Ports below 1024 are not served.");
+        return reply_line(out, 501, "Ports below 1024 are not allowed.");
     data_set_active(&w->data, a->port);
     w->control.ticket = true;
-    return reply_line(out, 200, "Ready to connect.");
+    return reply_line(out, 200, "Data address accepted.");
 }
 
 enum sp_err
@@ -210,7 +211,7 @@ listen_for(struct worker *w, bool extended, uint16_t *port, struct buf *out)
     if (rc == SP_OK && fd == -1)
         rc = ask_listen(w, extended, &fd, port);
     if (rc == SP_REFUSED)
-        return reply_line(out, 425, "No port is free for a data connection; try again.") == SP_OK
+        return reply_line(out, 425, "No data port is available; try again later.") == SP_OK
             ? SP_REFUSED : SP_CLOSED;
     if (rc == SP_OK) {
         data_set_passive(w, fd);
@@ -231,7 +232,7 @@ cmd_pasv(struct worker *w, const struct command *c, struct buf *out)
     if (w->extended_only)
         return reply_line(out, 503, "EPSV ALL was given: only EPSV from now on.");
     if (w->session.local.family != AF_INET)
-        return reply_line(out, 425, "PASV is for IPv4; use EPSV.");
+        return reply_line(out, 425, "PASV requires IPv4; use EPSV.");
     if ((rc = listen_for(w, false, &port, out)) != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
     a = announced(w);
@@ -256,7 +257,7 @@ cmd_epsv(struct worker *w, const struct command *c, struct buf *out)
         return reply_line(out, 501, "Syntax: EPSV [1 | 2 | ALL]");
     if (what == EPSV_ALL) {
         w->extended_only = true;
-        return reply_line(out, 200, "Only EPSV from now on.");
+        return reply_line(out, 200, "EPSV ALL accepted.");
     }
     if ((rc = listen_for(w, true, &port, out)) != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;

@@ -130,7 +130,7 @@ cmd_rnfr(struct worker *w, const struct command *c, struct buf *out)
         return command_failed(rc, &fail, c->parameter, out);
     memcpy(w->pending.rename_from, p.text, p.len + 1);
     w->pending.rename_given = true;
-    return reply_line(out, 350, "RNTO with the new name next.");
+    return reply_line(out, 350, "Ready for RNTO.");
 }
 
 enum sp_err
@@ -141,7 +141,7 @@ cmd_rnto(struct worker *w, const struct command *c, struct buf *out)
     enum sp_err rc = SP_OK;
 
     if (!w->pending.rename_given)
-        return reply_line(out, 503, "RNFR first.");
+        return reply_line(out, 503, "Send RNFR first.");
     w->pending.rename_given = false;
     rc = command_path(w, c->parameter, &p, out);
     if (rc != SP_OK)
@@ -149,7 +149,7 @@ cmd_rnto(struct worker *w, const struct command *c, struct buf *out)
     rc = ask_rename(w, w->pending.rename_from, p.text, &fail);
     if (rc != SP_OK)
         return command_failed(rc, &fail, c->parameter, out);
-    return reply_line(out, 250, "Renamed.");
+    return reply_line(out, 250, "Rename successful.");
 }
 
 enum sp_err
@@ -166,7 +166,7 @@ cmd_size(struct worker *w, const struct command *c, struct buf *out)
         return rc == SP_REFUSED ? SP_OK : rc;
     rc = ask_size(w, p.text, &status, &fail);
     if (rc == SP_OK && status.kind != FILE_REGULAR)
-        return reply_line(out, 550, "SIZE is for plain files.");
+        return reply_line(out, 550, "Not a regular file.");
     if (rc == SP_OK && w->ascii) {          /* RFC 3659 section 4 */
         name = command_keep(name, kept);
         rc = counted_size(w, p.text, &status.size, &fail);

@@ -30,7 +30,7 @@ cmd_noop(struct worker *w, const struct command *c, struct buf *out)
 {
     (void)w;
     (void)c;
-    return reply_line(out, 200, "Still here.");
+    return reply_line(out, 200, "NOOP OK.");
 }
 
 enum sp_err
@@ -40,7 +40,7 @@ cmd_clnt(struct worker *w, const struct command *c, struct buf *out)
 
     (void)w;
     log_debug("client name=%s", log_text(c->trimmed, &name));
-    return reply_line(out, 200, "Noted.");
+    return reply_line(out, 200, "CLNT OK.");
 }
 
 enum sp_err
@@ -75,12 +75,12 @@ cmd_help(struct worker *w, const struct command *c, struct buf *out)
         if (parse_command(c->trimmed, &asked) == SP_OK)
             (void)text_copy(verb, sizeof verb, asked.verb);
         if ((row = command_find(verb)) == NULL)
-            return reply_line(out, 501, "No such command; HELP lists them.");
+            return reply_line(out, 501, "Unknown command; send HELP for a list.");
         if (row->run == NULL)
-            return reply_line(out, 502, "%s is not served.", row->verb);
+            return reply_line(out, 502, "%s is not implemented.", row->verb);
         return reply_line(out, 214, "Syntax: %s", row->syntax);
     }
-    rc = reply_open(out, 214, "Commands of this server:");
+    rc = reply_open(out, 214, "The following commands are supported:");
     for (row = command_rows; rc == SP_OK && row->verb != NULL; row++) {
         size_t used = strlen(line);
 
@@ -95,7 +95,7 @@ cmd_help(struct worker *w, const struct command *c, struct buf *out)
     }
     if (rc == SP_OK && line[0] != '\0')
         rc = reply_inner(out, "%s", line);
-    return rc == SP_OK ? reply_close(out, 214, "HELP <command> tells more.") : rc;
+    return rc == SP_OK ? reply_close(out, 214, "Send HELP <command> for its syntax.") : rc;
 }
 
 enum sp_err
@@ -107,15 +107,15 @@ cmd_opts(struct worker *w, const struct command *c, struct buf *out)
     if (slice_equal_nocase(c->trimmed, "UTF-8 ON") || slice_equal_nocase(c->trimmed, "UTF8 ON")
         || slice_equal_nocase(c->trimmed, "UTF8") || slice_equal_nocase(c->trimmed, "UTF-8")) {
         w->utf8 = true;
-        return reply_line(out, 200, "Names are UTF-8.");
+        return reply_line(out, 200, "UTF8 is on.");
     }
     if (slice_equal_nocase(c->trimmed, "UTF8 OFF")
         || slice_equal_nocase(c->trimmed, "UTF-8 OFF")) {
         w->utf8 = false;
-        return reply_line(out, 200, "Names are passed as they are.");
+        return reply_line(out, 200, "UTF8 is off; file names are sent unchanged.");
     }
     if (parse_command(c->trimmed, &opt) != SP_OK || strcmp(opt.verb, "MLST") != 0)
-        return reply_line(out, 501, "OPTS knows UTF8 and MLST.");
+        return reply_line(out, 501, "OPTS supports only UTF8 and MLST.");
     w->facts = listing_parse_facts(opt.trimmed);
     /* RFC 3659 section 7.9: the reply lists those that are on now, without stars */
     if ((rc = buf_add_text(out, "200 MLST OPTS ")) != SP_OK)
@@ -132,20 +132,21 @@ stat_session(struct worker *w, struct buf *out)
     enum sp_err rc = reply_open(out, 211, "Status of this session:");
 
     if (rc == SP_OK)
-        rc = reply_inner(out, " Connected from %s for %lld s", net_text(&w->session.peer, peer),
+        rc = reply_inner(out, " Connected from %s for %lld seconds",
+                         net_text(&w->session.peer, peer),
                          (long long)((clock_ms() - w->begun) / 1000));
     if (rc == SP_OK && w->account.active)
         rc = reply_inner(out, " Logged in as %s", w->account.user);
     else if (rc == SP_OK)
         rc = reply_inner(out, " Not logged in");
     if (rc == SP_OK && w->control.tls != NULL)
-        rc = reply_inner(out, " Commands protected by %s, %s",
+        rc = reply_inner(out, " Control connection encrypted with %s, %s",
                          tls_stream_version(w->control.tls), tls_stream_cipher(w->control.tls));
     else if (rc == SP_OK)
-        rc = reply_inner(out, " Commands in clear");
+        rc = reply_inner(out, " Control connection not encrypted");
     if (rc == SP_OK)
         rc = reply_inner(out, " Data connections %s", w->protection == PROTECTION_PRIVATE
-                         ? "protected" : "in clear");
+                         ? "encrypted" : "not encrypted");
     if (rc == SP_OK)
         rc = reply_inner(out, " TYPE %s, STRU F, MODE S", w->ascii ? "A" : "I");
     if (rc == SP_OK)
@@ -214,7 +215,7 @@ stat_path(struct worker *w, struct slice parameter, struct buf *out)
         out->len = begin;               /* half a status is none */
         return command_failed(rc, &fail, name, out);
     }
-    return reply_close(out, 213, more ? "Too long to show whole; LIST shows all." : "End");
+    return reply_close(out, 213, more ? "Listing truncated; use LIST for all of it." : "End");
 }
 
 enum sp_err

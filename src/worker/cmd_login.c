@@ -42,7 +42,7 @@ cmd_user(struct worker *w, const struct command *c, struct buf *out)
     struct slice name = c->trimmed;
 
     if (w->account.active)
-        return reply_line(out, 503, "You are logged in; REIN first to be someone else.");
+        return reply_line(out, 503, "Already logged in; send REIN to change the user.");
     if (w->pending.question) {
         if (ask_login_cancel(w) != SP_OK)
             return SP_CLOSED;
@@ -50,10 +50,11 @@ cmd_user(struct worker *w, const struct command *c, struct buf *out)
     }
     w->pending.user_given = false;
     if (!may_be_clear(w, name))
-        return reply_line(out, 533, "TLS is required here: AUTH TLS first.");
+        return reply_line(out, 533, "TLS is required; send AUTH TLS first.");
     if (name.len == 0 || slice_to_text(name, w->pending.user, sizeof w->pending.user) != SP_OK
         || slice_has_line_break(name))
-        return reply_line(out, 501, "That is no possible name.");
+        return reply_line(out, 501, "Invalid user name: it is empty, too long, or contains a "
+                          "control character.");
     w->pending.user_given = true;
     return reply_line(out, 331, "Password required.");
 }
@@ -63,7 +64,7 @@ static enum sp_err
 reply_unchecked(struct worker *w, struct buf *out)
 {
     w->quitting = true;
-    return reply_line(out, 421, "The server cannot check passwords now; try again later.");
+    return reply_line(out, 421, "Login is temporarily unavailable; try again later.");
 }
 
 /* What was decided, told. */
@@ -83,9 +84,9 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
             return SP_OK;               /* nothing was decided: its 421 says what happened */
         w->pending.user_given = false;
         if (result->reason == REFUSE_PASSWORD_EXPIRED)
-            return reply_line(out, 530, "The password has expired and has to be changed first.");
+            return reply_line(out, 530, "Password expired; change it before you log in.");
         if (result->reason == REFUSE_SESSIONS)
-            return reply_line(out, 530, "Too many sessions of this account.");
+            return reply_line(out, 530, "Too many sessions for this account; try again later.");
         if (result->reason == REFUSE_BUSY)
             return reply_unchecked(w, out);
         if (result->reason == REFUSE_FAILURES)
@@ -106,7 +107,7 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
                     log_text(slice_of(result->start), &shown));
     w->start = w->cwd;
     w->memory_due = true;
-    return reply_line(out, 230, "Welcome.");
+    return reply_line(out, 230, "Login successful.");
 }
 
 static enum sp_err
@@ -121,7 +122,7 @@ answer_question(struct worker *w, struct slice text, struct buf *out)
     if (secret_set(&answer, text) != SP_OK) {
         secret_clear(&answer);
         return ask_login_cancel(w) == SP_OK
-            ? reply_line(out, 501, "The answer is too long.") : SP_CLOSED;
+            ? reply_line(out, 501, "Answer too long.") : SP_CLOSED;
     }
     rc = ask_login_answer(w, &answer, &result);
     secret_clear(&answer);
@@ -136,11 +137,11 @@ cmd_pass(struct worker *w, const struct command *c, struct buf *out)
     enum sp_err rc = SP_OK;
 
     if (w->account.active)
-        return reply_line(out, 503, "You are logged in already.");
+        return reply_line(out, 503, "Already logged in.");
     if (w->pending.question)
         return answer_question(w, c->parameter, out);
     if (!w->pending.user_given)
-        return reply_line(out, 503, "USER first.");
+        return reply_line(out, 503, "Send USER first.");
     secret_init(&password);
     if (secret_set(&password, c->parameter) != SP_OK) {
         secret_clear(&password);
@@ -157,8 +158,8 @@ cmd_acct(struct worker *w, const struct command *c, struct buf *out)
     if (w->pending.question)
         return answer_question(w, c->parameter, out);
     if (w->account.active)
-        return reply_line(out, 202, "Nothing was asked; superfluous here.");
-    return reply_line(out, 503, w->pending.user_given ? "PASS first." : "USER first.");
+        return reply_line(out, 202, "ACCT is not needed on this server.");
+    return reply_line(out, 503, w->pending.user_given ? "Send PASS first." : "Send USER first.");
 }
 
 enum sp_err
@@ -171,7 +172,7 @@ cmd_rein(struct worker *w, const struct command *c, struct buf *out)
         return SP_CLOSED;
     worker_forget_account(w);
     w->begun = clock_ms();              /* the time to log in begins anew */
-    return reply_line(out, 220, "Ready for a new user.");
+    return reply_line(out, 220, "Service ready for new user.");
 }
 
 enum sp_err

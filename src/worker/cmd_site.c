@@ -31,7 +31,7 @@ site_chmod(struct worker *w, const struct command *c, struct buf *out)
     if (name.len == 0 || number_parse_octal(mode, &bits) != SP_OK)
         return reply_line(out, 501, "Syntax: SITE CHMOD <octal mode> <name>");
     if (bits > 0777)
-        return reply_line(out, 550, "Set-id and sticky bits are not served.");
+        return reply_line(out, 550, "Setuid, setgid and sticky bits cannot be set.");
     if ((rc = command_path(w, name, &p, out)) != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
     rc = ask_chmod(w, p.text, bits, &fail);
@@ -56,7 +56,7 @@ site_utime(struct worker *w, const struct command *c, struct buf *out)
     rc = ask_utime(w, p.text, when.seconds, when.nanos, &fail);
     if (rc != SP_OK)
         return command_failed(rc, &fail, name, out);
-    return reply_line(out, 200, "Time changed.");
+    return reply_line(out, 200, "Modification time changed.");
 }
 
 static enum sp_err
@@ -74,7 +74,7 @@ site_umask(struct worker *w, const struct command *c, struct buf *out)
     if (rc != SP_OK)
         return command_failed(rc, &fail, (struct slice)SLICE_EMPTY, out);
     w->umask = mask;
-    return reply_line(out, 200, "The umask is %03o now.", (unsigned)mask);
+    return reply_line(out, 200, "The umask is now %03o.", (unsigned)mask);
 }
 
 static enum sp_err
@@ -83,15 +83,16 @@ site_idle(struct worker *w, const struct command *c, struct buf *out)
     uint64_t seconds = 0;
 
     if (c->trimmed.len == 0)
-        return reply_line(out, 200, "The idle time is %lld s, at most %lld s.",
+        return reply_line(out, 200, "The idle timeout is %lld seconds; at most %lld.",
                           (long long)w->idle_seconds,
                           (long long)w->settings.idle_timeout_most);
     if (number_parse(c->trimmed, (uint64_t)w->settings.idle_timeout_most, &seconds) != SP_OK
         || seconds < IDLE_LEAST)
-        return reply_line(out, 501, "The idle time is %d to %lld s.", IDLE_LEAST,
+        return reply_line(out, 501, "The idle timeout must be %d to %lld seconds.", IDLE_LEAST,
                           (long long)w->settings.idle_timeout_most);
     w->idle_seconds = (int64_t)seconds;
-    return reply_line(out, 200, "The idle time is %llu s now.", (unsigned long long)seconds);
+    return reply_line(out, 200, "The idle timeout is now %llu seconds.",
+                      (unsigned long long)seconds);
 }
 
 static enum sp_err site_help(struct worker *w, const struct command *c, struct buf *out);
@@ -114,7 +115,7 @@ static const struct site_row {
 static enum sp_err
 site_help(struct worker *w, const struct command *c, struct buf *out)
 {
-    enum sp_err rc = reply_open(out, 214, "SITE commands of this server:");
+    enum sp_err rc = reply_open(out, 214, "The following SITE commands are supported:");
 
     (void)w;
     (void)c;
@@ -137,5 +138,5 @@ cmd_site(struct worker *w, const struct command *c, struct buf *out)
             return rows[i].run(w, &site, out);
         }
     }
-    return reply_line(out, 504, "Not a SITE command of this server; SITE HELP lists them.");
+    return reply_line(out, 504, "Unknown SITE command; send SITE HELP for a list.");
 }

@@ -17,22 +17,23 @@ cmd_auth(struct worker *w, const struct command *c, struct buf *out)
 
     if (!private && !slice_equal_nocase(mechanism, "TLS")
         && !slice_equal_nocase(mechanism, "TLS-C"))
-        return reply_line(out, 504, "Only AUTH TLS is served.");
+        return reply_line(out, 504, "Unsupported mechanism; use AUTH TLS.");
     if (w->tls == NULL)
-        return reply_line(out, 534, "This server has no certificate.");
+        return reply_line(out, 534, "TLS is not available: no certificate is configured.");
     if (w->control.tls != NULL)
-        return reply_line(out, 503, "TLS is on already.");
+        return reply_line(out, 503, "TLS is already active.");
     if (w->account.active)
-        return reply_line(out, 503, "AUTH comes before the login; REIN first.");
+        return reply_line(out, 503, "AUTH must come before login; send REIN first.");
     if (control_has_injected(&w->control)) {
         log_warning("tls.injection reason=bytes-behind-auth");
         w->quitting = true;
-        return reply_line(out, 503, "Nothing may follow AUTH before the handshake; goodbye.");
+        return reply_line(out, 503, "Data arrived between AUTH and the TLS handshake;"
+                          " closing connection.");
     }
     /* half a login in clear is forgotten with the clear: there is one state to begin TLS in */
     if (w->pending.question && ask_login_cancel(w) != SP_OK)
         return SP_CLOSED;
-    if (reply_line(out, 234, "Begin the TLS handshake.") != SP_OK
+    if (reply_line(out, 234, "Proceed with the TLS handshake.") != SP_OK
         || control_flush(&w->control) != SP_OK || control_secure(w) != SP_OK)
         return SP_CLOSED;
     w->pending = (struct pending){ 0 };
@@ -47,7 +48,7 @@ cmd_pbsz(struct worker *w, const struct command *c, struct buf *out)
     uint64_t size = 0;
 
     if (number_parse(c->trimmed, UINT32_MAX, &size) != SP_OK)
-        return reply_line(out, 501, "PBSZ takes a number.");
+        return reply_line(out, 501, "Syntax: PBSZ 0");
     w->pbsz_given = true;
     return reply_line(out, 200, "PBSZ=0");
 }
@@ -56,20 +57,20 @@ enum sp_err
 cmd_prot(struct worker *w, const struct command *c, struct buf *out)
 {
     if (!w->pbsz_given)
-        return reply_line(out, 503, "PBSZ 0 first.");
+        return reply_line(out, 503, "Send PBSZ 0 first.");
     if (slice_equal_nocase(c->trimmed, "P")) {
         w->protection = PROTECTION_PRIVATE;
-        return reply_line(out, 200, "Data connections are protected.");
+        return reply_line(out, 200, "Protection level set to P (private).");
     }
     if (slice_equal_nocase(c->trimmed, "C")) {
         if (w->account.active && !command_clear_data_allowed(w))
-            return reply_line(out, 534, "Data connections have to be protected here.");
+            return reply_line(out, 534, "Data connections must be encrypted; use PROT P.");
         w->protection = PROTECTION_CLEAR;
-        return reply_line(out, 200, "Data connections are in clear.");
+        return reply_line(out, 200, "Protection level set to C (clear).");
     }
     if (slice_equal_nocase(c->trimmed, "S") || slice_equal_nocase(c->trimmed, "E"))
-        return reply_line(out, 536, "TLS knows the levels C and P only.");
-    return reply_line(out, 504, "The levels are C and P.");
+        return reply_line(out, 536, "TLS does not support this level; use C or P.");
+    return reply_line(out, 504, "Unknown protection level; use C or P.");
 }
 
 enum sp_err
@@ -77,12 +78,13 @@ cmd_ccc(struct worker *w, const struct command *c, struct buf *out)
 {
     (void)c;
     if ((w->account.flags & ACCOUNT_CCC) == 0)
-        return reply_line(out, 534, "Commands stay protected for this account.");
+        return reply_line(out, 534, "CCC is not allowed for this account.");
     if (line_unread(&w->control.in) > 0) {
         w->quitting = true;
-        return reply_line(out, 503, "Nothing may follow CCC before its reply; goodbye.");
+        return reply_line(out, 503, "Data arrived between CCC and its reply; closing "
+                          "connection.");
     }
-    if (reply_line(out, 200, "Commands in clear from here on.") != SP_OK
+    if (reply_line(out, 200, "The control connection is no longer encrypted.") != SP_OK
         || control_flush(&w->control) != SP_OK)
         return SP_CLOSED;
     return control_unsecure(w);

@@ -25,13 +25,13 @@ check_data(struct worker *w, struct buf *out)
     enum sp_err rc = SP_OK;
 
     if (w->data.mode == DATA_NONE)
-        rc = reply_line(out, 425, "PASV, EPSV, PORT or EPRT first.");
+        rc = reply_line(out, 425, "Send PASV, EPSV, PORT or EPRT first.");
     else if (data_is_given_up(&w->data))
-        rc = reply_line(out, 425, "The data port was closed because nobody connected for %lld s, "
-                        "or others needed it; send PASV or EPSV again.",
+        rc = reply_line(out, 425, "The data port was closed: no connection within %lld seconds, "
+                        "or another session needed it. Send PASV or EPSV again.",
                         (long long)w->settings.data_connect_timeout);
     else if (w->protection == PROTECTION_CLEAR && !command_clear_data_allowed(w))
-        rc = reply_line(out, 521, "Data connections have to be protected here: PROT P first.");
+        rc = reply_line(out, 521, "Data connections must be encrypted; send PROT P first.");
     else
         return SP_OK;
     return rc == SP_OK ? SP_REFUSED : SP_CLOSED;
@@ -83,7 +83,7 @@ cmd_retr(struct worker *w, const struct command *c, struct buf *out)
     if ((w->ascii ? offset / 2 : offset) > size) {
         fd_close(&fd);
         data_reset(&w->data);
-        return reply_line(out, 554, "REST is beyond the end of the file.");
+        return reply_line(out, 554, "REST offset is beyond the end of the file.");
     }
     rc = reply_line(out, 150, "Sending %s (%llu bytes).", reply_text(c->parameter, &shown),
                     (unsigned long long)(size - (w->ascii ? 0 : offset)));
@@ -181,7 +181,7 @@ list(struct worker *w, const struct command *c, enum listing_kind kind, struct b
     what.shown = shown;
     if ((rc = ask_list(w, &what, &fd, &fail)) != SP_OK)
         return refused(w, rc, &fail, kind == LISTING_MLSD ? TRIED_MLSD : TRIED_FILE, name, out);
-    if (reply_line(out, 150, "Here comes the listing.") != SP_OK) {
+    if (reply_line(out, 150, "Here comes the directory listing.") != SP_OK) {
         fd_close(&fd);
         return SP_CLOSED;
     }
@@ -214,10 +214,10 @@ cmd_abor(struct worker *w, const struct command *c, struct buf *out)
     if (transfer_runs(&w->transfer)) {
         if (transfer_abort(w, out) != SP_OK)
             return SP_CLOSED;
-        return reply_line(out, 226, "Abort done.");
+        return reply_line(out, 226, "Abort successful.");
     }
     if (w->data.mode == DATA_NONE)
-        return reply_line(out, 226, "Nothing to abort.");
+        return reply_line(out, 226, "No transfer to abort.");
     data_reset(&w->data);
-    return reply_line(out, 225, "Abort done; the data connection is closed.");
+    return reply_line(out, 225, "Abort successful; data connection closed.");
 }

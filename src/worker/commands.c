@@ -18,7 +18,7 @@ const struct command_row command_rows[] = {
     /* access control: RFC 959 section 4.1.1 */
     { "USER", cmd_user, P, "USER <name>" },
     { "PASS", cmd_pass, 0, "PASS <password>" },
-    { "ACCT", cmd_acct, 0, "ACCT <answer to the question of 332>" },
+    { "ACCT", cmd_acct, 0, "ACCT <answer to reply 332>" },
     { "REIN", cmd_rein, N, "REIN" },
     { "QUIT", cmd_quit, 0, "QUIT" },
     { "CWD", cmd_cwd, U, "CWD <directory>" },
@@ -73,7 +73,7 @@ const struct command_row command_rows[] = {
     { "SYST", cmd_syst, 0, "SYST" },
     { "FEAT", cmd_feat, 0, "FEAT" },
     { "OPTS", cmd_opts, P, "OPTS UTF8 ON | MLST <facts>" },
-    { "CLNT", cmd_clnt, 0, "CLNT <name of the client>" },
+    { "CLNT", cmd_clnt, 0, "CLNT <client name>" },
     { "HELP", cmd_help, 0, "HELP [<command>]" },
     { "NOOP", cmd_noop, NEED_NOW, "NOOP" },
     { "SMNT", NULL, HIDDEN, "SMNT" },
@@ -112,7 +112,7 @@ check_needs(struct worker *w, const struct command_row *row, const struct comman
     if ((row->needs & NEED_USER) != 0 && !w->account.active)
         rc = reply_line(out, 530, "Please log in with USER and PASS.");
     else if ((row->needs & NEED_TLS) != 0 && w->control.tls == NULL)
-        rc = reply_line(out, 503, "AUTH TLS first.");
+        rc = reply_line(out, 503, "Send AUTH TLS first.");
     else if (((row->needs & NEED_PARAMETER) != 0 && c->parameter.len == 0)
              || ((row->needs & NEED_NONE) != 0 && c->trimmed.len > 0))
         rc = reply_line(out, 501, "Syntax: %s", row->syntax);
@@ -128,7 +128,7 @@ serve_row(struct worker *w, const struct command_row *row, const struct command 
     enum sp_err rc = SP_OK;
 
     if (row->run == NULL)
-        return reply_line(out, 502, "%s is not served.", c->verb);
+        return reply_line(out, 502, "%s is not implemented.", c->verb);
     rc = check_needs(w, row, c, out);
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
@@ -154,14 +154,14 @@ command_serve(struct worker *w, struct slice line, struct buf *out)
     if (parse_is_http(line)) {
         log_warning("control.http reason=cross-protocol");
         w->quitting = true;
-        return reply_line(out, 421, "This is an FTP server; goodbye.");
+        return reply_line(out, 421, "This is an FTP server; closing connection.");
     }
     if (parse_command(line, &c) != SP_OK)
         return command_unreadable(w, "Command not understood.", out);
     if ((row = command_find(c.verb)) == NULL || row->run != cmd_rnto)
         w->pending.rename_given = false;
     if (row == NULL)
-        return reply_line(out, 500, "%s is not a command of this server.", c.verb);
+        return reply_line(out, 500, "Unknown command %s.", c.verb);
     if (row->run == cmd_rest)
         w->pending.restart = 0;     /* also by one that is refused */
     rc = serve_row(w, row, &c, out);
@@ -185,7 +185,7 @@ command_path(struct worker *w, struct slice parameter, struct path *out, struct 
 
     if (rc == SP_OK)
         return SP_OK;
-    return reply_line(reply, 553, "The name is too long, or not possible.") == SP_OK
+    return reply_line(reply, 553, "File name too long.") == SP_OK
         ? SP_REFUSED : SP_CLOSED;
 }
 

@@ -14,26 +14,26 @@ static const struct answer errors[] = {
     { ENOENT, 550, "No such file or directory" },
     { EACCES, 550, "Permission denied" },
     { EPERM, 550, "Operation not permitted" },
-    { EROFS, 550, "The file system is read-only" },
+    { EROFS, 550, "Read-only file system" },
     { ENOTDIR, 550, "Not a directory" },
     { EISDIR, 550, "Is a directory" },
-    { EEXIST, 550, "The name exists already" },
-    { ENOTEMPTY, 550, "The directory is not empty" },
-    { EBUSY, 450, "In use, try again later" },
-    { ETXTBSY, 450, "In use, try again later" },
-    { ELOOP, 550, "Too many symbolic links" },
-    { EXDEV, 550, "Not within one file system" },
-    { ENAMETOOLONG, 553, "The name is too long" },
-    { EINVAL, 553, "The name is not possible here" },
-    { ENOSPC, 552, "No space left" },
-    { EDQUOT, 552, "The quota is used up" },
-    { EFBIG, 552, "Larger than the file system or a limit of the server allows" },
+    { EEXIST, 550, "File or directory already exists" },
+    { ENOTEMPTY, 550, "Directory not empty" },
+    { EBUSY, 450, "In use; try again later" },
+    { ETXTBSY, 450, "In use; try again later" },
+    { ELOOP, 550, "Too many levels of symbolic links" },
+    { EXDEV, 550, "Cannot rename to another file system" },
+    { ENAMETOOLONG, 553, "File name too long" },
+    { EINVAL, 553, "The file system does not allow this name" },
+    { ENOSPC, 552, "No space left on device" },
+    { EDQUOT, 552, "Disk quota exceeded" },
+    { EFBIG, 552, "File too large for the file system or a server limit" },
     { EMLINK, 550, "Too many links" },
-    { EMFILE, 451, "Too many open files, try again later" },
-    { ENFILE, 451, "Too many open files, try again later" },
-    { ENOMEM, 451, "Out of memory, try again later" },
-    { EIO, 451, "The disk reported an error" },
-    { ESTALE, 450, "The file server lost track of it, try again" },
+    { EMFILE, 451, "Too many open files; try again later" },
+    { ENFILE, 451, "Too many open files; try again later" },
+    { ENOMEM, 451, "Out of memory; try again later" },
+    { EIO, 451, "Input/output error on the server's disk" },
+    { ESTALE, 450, "Stale file handle; try again" },
 };
 
 static struct answer
@@ -47,45 +47,46 @@ answer_for(const struct fail *fail, enum tried tried)
     case FAIL_PERMIT:
         return (struct answer){ 0, 550, "Not permitted for this account" };
     case FAIL_NOT_FILE:
-        return (struct answer){ 0, 550, "Not a plain file" };
+        return (struct answer){ 0, 550, "Not a regular file" };
     case FAIL_NOT_DIRECTORY:
         return (struct answer){ 0, 550, "Not a directory" };
     case FAIL_EXISTS:
         return (struct answer){ 0, tried == TRIED_FILE ? 550 : 553,
-                                "It exists already, and this account may not overwrite" };
+                                "File already exists; this account may not overwrite files" };
     case FAIL_BUSY:
-        return (struct answer){ 0, 450, "Another session is uploading it, try again later" };
+        return (struct answer){ 0, 450, "Another session is writing this file; try again later" };
     case FAIL_NAME:
-        return (struct answer){ 0, 553, "That name is not allowed here" };
+        return (struct answer){ 0, 553, "Invalid file name: too long, or reserved by the server" };
     case FAIL_OFFSET:
-        return (struct answer){ 0, 554, "REST is beyond the end of what is there" };
+        return (struct answer){ 0, 554, "REST offset is beyond the end of the file" };
     case FAIL_SPACE:
-        return (struct answer){ 0, 552, "No space left" };
+        return (struct answer){ 0, 552, "No space left on device" };
     case FAIL_UNWANTED:
-        return (struct answer){ 0, 426, "The client left before it was stored" };
+        return (struct answer){ 0, 426, "The client disconnected; the upload was not stored" };
     case FAIL_TOO_MUCH:
-        return (struct answer){ 0, 550, "Too much to look at; be more precise" };
+        return (struct answer){ 0, 550, "Too many entries to search; use a narrower pattern" };
     case FAIL_CLOSED:
-        return (struct answer){ 0, 553, "Its directory is closed to you, so it cannot be "
-                                        "replaced" };
+        return (struct answer){ 0, 553, "The directory is not writable, so the file cannot "
+                                        "be replaced" };
     case FAIL_ABORTED:
-        return (struct answer){ 0, 426, "Given up; it was not worked out" };
+        return (struct answer){ 0, 426, "Aborted before the size for TYPE A was known" };
     case FAIL_TOO_LONG:
         return (struct answer){ 0, tried == TRIED_STORE ? 554 : 550,
-                                "Too large for TYPE A; use TYPE I" };
+                                "File too large for TYPE A; use TYPE I" };
     case FAIL_UNFINISHED:
         if (tried == TRIED_STORE)
-            return (struct answer){ 0, 550, "An upload over it broke off; ask SIZE before "
-                                            "APPE, or send the whole file with STOR" };
-        return (struct answer){ 0, 550, "Its upload is not complete; resume it, send the "
-                                        "whole file again, or delete it" };
+            return (struct answer){ 0, 550, "An earlier upload is incomplete; send SIZE "
+                                            "before APPE, or upload the whole file with "
+                                            "STOR" };
+        return (struct answer){ 0, 550, "The upload of this file is incomplete; resume it, "
+                                        "upload the file again, or delete it" };
     default:
         break;
     }
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
         if (errors[i].error == fail->error)
             return errors[i];
-    return (struct answer){ 0, 451, "The server could not do it" };
+    return (struct answer){ 0, 451, "Internal error on the server" };
 }
 
 enum sp_err

@@ -86,10 +86,10 @@ serve_lines(struct worker *w, bool *more)
             rc = serve_line(w, line);
             break;
         case LINE_TOO_LONG:
-            rc = command_unreadable(w, "That line is too long.", &c->out);
+            rc = command_unreadable(w, "Command line too long.", &c->out);
             break;
         case LINE_HAS_NUL:
-            rc = command_unreadable(w, "NUL is not allowed.", &c->out);
+            rc = command_unreadable(w, "Command contains a NUL character.", &c->out);
             break;
         }
     }
@@ -132,14 +132,16 @@ check_clocks(struct worker *w)
             return SP_OK;
         log_notice("session.timeout reason=not-logged-in");
         w->quitting = true;
-        return reply_line(&w->control.out, 421, "Not logged in within %lld s; goodbye.",
+        return reply_line(&w->control.out, 421,
+                          "Timeout: no login within %lld seconds; closing connection.",
                           (long long)w->settings.login_timeout);
     }
     if (now < w->active + w->idle_seconds * 1000)
         return SP_OK;
     log_notice("session.timeout reason=idle");
     w->quitting = true;
-    return reply_line(&w->control.out, 421, "Idle for %lld s; goodbye.",
+    return reply_line(&w->control.out, 421,
+                      "Timeout: idle for %lld seconds; closing connection.",
                       (long long)w->idle_seconds);
 }
 
@@ -313,7 +315,7 @@ worker_serve(struct worker *w)
     if (w->shutdown)
         SP_IGNORE(reply_line(&w->control.out, 421, "%s", w->shutdown_text)); /* a courtesy */
     else if (rc != SP_OK && !w->client_gone)
-        SP_IGNORE(reply_line(&w->control.out, 421, "The session cannot go on; goodbye."));
+        SP_IGNORE(reply_line(&w->control.out, 421, "Internal error; closing connection."));
 out:
     data_reset(&w->data);
     data_tend_linger(&w->data, 0, true);        /* unread bytes would make it a reset */

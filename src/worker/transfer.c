@@ -238,10 +238,10 @@ fail_open(struct worker *w, struct buf *out)
     switch (w->data.failure) {
     case DATA_NO_BOND:
         return fail_with(w, out, 522,
-                         "The TLS session of the control connection must be resumed on data "
-                         "connections.");
+                         "TLS session reuse required: data connections must resume the TLS "
+                         "session of the control connection.");
     case DATA_NO_TLS:
-        return fail_with(w, out, 425, "No TLS handshake on the data connection.");
+        return fail_with(w, out, 425, "The TLS handshake on the data connection failed.");
     case DATA_NOT_OPENED:
     case DATA_FINE:
         break;
@@ -258,14 +258,14 @@ fail_moving(struct worker *w, struct buf *out, enum sp_err why)
 
     switch (why) {
     case SP_CLOSED:
-        return fail_with(w, out, 426, "The data connection was cut; transfer aborted.");
+        return fail_with(w, out, 426, "The data connection was closed; transfer aborted.");
     case SP_INPUT:
         return fail_with(w, out, 426,
                          t->kind == TRANSFER_RECEIVE_FILE
-                         ? "The data connection ended without TLS close_notify; not stored."
+                         ? "No TLS close_notify on the data connection; upload not stored."
                          : "TLS failed on the data connection; transfer aborted.");
     case SP_REFUSED:
-        return fail_with(w, out, 451, "The file became shorter while it was sent.");
+        return fail_with(w, out, 451, "The file was truncated during the transfer.");
     case SP_OS:
         if (fail_reply(out, &fail, TRIED_COMMIT, (struct slice)SLICE_EMPTY, &code) != SP_OK)
             return SP_CLOSED;
@@ -414,7 +414,7 @@ check_stall(struct worker *w, struct buf *out)
     w->transfer.tried_ms = clock_ms();
     if (w->transfer.tried_ms < stalls_at(w))
         return SP_AGAIN;
-    return fail_with(w, out, 426, "No byte moved for too long; transfer aborted.");
+    return fail_with(w, out, 426, "Timeout: no data was moved; transfer aborted.");
 }
 
 enum sp_err
@@ -443,11 +443,11 @@ transfer_step(struct worker *w, struct buf *out)
         if (rc != SP_OK)
             return fail_moving(w, out, rc);
         if (is_beyond_end(t))
-            return fail_with(w, out, 554, "REST is beyond the end of the file.");
+            return fail_with(w, out, 554, "REST offset is beyond the end of the file.");
         if ((rc = look_for_client(w)) == SP_AGAIN)
             return SP_AGAIN;
         if (rc != SP_OK)
-            return fail_with(w, out, 426, "The client left the control connection; not stored.");
+            return fail_with(w, out, 426, "The control connection was closed; upload not stored.");
     }
     rc = close_step(w, out);
     return rc == SP_AGAIN ? check_stall(w, out) : rc;

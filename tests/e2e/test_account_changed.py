@@ -50,16 +50,16 @@ def ends(count, name):
 
 
 ENDING = {
-    "disabled": (("set", "--disable"), "421 This account was disabled, closing.",
+    "disabled": (("set", "--disable"), "421 This account was disabled; closing connection.",
                  "disabled", "account-disabled"),
-    "expired": (("set", "--expires", "2020-01-31"), "421 This account has expired, closing.",
+    "expired": (("set", "--expires", "2020-01-31"), "421 This account has expired; closing connection.",
                 "expired", "account-expired"),
-    "deleted": (("del",), "421 This account was removed, closing.",
+    "deleted": (("del",), "421 This account was deleted; closing connection.",
                 "deleted", "account-deleted"),
     "password": (("passwd", "--password-stdin"),
-                 "421 The password of this account was changed, closing.",
+                 "421 The password of this account was changed; closing connection.",
                  "password", "password-changed"),
-    **{what: (("set", *options), "421 This account was changed, closing; log in again.",
+    **{what: (("set", *options), "421 This account was changed; log in again.",
               "rights", "account-changed")
        for what, options in (("read only", ("--read-only",)), ("jail", ("--jail", "/srv")),
                              ("networks", ("--networks", "192.0.2.0/24")),
@@ -121,7 +121,7 @@ def test_a_download_ends_with_it(accounts, bob):
     data.recv(1)
     user(accounts, "set", bob, "--disable", says=ends(1, bob))
     assert c.reply().code == 426
-    assert c.closed(8) and c.buffer == b"421 This account was disabled, closing.\r\n"
+    assert c.closed(8) and c.buffer == b"421 This account was disabled; closing connection.\r\n"
     data.close()
 
 

@@ -139,7 +139,7 @@ def test_an_address_is_shut_out_and_let_in_again(make_server):
     assert s.tool("ban", "add", "127.0.0.0/8").stdout == \
         "127.0.0.0/8 is shut out for ever; 1 of its sessions end\n"
     assert a.closed(8)
-    assert a.buffer == b"421 Your address is shut out, closing.\r\n"
+    assert a.buffer == b"421 Your address is banned; closing connection.\r\n"
     b.expect(200, "NOOP")
     assert turned_away(s)
     s.wait_log(r"session\.refused peer=127\.0\.0\.1 reason=banned")

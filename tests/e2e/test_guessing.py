@@ -119,7 +119,7 @@ def test_where_nobody_is_known_nobody_gets_a_connection(guarded):
     here, there = (guarded.client(source=f"127.0.4.{n}") for n in (1, 2))
     guess(guarded, "127.0.4.1")
     assert here.closed(8)
-    assert here.buffer == b"421 Your address is shut out, closing.\r\n"
+    assert here.buffer == b"421 Your address is banned; closing connection.\r\n"
     assert turned_away(guarded, "127.0.4.1")
     there.expect(200, "NOOP")
     there.quit()

@@ -154,7 +154,7 @@ def test_places_of_those_that_take_too_long_go_to_those_that_wait(make_server, p
     wrong = Waiting(s, 101, "guest", "wrong")
     assert not other.answered() and not wrong.answered()
     for c in hung:
-        assert c.client.reply().text == "421 Login took too long, closing."
+        assert c.client.reply().text == "421 Timeout: login took too long; closing connection."
     pam.hang(False)
     assert wrong.client.reply().code == 530
     assert other.client.reply().code == 230

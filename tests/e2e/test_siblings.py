@@ -14,7 +14,7 @@ import pytest
 import procfs
 from harness import GUEST, PASSWORD, needs_root, wait_until
 
-TOLD = b"421 A fault in another session ends this one, please connect again.\r\n"
+TOLD = b"421 A failure in another session ended this one; connect again.\r\n"
 BROKER = "sallyport-broker"
 
 
@@ -97,7 +97,7 @@ def test_a_ban_for_violations_ends_all_sessions_of_its_address(server):
     os.kill(server.worker_of(victim), signal.SIGABRT)
     server.wait_log(r"address\.banned peer=127\.0\.0\.1 .*violations=3 sessions=1")
     assert old.closed(8)
-    assert old.buffer == b"421 Your address is shut out, closing.\r\n"
+    assert old.buffer == b"421 Your address is banned; closing connection.\r\n"
     stranger.expect(200, "NOOP")
     assert "127.0.0.1" in server.tool("ban", "list").stdout
     server.tool("ban", "remove", "127.0.0.1")

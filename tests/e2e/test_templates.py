@@ -47,7 +47,7 @@ def test_clients_of_a_template_that_dies_are_told(make_server, implicit):
         while chunk := c.recv(1000):
             said += chunk
         c.close()
-        assert said == (b"" if implicit else b"421 Service not available, try again later.\r\n")
+        assert said == (b"" if implicit else b"421 Service not available; try again later.\r\n")
     last.close()
     assert "template.ended kind=worker" in s.log(mark)
     s.login().quit()

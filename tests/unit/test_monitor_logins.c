@@ -428,8 +428,8 @@ logging_in_takes_too_long(void)
     user = rig_client(&r, true);
     rig_say(hung, "login hang right");
     rig_ask(user, "login good right", "LOGGED_IN good");
-    CU_ASSERT_EQUAL(strncmp(rig_hear(idle, line), "SHUTDOWN Login took too long", 28), 0);
-    CU_ASSERT_EQUAL(strncmp(rig_hear(hung, line), "SHUTDOWN Login took too long", 28), 0);
+    CU_ASSERT_EQUAL(strncmp(rig_hear(idle, line), "SHUTDOWN Timeout: login took", 28), 0);
+    CU_ASSERT_EQUAL(strncmp(rig_hear(hung, line), "SHUTDOWN Timeout: login took", 28), 0);
     CU_ASSERT_TRUE(rig_logs(&r, "login.hung seconds=5 remedy="));
     CU_ASSERT_EQUAL(rig_count(&r, "login.hung"), 1);    /* not for who never tried */
     (void)usleep(500000);

@@ -104,8 +104,8 @@ stops_in_order(void)
     user = rig_client(&r, true);
     rig_ask(user, "login good right", "LOGGED_IN good");
     rig_signal(&r, SIGTERM);
-    CU_ASSERT_STRING_EQUAL(rig_hear(idle, line), "SHUTDOWN Server is shutting down.");
-    CU_ASSERT_STRING_EQUAL(rig_hear(user, line), "SHUTDOWN Server is shutting down.");
+    CU_ASSERT_STRING_EQUAL(rig_hear(idle, line), "SHUTDOWN The server is shutting down; closing connection.");
+    CU_ASSERT_STRING_EQUAL(rig_hear(user, line), "SHUTDOWN The server is shutting down; closing connection.");
     CU_ASSERT_EQUAL(rig_wait(&r, 3), 0);
     CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=shutdown user=good"));
     CU_ASSERT_TRUE(rig_logs(&r, "broker.settled"));

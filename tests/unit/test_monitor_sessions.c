@@ -109,7 +109,7 @@ a_crash_is_an_attack(void)
         CU_ASSERT_TRUE(rig_logs(&r, "worker.crashed signal=11"));
         /* laid out alike, and of the same address: it ends in order */
         CU_ASSERT_EQUAL(strncmp(rig_hear(other, line), "SHUTDOWN ", 9), 0);
-        CU_ASSERT_EQUAL(strstr(line, i < 2 ? "another session" : "shut out") != NULL, true);
+        CU_ASSERT_EQUAL(strstr(line, i < 2 ? "another session" : "is banned") != NULL, true);
         fd_close(&other);
         rig_mark(&r);
     }

@@ -88,7 +88,7 @@ def in_step(c):
     """The client has read all replies: NOOP is the next one."""
     assert c.buffer == b"", f"a reply too many: {c.buffer!r}"
     r = c.cmd("NOOP")
-    assert r.code == 200 and "Still here" in r.text, r
+    assert r.code == 200 and "NOOP OK" in r.text, r
     assert c.buffer == b"", f"a reply too many: {c.buffer!r}"
 
 

@@ -1,4 +1,4 @@
-"""tnftp, ncftp, wget, Python's ftplib, openssl s_client."""
+"""tnftp, ncftp, wget, Python's ftplib, openssl s_client, Perl's Net::FTP."""
 
 import ftplib
 import io
@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from harness import PASSWORD, run
+from harness import HERE, PASSWORD, run
 
 
 @pytest.fixture
@@ -228,3 +228,15 @@ def test_a_saved_session_is_good_for_its_ftp_session_alone(server, scratch, vers
             check=False)
     assert "Reused, TLSv1" not in r.stdout
     assert "New, TLSv1" in r.stdout and "Verify return code: 0 (ok)" in r.stdout
+
+
+# ---- Perl's Net::FTP -----------------------------------------------------------------------------
+def test_net_ftp_gives_transfers_up_inside_tls(make_server):
+    """Its ABOR is announced by urgent data that it writes past its own TLS."""
+    s = make_server(no_resumption_users=["guest"])
+    folder = s.folder()
+    with open(folder.make("big"), "r+b") as f:
+        f.truncate(64 << 20)
+    r = run("perl", HERE / "client.pl", s.port, s.world.certs.ca, "guest", PASSWORD, folder.ftp)
+    assert r.stdout == "in step\n", (r.stdout, r.stderr)
+    s.wait_log(r"session\.closed reason=ended .*transfers=6")

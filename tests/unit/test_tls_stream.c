@@ -337,6 +337,71 @@ nothing_is_read_behind_the_end_on_control(void)
     end(&t);
 }
 
+/* Perl's Net::FTP writes Telnet's IAC IP IAC past its TLS; each byte may come alone. */
+static void
+urgent_bytes_between_records_are_passed_over(void)
+{
+    static const char urgent[] = "\377\364\377\362";
+
+    for (size_t v = 0; v < 2; v++) {
+        struct scene t;
+        char in[64];
+        size_t n = 0;
+
+        begin(&t, TLS_CONTROL, versions[v]);
+        CU_ASSERT_EQUAL(fd_write_all(t.l.fds[1], urgent, 3), SP_OK);
+        CU_ASSERT_TRUE(link_client_says(&t.l, "\362ABOR\r\n"));
+        for (unsigned i = 0; i < 4; i++) {
+            CU_ASSERT_EQUAL(fd_write_all(t.l.fds[1], urgent + i, 1), SP_OK);
+            CU_ASSERT_EQUAL(tls_stream_read(t.l.server, in, sizeof in, &n), SP_AGAIN);
+            CU_ASSERT_FALSE(tls_stream_has_input(t.l.server));
+        }
+        /* the same bytes inside of a record are the client's words, and are left alone */
+        CU_ASSERT_TRUE(link_client_says(&t.l, urgent));
+        end(&t);
+    }
+}
+
+static void
+other_bytes_between_records_end_the_session(void)
+{
+    static const struct { enum tls_kind kind; const char *at; size_t times; } rows[] = {
+        { TLS_CONTROL, "ABOR\r\n", 1 }, { TLS_CONTROL, "\377\364X\r\n\r\n", 1 },
+        { TLS_CONTROL, "\377\364\377\362\377", 20 }, { TLS_DATA, "\377\364\377\362\377", 1 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct scene t;
+        char in[64];
+        size_t n = 0;
+        enum sp_err rc = SP_AGAIN;
+
+        begin(&t, rows[i].kind, TLS1_3_VERSION);
+        for (size_t k = 0; k < rows[i].times; k++)
+            CU_ASSERT_EQUAL(fd_write_all(t.l.fds[1], rows[i].at, strlen(rows[i].at)), SP_OK);
+        for (unsigned k = 0; k < 100 && rc == SP_AGAIN; k++)
+            rc = tls_stream_read(t.l.server, in, sizeof in, &n);
+        CU_ASSERT_EQUAL(rc, SP_INPUT);
+        end(&t);
+    }
+}
+
+/* Before the handshake is done nobody has a reason to send any. */
+static void
+urgent_bytes_in_a_handshake_are_refused(void)
+{
+    struct scene t;
+
+    server_open(&t.s, "1.2");
+    server_add(&t.s, PAIR_EC, "DNS:localhost");
+    client_open(&t.c, TLS1_3_VERSION);
+    link_open(&t.l, &t.s, TLS_CONTROL, &t.c);
+    CU_ASSERT_EQUAL(fd_write_all(t.l.fds[1], "\377\364\377", 3), SP_OK);
+    CU_ASSERT_FALSE(link_shake(&t.l));
+    CU_ASSERT_EQUAL(t.l.rc, SP_INPUT);
+    end(&t);
+}
+
 static void
 gathering_has_a_bound(void)
 {
@@ -491,6 +556,12 @@ static const struct unit_test tests[] = {
     { "a download ends by close_notify, once", the_end_of_a_download },
     { "on control nothing is read behind close_notify",
       nothing_is_read_behind_the_end_on_control },
+    { "Telnet's urgent bytes between records are passed over",
+      urgent_bytes_between_records_are_passed_over },
+    { "other bytes between records end the session",
+      other_bytes_between_records_end_the_session },
+    { "Telnet's urgent bytes in a handshake are refused",
+      urgent_bytes_in_a_handshake_are_refused },
     { "the gathering buffer has a bound", gathering_has_a_bound },
     { "a full socket is waited for", a_full_socket_is_waited_for },
     { "a handshake waits for a full socket", a_handshake_waits_for_a_full_socket },

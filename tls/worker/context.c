@@ -20,6 +20,7 @@
 #include "config/settings.h"
 #include "tls/worker/gather.h"
 #include "tls/worker/inside.h"
+#include "tls/worker/urgent.h"
 
 #define GROUPS "X25519:P-256:P-384"
 /* What the keyholder signs, and nothing else (tls/keyholder/sign.c). */
@@ -310,7 +311,8 @@ tls_context_new(struct tls_context **out, const struct settings *s)
 
     if (c == NULL)
         goto out;
-    if ((rc = open_library(c)) != SP_OK || (rc = gather_method_new(&c->gather)) != SP_OK)
+    if ((rc = open_library(c)) != SP_OK || (rc = gather_method_new(&c->gather)) != SP_OK
+        || (rc = urgent_method_new(&c->urgent)) != SP_OK)
         goto out;
     rc = SP_NOMEM;
     if ((c->ssl = SSL_CTX_new_ex(c->library, NULL, TLS_server_method())) == NULL)
@@ -409,6 +411,7 @@ tls_context_free(struct tls_context *c)
     SSL_CTX_free(c->ssl);
     certificates_clear(&c->certificates);
     BIO_meth_free(c->gather);
+    BIO_meth_free(c->urgent);
     if (c->remote != NULL)
         (void)OSSL_PROVIDER_unload(c->remote);
     if (c->standard != NULL)

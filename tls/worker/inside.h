@@ -24,7 +24,7 @@ struct tls_context {
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *standard, *remote;
     SSL_CTX *ssl;
-    BIO_METHOD *gather;
+    BIO_METHOD *gather, *urgent;
     struct remote_signer signer;
     struct certificates certificates;
     struct certificate_choice installed;        /* in the SSL_CTX */

@@ -13,6 +13,7 @@
 
 #include "tls/worker/gather.h"
 #include "tls/worker/inside.h"
+#include "tls/worker/urgent.h"
 
 /*
  * Measured with TLS 1.3 and AES-128-GCM over loopback. Downloads: 256 KiB to 2 MiB take
@@ -34,6 +35,7 @@ struct tls_stream {
     int fd;
     SSL *ssl;
     struct gather out;
+    struct urgent urgent;
     bool secured;               /* the handshake is done                        */
     bool wants_write;           /* the last step stopped at a full socket       */
     bool reads_ahead;           /* payload: the read buffer is filled up        */
@@ -97,6 +99,10 @@ attach(struct tls_stream *s, const struct tls_context *c)
 
     if (socket == NULL)
         return SP_NOMEM;
+    if (s->kind == TLS_CONTROL && urgent_bio(&socket, c->urgent, &s->urgent) != SP_OK) {
+        BIO_free_all(socket);
+        return SP_NOMEM;
+    }
     SSL_set0_rbio(s->ssl, socket);
     if (s->kind != TLS_DATA || !c->in_kernel || !kernel_joins(s->fd))
         return write_to_gather(s, c);
@@ -132,6 +138,7 @@ tls_stream_new(struct tls_stream **out, struct tls_context *c, int fd, enum tls_
         goto out;
     s->kind = kind;
     s->fd = fd;
+    s->urgent = (struct urgent)URGENT_EMPTY;
     s->out = (struct gather)GATHER_EMPTY(kind == TLS_DATA ? DATA_GATHER : CONTROL_GATHER);
     ERR_clear_error();
     if ((s->ssl = SSL_new(c->ssl)) == NULL)
@@ -310,7 +317,7 @@ tls_stream_handshake(struct tls_stream *s)
         rc = flush_step(s);
         return rc == SP_OK ? SP_AGAIN : rc;
     }
-    s->secured = true;
+    s->secured = s->urgent.allowed = true;
     if ((rc = choose_sealer(s)) != SP_OK)
         return handshake_failed(s, rc);
     keep_server_name(s);

@@ -258,6 +258,10 @@ def test_clear_data_where_the_configuration_allows(make_server):
     c.quit()
 
 
+def test_ccc_in_clear_is_533(clear_ftp):
+    assert clear_ftp.cmd("CCC").code == 533
+
+
 def test_ccc_is_refused(ftp):
     assert ftp.cmd("CCC").code in (500, 502, 533, 534, 550)
     assert ftp.cmd("NOOP").code == 200

@@ -48,7 +48,8 @@ before_login(void)
         { "SITE HELP", 214 }, { "SITE CHMOD 644 x", 530 }, { "OPTS UTF8 ON", 200 },
         { "opts utf8 on", 200 }, { "CLNT me", 200 }, { "PASS x", 503 }, { "ACCT x", 503 },
         { "USER", 501 }, { "NIXX", 500 }, { "SMNT /", 502 }, { "MIC x", 502 },
-        { "", 500 }, { "@#!", 500 }, { "PBSZ 0", 503 }, { "PROT P", 503 }, { "CCC", 530 },
+        { "", 500 }, { "@#!", 500 }, { "PBSZ 0", 503 }, { "PROT P", 503 }, { "CCC", 533 },
+        { "CCC x", 501 },
         { "AUTH TLS", 534 }, { "AUTH GSSAPI", 504 }, { "ABOR", 226 }, { "QUIT", 221 },
     };
 
@@ -101,6 +102,23 @@ question(void)
 
     CONVERSE(&plan, false, by_acct);
     CONVERSE(&plan, false, by_pass);
+}
+
+/* Blanks behind the verb are none. */
+static void
+no_parameter(void)
+{
+    static const struct exchange before[] = {
+        { "NOOP x", 501 }, { "FEAT x", 501 }, { "SYST x", 501 }, { "ABOR x", 501 },
+        { "REIN x", 501 }, { "QUIT x", 501 }, { "PWD x", 530 }, { "PASV 1", 530 },
+        { "NOOP  \t", 200 }, { "FEAT ", 211 }, { "ABOR ", 226 }, { "QUIT ", 221 } };
+    static const struct exchange after[] = {
+        { "PWD x", 501 }, { "XPWD x", 501 }, { "CDUP x", 501 }, { "XCUP x", 501 },
+        { "PASV 1", 501 }, { "CCC", 533 }, { "PWD ", 257 }, { "CDUP ", 250 },
+        { "PASV ", 227 }, { "ABOR x", 501 }, { "ABOR", 225 } };
+
+    CONVERSE(&plain, false, before);
+    CONVERSE(&plain, true, after);
 }
 
 static void
@@ -346,6 +364,7 @@ static const struct unit_test tests[] = {
     { "USER in clear is refused where TLS is required", tls_required },
     { "every refused login reads the same", refused },
     { "a question of the chain is 332, answered by ACCT or PASS", question },
+    { "a parameter where none is known is 501", no_parameter },
     { "parameters are taken and refused by RFC 959 and RFC 2428", parameters },
     { "RNTO follows RNFR directly, transfers need a data connection", halves },
     { "paths reach the broker absolute and normal", paths },

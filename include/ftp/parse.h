@@ -8,8 +8,9 @@
  * Lines end with CRLF or a bare LF. Telnet (RFC 854, RFC 959 section 4.1.3) is undone as
  * the bytes come, also where a sequence is cut between two reads: WILL, WONT, DO, DONT
  * with their option, subnegotiations and two-byte commands vanish, IAC IAC is one byte
- * 0xFF. A byte 0xFF before anything that is no Telnet command stays as it is: old clients
- * send names in Latin-1, and of an urgent IAC DM the kernel may have taken a half.
+ * 0xFF, and CR NUL one CR. A byte 0xFF before anything that is no Telnet command stays as
+ * it is: old clients send names in Latin-1, and of an urgent IAC DM the kernel may have
+ * taken a half. A CR alone, which Telnet does not have, stays, too.
  */
 #ifndef SP_FTP_PARSE_H
 #define SP_FTP_PARSE_H
@@ -29,7 +30,7 @@ enum line_kind {
     LINE_NONE,                  /* no whole line is here yet                            */
     LINE_READY,
     LINE_TOO_LONG,              /* a line over LINE_MOST bytes has gone by: 500         */
-    LINE_HAS_NUL                /* a line with a NUL in it has gone by: 500             */
+    LINE_HAS_NUL                /* a line with a NUL not behind a CR has gone by: 500   */
 };
 
 /* Private to parse.c. */
@@ -66,7 +67,7 @@ void line_forget(struct line_reader *r);
  * Known as soon as it is fed, also while lines before it wait.
  */
 bool line_interrupted(struct line_reader *r);
-/* Is there a whole line ABOR among those that wait? */
+/* Is there a whole line ABOR, without a parameter, among those that wait? */
 bool line_has_abort(const struct line_reader *r);
 /*
  * IAC DONT x, IAC WONT x: the refusals (RFC 1123 section 4.1.2.12) of what the client

@@ -5,7 +5,8 @@
  * Trusts:  nothing that is interpolated: whatever a format brings in, one call makes one
  *          line. Control characters (below 0x20, and 0x7F) become '?'; bytes of 0x80 and
  *          above stay, for names are UTF-8 or Latin-1; 0xFF is doubled, for the control
- *          connection is Telnet (RFC 959) and the way in undoes it.
+ *          connection is Telnet (RFC 959) and the way in undoes it. A CR does not become
+ *          CR NUL: to Python's ftplib and to Java a CR ends a line, so a name could forge one.
  */
 #ifndef SP_FTP_REPLY_H
 #define SP_FTP_REPLY_H

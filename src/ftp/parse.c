@@ -154,11 +154,31 @@ line_room(const struct line_reader *r)
     return r->telnet == PLACE_IAC && room > 0 ? room - 1 : room;
 }
 
+/*
+ * RFC 854, RFC 2640 section 2.1: a CR that is no line end comes as CR NUL. False: a NUL that
+ * has no CR before it.
+ */
+static bool
+undo_cr_nul(unsigned char *at, size_t *len)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *len; i++) {
+        if (at[i] != '\0')
+            at[kept++] = at[i];
+        else if (i == 0 || at[i - 1] != '\r')
+            return false;
+    }
+    *len = kept;
+    return true;
+}
+
 enum line_kind
 line_next(struct line_reader *r, struct slice *line)
 {
     const unsigned char *end = NULL;
-    struct slice found = SLICE_EMPTY;
+    unsigned char *at = r->bytes + r->start;
+    size_t len = 0;
 
     r->taken = 0;
     if (r->seen < r->len)
@@ -172,19 +192,19 @@ line_next(struct line_reader *r, struct slice *line)
         r->start = r->len;
         return LINE_NONE;
     }
-    found = slice_from(r->bytes + r->start, (size_t)(end - r->bytes) - r->start);
-    r->taken = found.len + 1;
+    len = (size_t)(end - at);
+    r->taken = len + 1;
     r->start += r->taken;
     r->seen = r->start;
-    if (found.len > 0 && found.at[found.len - 1] == '\r')
-        found.len--;
-    if (r->skipping || found.len > LINE_MOST) {
+    if (len > 0 && at[len - 1] == '\r')
+        len--;
+    if (r->skipping || len > LINE_MOST) {
         r->skipping = false;
         return LINE_TOO_LONG;
     }
-    if (found.len > 0 && memchr(found.at, '\0', found.len) != NULL)
+    if (len > 0 && memchr(at, '\0', len) != NULL && !undo_cr_nul(at, &len))
         return LINE_HAS_NUL;
-    *line = found;
+    *line = slice_from(at, len);
     return LINE_READY;
 }
 
@@ -224,7 +244,8 @@ line_has_abort(const struct line_reader *r)
         line = slice_from(at, (size_t)(end - at));
         if (line.len > 0 && line.at[line.len - 1] == '\r')
             line.len--;
-        if (whole && parse_command(line, &c) == SP_OK && strcmp(c.verb, "ABOR") == 0)
+        if (whole && parse_command(line, &c) == SP_OK && strcmp(c.verb, "ABOR") == 0
+            && c.trimmed.len == 0)
             return true;
         whole = true;
         at = end + 1;

@@ -44,6 +44,10 @@ lines_are_the_same_however_the_bytes_are_cut(void)
         { BYTES("a\rb\r\r\nc\n"), BYTES("<a\rb\r><c>") },
         { BYTES("a\0b\r\nc\r\n"), BYTES("0<c>") },
         { BYTES("\0\n"), BYTES("0") },
+        /* CR NUL is one CR, wherever it stands; a NUL alone is none */
+        { BYTES("a\r\0b\r\0\r\0c\r\n"), BYTES("<a\rb\r\rc>") },
+        { BYTES("a\r\0\r\nb\r\0\nc\n"), BYTES("<a\r><b\r><c>") },
+        { BYTES("a\r\0\0\n\0\r\0\n\r\0b\n"), BYTES("00<\rb>") },
         /* NOP, IP and Synch, options, a subnegotiation with IAC IAC and LF in it */
         { BYTES("NO\377\361OP\r\n"), BYTES("<NOOP>") },
         { BYTES("\377\364\377\362ABOR\r\n"), BYTES("<ABOR>") },
@@ -195,7 +199,8 @@ abor_within_a_line_is_no_abort(void)
         { BYTES("abor\n"), true }, { BYTES(" ABOR \r\n"), true },
         { BYTES("\362ABOR\r\n"), true },                /* the IAC went out of band */
         { BYTES("\377\364\377\377ABOR\r\n"), true },
-        { BYTES("STAT\r\nABOR x\r\n"), true },
+        { BYTES("STAT\r\nABOR \t\r\n"), true },
+        { BYTES("ABOR x\r\n"), false }, { BYTES("ABOR\r\0\r\n"), false },
         { BYTES("STOR ABOR\r\n"), false }, { BYTES("ABORT\r\n"), false },
         { BYTES("XABOR\r\n"), false }, { BYTES("ABOR"), false }, { BYTES("\n\n"), false },
         { BYTES("ABOR\rABOR"), false },

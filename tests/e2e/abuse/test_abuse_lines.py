@@ -70,7 +70,8 @@ ODD = [
     (b"CWD /\0\r\n", 500, 500),
     (b"USER guest\0root\r\n", 500, 500),
     (b"MKD a\0b\r\n", 500, 500),
-    (b"MKD a\r\0b\r\n", 500, 500),
+    (b"RMD a\r\0b\r\n", 530, 550),             # Telnet's way to write a CR
+    (b"RMD a\r\0\0b\r\n", 500, 500),
     (b"RMD a\rb\r\n", 530, 550),               # local users may make such names: a name it is
     (b"CWD a\rb\r\n", 530, 550),
     (b"SIZE \r\r\n", 530, 550),

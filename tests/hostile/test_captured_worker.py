@@ -53,6 +53,8 @@ def test_a_message_out_of_place_ends_that_session_alone(captured, state):
             p.attack(f"forge m {row.type} {fds} least")
             broken(p, f"{row} in {state}", failures)
             tried += 1
+        if failures:            # each further one would be waited for as long
+            break
     assert not failures
     assert tried > 40
 

@@ -169,6 +169,26 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+static void
+cut_last_dot(char *name)
+{
+    size_t len = strlen(name);
+
+    if (len > 1 && name[len - 1] == '.')
+        name[len - 1] = '\0';
+}
+
+bool
+server_name_of(const SSL *ssl, char name[SERVER_NAME_MAX + 1])
+{
+    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    if (asked == NULL || !text_copy(name, SERVER_NAME_MAX + 1, asked))
+        return false;
+    cut_last_dot(name);
+    return true;
+}
+
 static bool
 same_choice(const struct certificate_choice *a, const struct certificate_choice *b)
 {
@@ -186,9 +206,9 @@ choose_certificate(SSL *ssl, void *context)
 {
     struct tls_context *c = context;
     struct certificate_choice choice = {0};
+    char name[SERVER_NAME_MAX + 1];
 
-    certificates_choose(&c->certificates,
-                        SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+    certificates_choose(&c->certificates, server_name_of(ssl, name) ? name : NULL,
                         clock_seconds(), &choice);
     if (same_choice(&c->installed, &choice))
         return 1;
@@ -215,9 +235,15 @@ names_nobody(const char *name)
 static bool
 is_listed(const struct text_list *names, const char *name)
 {
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->texts[i], "*") == 0 || strcasecmp(names->texts[i], name) == 0)
+    char listed[SERVER_NAME_MAX + 1];
+
+    for (size_t i = 0; i < names->count; i++) {
+        if (!text_copy(listed, sizeof listed, names->texts[i]))
+            continue;
+        cut_last_dot(listed);
+        if (strcmp(listed, "*") == 0 || strcasecmp(listed, name) == 0)
             return true;
+    }
     return false;
 }
 
@@ -242,11 +268,11 @@ static int
 check_server_name(SSL *ssl, int *alert, void *context)
 {
     const struct tls_context *c = context;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    char name[SERVER_NAME_MAX + 1];
     struct log_escaped text;
 
     leave_to_kernel(ssl, c);
-    if (name == NULL)
+    if (!server_name_of(ssl, name))
         return SSL_TLSEXT_ERR_NOACK;
     if (names_nobody(name) || is_listed(c->server_names, name)
         || certificates_have(&c->certificates, name))

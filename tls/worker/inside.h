@@ -50,6 +50,14 @@ kind_of(const SSL *ssl)
     return *kind;
 }
 
+#define SERVER_NAME_MAX 255
+
+/*
+ * The name that the client asks for, without the dot at its end that makes it absolute and
+ * no other. False: it asks for none.
+ */
+bool server_name_of(const SSL *ssl, char name[SERVER_NAME_MAX + 1]);
+
 /* The SSL of a stream; the stream keeps it. For tls_context_warm and the tests. */
 SSL *tls_stream_ssl(struct tls_stream *s);
 

@@ -28,7 +28,6 @@
 #define DATA_READ_BUFFER ((size_t)128 << 10)
 #define NARROW_ROOM ((size_t)64 << 10)  /* who asks for no more has OpenSSL's own buffer */
 #define CONTROL_GATHER GATHER_FOR((size_t)64 << 10)
-#define SERVER_NAME_MAX 255
 
 struct tls_stream {
     enum tls_kind kind;         /* first: the SSL's app data points here */
@@ -271,10 +270,9 @@ keep_server_name(struct tls_stream *s)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-    const char *name = SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name);
 
-    if (name != NULL && strspn(name, allowed) == strlen(name)
-        && !text_copy(s->server_name, sizeof s->server_name, name))
+    if (!server_name_of(s->ssl, s->server_name)
+        || strspn(s->server_name, allowed) != strlen(s->server_name))
         s->server_name[0] = '\0';
 }
 

@@ -199,7 +199,8 @@ stat_path(struct worker *w, struct slice parameter, struct buf *out)
     size_t begin = out->len;
     enum sp_err rc = SP_OK;
 
-    listing_options(parameter, &what.options, &name);
+    if ((rc = command_listed(w, parameter, &what.options, &name)) != SP_OK)
+        return rc;
     if ((rc = command_path(w, name, &p, out)) != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
     what.path = p.text;

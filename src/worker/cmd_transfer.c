@@ -169,8 +169,8 @@ list(struct worker *w, const struct command *c, enum listing_kind kind, struct b
     int fd = -1;
     enum sp_err rc = check_data(w, out);
 
-    if (kind != LISTING_MLSD)
-        listing_options(c->parameter, &what.options, &name);
+    if (rc == SP_OK && kind != LISTING_MLSD)
+        rc = command_listed(w, c->parameter, &what.options, &name);
     if (rc == SP_OK)
         rc = command_path(w, name, &p, out);
     if (rc != SP_OK)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "ftp/listing.h"
 #include "ftp/reply.h"
 #include "wire/fail.h"
 #include "worker/ask_broker.h"
@@ -187,6 +188,63 @@ command_path(struct worker *w, struct slice parameter, struct path *out, struct 
         return SP_OK;
     return reply_line(reply, 553, "File name too long.") == SP_OK
         ? SP_REFUSED : SP_CLOSED;
+}
+
+/* Is there something of this name? */
+static enum sp_err
+exists(struct worker *w, struct slice name, bool *found)
+{
+    struct path p;
+    struct fail fail = { 0 };
+    struct file_status status = { 0 };
+    enum sp_err rc = SP_OK;
+
+    *found = false;
+    if (path_join(&p, path_slice(&w->cwd), name) != SP_OK)
+        return SP_OK;
+    rc = ask_status(w, p.text, &status, &fail);
+    *found = rc == SP_OK;
+    return rc == SP_REFUSED ? SP_OK : rc;
+}
+
+/* "-l -a" as "-l" and "-a". False: it is one word. */
+static bool
+cut_last_option(struct slice s, struct slice *before, struct slice *last)
+{
+    for (size_t i = s.len; i > 1; i--)
+        if (s.at[i - 1] == '-' && s.at[i - 2] == ' ') {
+            *before = slice_from(s.at, i - 2);
+            *last = slice_from(s.at + i - 1, s.len - i + 1);
+            return true;
+        }
+    return false;
+}
+
+enum sp_err
+command_listed(struct worker *w, struct slice parameter, unsigned *options, struct slice *name)
+{
+    struct slice before = SLICE_EMPTY, last = SLICE_EMPTY, none = SLICE_EMPTY;
+    bool found = false;
+    enum sp_err rc = SP_OK;
+
+    listing_options(parameter, options, name);
+    if (name->len == parameter.len)
+        return SP_OK;               /* nothing was taken for an option */
+    if ((rc = exists(w, parameter, &found)) != SP_OK)
+        return rc;
+    if (found) {
+        *options = 0;
+        *name = parameter;
+        return SP_OK;
+    }
+    if (name->len > 0 || !cut_last_option(parameter, &before, &last))
+        return SP_OK;
+    if ((rc = exists(w, last, &found)) != SP_OK || !found)
+        return rc;
+    *options = 0;
+    listing_options(before, options, &none);
+    *name = last;
+    return SP_OK;
 }
 
 enum sp_err

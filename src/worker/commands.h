@@ -67,6 +67,12 @@ command_run cmd_site;                                                           
 /* The path a parameter means from the working directory. SP_REFUSED: 553 was put. */
 SP_CHECK enum sp_err command_path(struct worker *w, struct slice parameter, struct path *out,
                                   struct buf *reply);
+/*
+ * The options and the name of a listing. A name that exists wins over options of the same
+ * spelling, if it is the whole parameter, or what its last option would be.
+ */
+SP_CHECK enum sp_err command_listed(struct worker *w, struct slice parameter,
+                                    unsigned *options, struct slice *name);
 /* Turns "not done" of the broker into a reply; SP_CLOSED stays. */
 SP_CHECK enum sp_err command_failed(enum sp_err rc, const struct fail *fail, struct slice name,
                                     struct buf *out);

@@ -76,6 +76,18 @@ def test_a_file_whose_name_begins_with_a_dash(ftp, tree):
     assert ftp.retr("RETR -file") == b"dash"
 
 
+def test_a_name_that_exists_wins_over_options_of_its_spelling(ftp, folder):
+    for name in ("-a", "-l", "-al x", "-rt", "f"):
+        folder.make(name)
+    for line, wanted in (("-a", ["-a"]), ("-al x", ["-al x"]), ("-r -a", ["-a"]),
+                         ("-r -t -l", ["-l"]), ("-- -l", ["-l"]), ("-rt", ["-rt"]),
+                         ("-r", ["f", "-rt", "-l", "-al x", "-a"]), ("-l f", ["f"])):
+        assert list(listing(ftp, "LIST " + line)) == wanted, line
+        assert [x[-len(w):] for x, w in zip(ftp.names("NLST " + line), wanted)] == wanted, line
+        shown = [LONG.fullmatch(x.strip()) for x in ftp.cmd("STAT " + line).inner]
+        assert [m.group(6) for m in shown if m] == wanted, line
+
+
 def test_order(ftp, tree):
     names = list(listing(ftp, "LIST"))
     assert names == sorted(names)

@@ -54,8 +54,8 @@ struct entry {
     uint32_t uid, gid;
     const char *owner, *group;      /* names, or NULL: the number is shown              */
     int64_t modified, created;      /* seconds since the epoch                          */
-    uint32_t modified_nanos;
     uint64_t device, inode;
+    bool link;                      /* the name is a symbolic link to all of this       */
     struct slice target;            /* where a symbolic link points; empty: not shown   */
     unsigned permits;               /* enum permit (wire/fail.h), for perm= */
     bool parent_writable;           /* the user may create and remove names beside it   */

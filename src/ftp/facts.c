@@ -38,6 +38,19 @@ fits_a_fact(struct slice target)
     return target.len > 0;
 }
 
+/*
+ * As RFC 3659 section 7.7.4 and Pure-FTPd write it. Without a target, as its erratum 1500 and
+ * ProFTPD do: FileZilla and WinSCP know both, and enter what has either.
+ */
+static unsigned char *
+put_link(unsigned char *at, struct slice target)
+{
+    if (!fits_a_fact(target))
+        return put(at, "OS.unix=symlink", 15);
+    at = put(at, "OS.unix=slink:", 14);
+    return put(at, target.at, target.len);
+}
+
 static unsigned char *
 put_type(unsigned char *at, const struct entry *e)
 {
@@ -45,18 +58,15 @@ put_type(unsigned char *at, const struct entry *e)
     case FILE_REGULAR:
         return put(at, "file", 4);
     case FILE_DIRECTORY:
+        if (e->link)
+            return put_link(at, e->target);
         if (is_name(e, "."))
             return put(at, "cdir", 4);
         if (is_name(e, ".."))
             return put(at, "pdir", 4);
         return put(at, "dir", 3);
     case FILE_LINK:
-        at = put(at, "OS.unix=slink", 13);
-        if (fits_a_fact(e->target)) {
-            *at++ = ':';
-            at = put(at, e->target.at, e->target.len);
-        }
-        return at;
+        return put_link(at, e->target);
     case FILE_OTHER:
         break;
     }
@@ -83,7 +93,7 @@ put_perm(unsigned char *at, const struct entry *e)
         *at++ = 'a';
     if (inside && (p & PERMIT_UPLOAD) != 0)
         *at++ = 'c';
-    if (removable && (p & (directory ? PERMIT_RMDIR : PERMIT_DELETE)) != 0)
+    if (removable && (p & (directory && !e->link ? PERMIT_RMDIR : PERMIT_DELETE)) != 0)
         *at++ = 'd';
     if (directory && e->searchable)
         *at++ = 'e';
@@ -104,13 +114,13 @@ put_perm(unsigned char *at, const struct entry *e)
 }
 
 static unsigned char *
-put_time(unsigned char *at, int64_t seconds, uint32_t nanos)
+put_time(unsigned char *at, int64_t seconds)
 {
     char text[TIMEVAL_TEXT_MAX];
-    struct timeval_utc when = { seconds, nanos < 1000000000 ? nanos : 0 };
+    struct timeval_utc when = { seconds, 0 };
 
-    /* three digits of a fraction: what every client reads as milliseconds */
-    size_t len = timeval_text(&when, 3, text);
+    /* no fraction: .NET and Commons Net cannot read one, and no peer sends it */
+    size_t len = timeval_text(&when, 0, text);
 
     return put(at, text, len);
 }
@@ -133,9 +143,9 @@ put_fact(unsigned char *at, const struct entry *e, unsigned fact)
     case FACT_SIZE:
         return e->kind == FILE_DIRECTORY ? NULL : put_number(at, e->size, 0);
     case FACT_MODIFY:
-        return put_time(at, e->modified, e->modified_nanos);
+        return put_time(at, e->modified);
     case FACT_CREATE:
-        return e->created == 0 ? NULL : put_time(at, e->created, 0);
+        return e->created == 0 ? NULL : put_time(at, e->created);
     case FACT_PERM:
         return put_perm(at, e);
     case FACT_UNIQUE:

@@ -214,8 +214,8 @@ cmd_mdtm(struct worker *w, const struct command *c, struct buf *out)
         return set_time(w, &when, name, out);
     if (rc != SP_OK)
         return command_failed(rc, &fail, c->parameter, out);
-    when = (struct timeval_utc){ .seconds = status.mtime, .nanos = status.nanos };
-    (void)timeval_text(&when, 6, shown);
+    when = (struct timeval_utc){ .seconds = status.mtime };
+    (void)timeval_text(&when, 0, shown);    /* as in the facts: no fraction */
     return reply_line(out, 213, "%s", shown);
 }
 

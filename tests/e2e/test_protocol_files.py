@@ -107,7 +107,7 @@ def test_size_and_mdtm(ftp, folder):
     os.utime(folder.path("file"), (1234567890, 1234567890))
     assert ftp.cmd("TYPE I").code == 200
     assert ftp.cmd("SIZE file").text == "213 12345"
-    assert re.fullmatch(r"213 20090213233130(\.\d+)?", ftp.cmd("MDTM file").text)
+    assert ftp.cmd("MDTM file").text == "213 20090213233130"
     folder.mkdir("dir")
     for line in ("SIZE dir", "SIZE nothing", "MDTM nothing"):
         assert ftp.cmd(line).code == 550, line

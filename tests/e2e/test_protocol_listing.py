@@ -88,6 +88,24 @@ def test_a_name_that_exists_wins_over_options_of_its_spelling(ftp, folder):
         assert [m.group(6) for m in shown if m] == wanted, line
 
 
+def facts(ftp, line="MLSD"):
+    found = {}
+    for text in ftp.names(line):
+        these, name = text.split(" ", 1)
+        found[name] = dict(f.split("=", 1) for f in these.split(";") if f)
+    return found
+
+
+def test_times_have_no_fraction(ftp, folder):
+    """Commons Net returns null for one, .NET the year 1."""
+    folder.make("f")
+    for line in ("MFMT 20200102030405.678 f", "MFMT 20200102030405 f"):
+        ftp.expect(213, line)
+        assert facts(ftp)["f"]["modify"] == "20200102030405"
+        assert ftp.cmd("MDTM f").text == "213 20200102030405"
+    assert re.search("modify=20200102030405;", ftp.cmd("MLST f").inner[0])
+
+
 def test_order(ftp, tree):
     names = list(listing(ftp, "LIST"))
     assert names == sorted(names)

@@ -110,7 +110,6 @@ check_listing(struct fuzz_input *in, int64_t now)
         .links = fuzz_number(in, 8), .size = fuzz_number(in, 8),
         .uid = (uint32_t)fuzz_number(in, 4), .gid = (uint32_t)fuzz_number(in, 4),
         .modified = (int64_t)fuzz_number(in, 8), .created = (int64_t)fuzz_number(in, 8),
-        .modified_nanos = (uint32_t)(fuzz_number(in, 4) % 1000000000),
         .device = fuzz_number(in, 8), .inode = fuzz_number(in, 8), .permits = PERMIT_ALL,
         .parent_writable = true, .readable = true, .writable = true, .searchable = true };
     struct buf out = BUF_EMPTY(1 << 16);
@@ -121,6 +120,7 @@ check_listing(struct fuzz_input *in, int64_t now)
     memcpy(group, owner, sizeof group);
     e.owner = owner[0] == 'N' ? NULL : owner;
     e.group = group;
+    e.link = (e.mode & 1) != 0;
     e.target = fuzz_until(in, '/');
     e.name = fuzz_bytes(in, in->len > 255 ? 255 : in->len);
     FUZZ_HOLDS(listing_line(&out, &e, now, options) == SP_OK);

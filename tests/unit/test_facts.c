@@ -43,15 +43,10 @@ a_line_has_the_facts_that_are_on(void)
 }
 
 static void
-times_have_milliseconds_where_there_are_some(void)
+times_are_whole_seconds(void)
 {
     struct entry e = file();
 
-    e.modified_nanos = 45678901;
-    facts_are(&e, FACT_MODIFY, SLICE("modify=20261121073338.045; name"));
-    e.modified_nanos = 999999;
-    facts_are(&e, FACT_MODIFY, SLICE("modify=20261121073338; name"));
-    e.modified_nanos = UINT32_MAX;
     facts_are(&e, FACT_MODIFY, SLICE("modify=20261121073338; name"));
     e.created = -1;
     facts_are(&e, FACT_CREATE, SLICE("create=19691231235959; name"));
@@ -73,11 +68,11 @@ each_kind_has_its_type(void)
         { FILE_DIRECTORY, S_IFDIR, "..", BYTES(""), BYTES("type=pdir; ..") },
         { FILE_DIRECTORY, S_IFDIR, "...", BYTES(""), BYTES("type=dir; ...") },
         { FILE_REGULAR, S_IFREG, ".", BYTES(""), BYTES("type=file; .") },
-        { FILE_LINK, S_IFLNK, "l", BYTES(""), BYTES("type=OS.unix=slink; l") },
+        { FILE_LINK, S_IFLNK, "l", BYTES(""), BYTES("type=OS.unix=symlink; l") },
         { FILE_LINK, S_IFLNK, "l", BYTES("/a/b"), BYTES("type=OS.unix=slink:/a/b; l") },
-        { FILE_LINK, S_IFLNK, "l", BYTES("a b"), BYTES("type=OS.unix=slink; l") },
-        { FILE_LINK, S_IFLNK, "l", BYTES("a;b"), BYTES("type=OS.unix=slink; l") },
-        { FILE_LINK, S_IFLNK, "l", BYTES("a\r\nb"), BYTES("type=OS.unix=slink; l") },
+        { FILE_LINK, S_IFLNK, "l", BYTES("a b"), BYTES("type=OS.unix=symlink; l") },
+        { FILE_LINK, S_IFLNK, "l", BYTES("a;b"), BYTES("type=OS.unix=symlink; l") },
+        { FILE_LINK, S_IFLNK, "l", BYTES("a\r\nb"), BYTES("type=OS.unix=symlink; l") },
         { FILE_OTHER, S_IFCHR, "o", BYTES(""), BYTES("type=OS.unix=chr; o") },
         { FILE_OTHER, S_IFBLK, "o", BYTES(""), BYTES("type=OS.unix=blk; o") },
         { FILE_OTHER, S_IFIFO, "o", BYTES(""), BYTES("type=OS.unix=pipe; o") },
@@ -94,6 +89,25 @@ each_kind_has_its_type(void)
         e.target = rows[i].target;
         facts_are(&e, FACT_TYPE, rows[i].wanted);
     }
+}
+
+/* Its type and its removal are the link's; what can be done inside is the directory's. */
+static void
+a_link_to_a_directory_is_a_link_that_can_be_entered(void)
+{
+    struct entry e = file();
+
+    e.kind = FILE_DIRECTORY;
+    e.mode = S_IFDIR | 0755;
+    e.link = true;
+    e.searchable = true;
+    e.target = SLICE("../d");
+    facts_are(&e, FACT_TYPE | FACT_SIZE | FACT_PERM,
+              SLICE("type=OS.unix=slink:../d;perm=cdeflmp; name"));
+    e.permits &= ~(unsigned)PERMIT_DELETE;
+    facts_are(&e, FACT_PERM, SLICE("perm=ceflmp; name"));
+    e.target = SLICE("a b");
+    facts_are(&e, FACT_TYPE, SLICE("type=OS.unix=symlink; name"));
 }
 
 static void
@@ -205,7 +219,7 @@ the_widest_values_fit(void)
     e.owner = NULL;
     e.group = NULL;
     facts_are(&e, FACT_ALL,
-              SLICE("type=OS.unix=slink;size=18446744073709551615;modify=00000101000000;"
+              SLICE("type=OS.unix=symlink;size=18446744073709551615;modify=00000101000000;"
                     "create=99991231235959;perm=df;"
                     "unique=ffffffffffffffffgffffffffffffffff;"
                     "UNIX.mode=7777;UNIX.owner=4294967295;UNIX.group=4294967295;"
@@ -271,10 +285,11 @@ what_does_not_fit_adds_nothing(void)
 
 static const struct unit_test tests[] = {
     { "a line has the facts that are on", a_line_has_the_facts_that_are_on },
-    { "times have milliseconds where there are some",
-      times_have_milliseconds_where_there_are_some },
+    { "times are whole seconds", times_are_whole_seconds },
     { "each kind has its type", each_kind_has_its_type },
     { "a directory has no size", a_directory_has_no_size },
+    { "a link to a directory is a link that can be entered",
+      a_link_to_a_directory_is_a_link_that_can_be_entered },
     { "perm says what would be done", perm_says_what_would_be_done },
     { "the directory itself is not removed by its dot",
       the_directory_itself_is_not_removed_by_its_dot },

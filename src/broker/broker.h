@@ -28,6 +28,7 @@ struct broker {
     struct channel monitor, worker;
     struct settings settings;
     int root; /* O_PATH: the jail, and the only place a path starts from */
+    bool whole;                 /* the jail is "/": nothing lies outside */
     uid_t uid;
     gid_t gid;
     gid_t groups[BROKER_GROUPS];

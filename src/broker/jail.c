@@ -85,6 +85,7 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
         return rc;
     if ((rc = slice_to_text(grant->jail, path, sizeof path)) != SP_OK)
         return rc;
+    b->whole = strcmp(path, "/") == 0;
     if ((rc = enter_open(path, b->uid, b->gid, b->groups, b->group_count, &b->root))
             != SP_OK
         || (rc = change_root(b)) != SP_OK

@@ -81,19 +81,38 @@ look(struct listing *l, const char *name, bool unfinished, struct statx *st)
     return rc;
 }
 
-/* What a link leads to, instead of the link; as it is where it leads nowhere. */
-static void
+/* What a link leads to. False: nowhere that this session can see; *st is as it was. */
+static bool
 look_through(struct listing *l, const char *name, struct statx *st)
 {
     char path[PATH_MAX];
-    struct statx target;
     int fd = -1;
-
-    if (resolve_join(l->b, l->path, name, path) == SP_OK
+    bool leads = resolve_join(l->b, l->path, name, path) == SP_OK
         && resolve_open(l->b, path, O_PATH, &fd) == SP_OK
-        && resolve_stat(fd, "", &target) == SP_OK)
-        *st = target;
+        && resolve_stat(fd, "", st) == SP_OK;
+
     fd_close(&fd);
+    return leads;
+}
+
+/* May a link that leads nowhere mean a place outside of the jail? */
+static bool
+points_out(const struct broker *b, struct slice target)
+{
+    size_t from = 0;
+
+    if (b->whole || target.len == 0)
+        return false;
+    if (target.at[0] == '/')
+        return true;
+    for (size_t i = 0; i <= target.len; i++) {
+        if (i < target.len && target.at[i] != '/')
+            continue;
+        if (i - from == 2 && target.at[from] == '.' && target.at[from + 1] == '.')
+            return true;
+        from = i + 1;
+    }
+    return false;
 }
 
 /* The text of a link, for "name -> text". */
@@ -112,6 +131,34 @@ read_link(struct listing *l, const char *name, char target[PATH_MAX])
         fd_close(&fd);
     }
     return slice_from(target, len > 0 ? (size_t)len : 0);
+}
+
+/*
+ * A symbolic link. To MLSD it is what it leads to, and a link beside that where it leads to a
+ * directory: clients that walk through all directories would walk in circles. Its text is
+ * not told where it may be a path of the machine outside of the jail.
+ */
+static void
+see_link(struct listing *l, const char *name, struct statx *st, struct entry *e,
+         char target[PATH_MAX])
+{
+    struct statx through = { 0 };
+    bool leads = look_through(l, name, &through);
+
+    if (l->kind == LISTING_MLSD && leads) {
+        struct slice shown = e->name;
+
+        *st = through;
+        entry_fill(l->b, st, shown, e);
+        if (!S_ISDIR(st->stx_mode))
+            return;
+    }
+    e->link = true;
+    e->target = read_link(l, name, target);
+    if (!leads && points_out(l->b, e->target)) {
+        e->target = (struct slice)SLICE_EMPTY;
+        e->size = 0;                /* its length */
+    }
 }
 
 /* The name as the client is to see it: the item's own, or what it was asked for by. */
@@ -180,12 +227,10 @@ write_entry(struct listing *l, const char *name, bool unfinished, struct names *
             note_missed(l, rc);
             return SP_OK;
         }
-        if (S_ISLNK(st.stx_mode) && l->kind == LISTING_MLSD)
-            look_through(l, name, &st);
         entry_fill(l->b, &st, shown, &e);
+        if (S_ISLNK(st.stx_mode) && (l->long_lines || l->kind == LISTING_MLSD))
+            see_link(l, name, &st, &e, target);
         e.parent_writable = l->parent_writable;
-        if (S_ISLNK(st.stx_mode) && l->long_lines)
-            e.target = read_link(l, name, target);
         if (found != NULL && S_ISDIR(st.stx_mode) && strcmp(name, ".") != 0
             && strcmp(name, "..") != 0 && (rc = remember(l, found, name)) != SP_OK)
             return rc;

@@ -155,3 +155,17 @@ def test_ascii_get_and_put(server, folder, scratch):
     assert (scratch / "got").read_bytes() == b"one\ntwo\n"
     lftp(f"cd {folder.ftp}; put -a got -o back")
     assert folder.read("back") == b"one\ntwo\n"
+
+
+def test_linked_folders_are_entered_and_not_walked_in_circles(server, folder, scratch):
+    d = folder.mkdir("d")
+    (d / "in").write_bytes(b"inside")
+    os.chmod(d / "in", 0o644)
+    for to, name in (("d", "link"), (".", "d/here"), ("..", "d/up")):
+        os.symlink(to, folder.disk / name)
+    lftp = Lftp(server, scratch, ftp__use_mlsd="yes")
+    assert lftp(f"cd {folder.ftp}/link; cat in").stdout == "inside"
+    r = lftp(f"cd {folder.ftp}; find; mirror . {scratch}/got")
+    assert sorted(r.stdout.split()) == ["./", "./d/", "./d/here", "./d/in", "./d/up", "./link"]
+    assert os.readlink(scratch / "got" / "link") == "d"
+    assert (scratch / "got" / "d" / "in").read_bytes() == b"inside"

@@ -96,6 +96,31 @@ def facts(ftp, line="MLSD"):
     return found
 
 
+def test_mlsd_shows_links_to_directories_as_links(ftp, folder):
+    folder.mkdir("d")
+    folder.make("f", b"12345")
+    for to, name in (("d", "to-d"), (folder.ftp + "/d", "absolute"), ("..", "up"), ("f", "to-f"),
+                     ("/etc", "out"), ("../" * 9 + "etc", "climbs"), ("not yet", "nowhere"),
+                     ("not-yet", "later")):
+        os.symlink(to, folder.path(name))
+    found = facts(ftp)
+    types = {name: f["type"] for name, f in found.items() if name not in (".", "..")}
+    assert types == {"d": "dir", "f": "file", "to-f": "file", "to-d": "OS.unix=slink:d",
+                     "absolute": f"OS.unix=slink:{folder.ftp}/d", "up": "OS.unix=slink:..",
+                     "out": "OS.unix=symlink", "climbs": "OS.unix=symlink",
+                     "nowhere": "OS.unix=symlink", "later": "OS.unix=slink:not-yet"}
+    assert found["to-f"]["size"] == "5" and found["to-f"]["unique"] == found["f"]["unique"]
+    assert found["to-d"]["unique"] == found["d"]["unique"] and "e" in found["to-d"]["perm"]
+    # nor does LIST tell what may be a path of the machine
+    assert set(listing(ftp, "LIST")) == {
+        "d", "f", "to-f -> f", "to-d -> d", f"absolute -> {folder.ftp}/d", "up -> ..", "out",
+        "climbs", "nowhere -> not yet", "later -> not-yet"}
+    # a linked folder is a folder to who names it
+    assert ftp.expect(250, "MLST to-d").inner[0].lstrip().startswith("type=dir;")
+    ftp.expect(250, "CWD to-d")
+    ftp.expect(250, "DELE ../to-d")
+
+
 def test_times_have_no_fraction(ftp, folder):
     """Commons Net returns null for one, .NET the year 1."""
     folder.make("f")

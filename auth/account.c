@@ -125,20 +125,20 @@ account_check_ids(const struct account *a, const char **why)
 {
     /* a container's arbitrary uid has group 0, and cannot leave it: see below */
     if (a->uid == 0 || (a->gid == 0 && privilege_is_root())) {
-        *why = "uid and gid 0 may not log in";
+        *why = "uid 0 and gid 0 (root) may not log in";
         return SP_REFUSED;
     }
     if (a->uid == UINT32_MAX || a->gid == UINT32_MAX) {
-        *why = "4294967295 is no uid or gid";
+        *why = "4294967295 is not a valid uid or gid";
         return SP_REFUSED;
     }
     for (size_t i = 0; i < a->group_count; i++)
         if (a->groups[i] == 0 || a->groups[i] == UINT32_MAX) {
-            *why = "a member of group 0 may not log in";
+            *why = "members of group 0 (root) may not log in";
             return SP_REFUSED;
         }
     if (!privilege_is_root() && (a->uid != geteuid() || a->gid != getegid())) {
-        *why = "the server is not root and cannot become another user";
+        *why = "switching to the account's user requires a server started as root";
         return SP_REFUSED;
     }
     return SP_OK;

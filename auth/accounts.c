@@ -15,8 +15,8 @@
 
 #define REREADS_MOST 8          /* by who reads without a lock, while others write */
 
-static const char changing[] = "the users database changes while it is read without a lock;"
-                               " give its directory room, and try again";
+static const char changing[] = "the users database changed while it was read without a lock;"
+                               " free space in its directory, then try again";
 
 enum sp_err
 accounts_open(struct accounts *a, const char *file, enum accounts_mode mode)
@@ -128,11 +128,11 @@ find(struct accounts *a, const char *name, struct accounts_entry *out)
         goto out;
     (void)sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
     if ((step = sqlite3_step(s)) == SQLITE_DONE)
-        rc = accounts_fail(a, SP_REFUSED, "there is no account of this name");
+        rc = accounts_fail(a, SP_REFUSED, "no such account");
     else if (step != SQLITE_ROW)
-        rc = accounts_fail_db(a, "reading an account");
+        rc = accounts_fail_db(a, "cannot read the account");
     else if (!read_row(s, out))
-        rc = accounts_fail(a, SP_INPUT, "the account has an impossible column");
+        rc = accounts_fail(a, SP_INPUT, "the account has an invalid value in the users database");
 out:
     sqlite3_finalize(s);
     return rc;
@@ -163,12 +163,12 @@ accounts_each(struct accounts *a, accounts_each_fn *each, void *context)
 
     while (rc == SP_OK && (step = sqlite3_step(s)) == SQLITE_ROW) {
         if (!read_row(s, &e))
-            rc = accounts_fail(a, SP_INPUT, "%s: an impossible column", e.name);
+            rc = accounts_fail(a, SP_INPUT, "%s: invalid value in the users database", e.name);
         else
             rc = each(context, &e);
     }
     if (rc == SP_OK && step != SQLITE_DONE)
-        rc = accounts_fail_db(a, "reading the accounts");
+        rc = accounts_fail_db(a, "cannot read the accounts");
     sqlite3_finalize(s);
     if (rc == SP_OK && accounts_file_changed(a))
         rc = accounts_fail(a, SP_OS, changing);
@@ -221,14 +221,14 @@ finish(struct accounts *a, sqlite3_stmt *s, const char *none)
         rc = sqlite3_changes(a->db) == 1 ? SP_OK
                                          : accounts_fail(a, SP_REFUSED, "%s", none);
     else if (sqlite3_extended_errcode(a->db) == SQLITE_CONSTRAINT_PRIMARYKEY)
-        rc = accounts_fail(a, SP_REFUSED, "there is an account of this name already");
+        rc = accounts_fail(a, SP_REFUSED, "the account already exists");
     else
-        rc = accounts_fail_db(a, "writing the users database");
+        rc = accounts_fail_db(a, "cannot write the users database");
     sqlite3_finalize(s);
     return rc;
 }
 
-static const char no_such[] = "there is no account of this name";
+static const char no_such[] = "no such account";
 
 enum sp_err
 accounts_add(struct accounts *a, const struct accounts_entry *e)
@@ -282,7 +282,7 @@ accounts_set_hash(struct accounts *a, const char *name, const char *hash, const 
     if (old != NULL)
         bind_text(s, 4, old);
     return finish(a, s,
-                  old == NULL ? no_such : "the password has been changed meanwhile");
+                  old == NULL ? no_such : "the password was changed in the meantime");
 }
 
 enum sp_err

@@ -80,11 +80,11 @@ check_owner(struct accounts *a, const struct stat *st, const char *path)
 {
     if (st->st_uid != 0 && st->st_uid != geteuid())
         return accounts_fail(a, SP_REFUSED,
-                             "%s belongs to uid %lu: give it to root (chown)", path,
+                             "%s is owned by uid %lu; make root the owner (chown root)", path,
                              (unsigned long)st->st_uid);
     if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return accounts_fail(a, SP_REFUSED, "%s is writable by others than its owner:"
-                             " take that away (chmod go-w)", path);
+        return accounts_fail(a, SP_REFUSED, "%s is writable by group or others;"
+                             " run chmod go-w on it", path);
     return SP_OK;
 }
 
@@ -112,7 +112,7 @@ check_directory(struct accounts *a, const char *file)
     if (rc != SP_OK)
         return rc;
     if (stat(directory, &st) == -1)
-        return accounts_fail(a, SP_OS, "%s: %s; make the directory first", directory,
+        return accounts_fail(a, SP_OS, "%s: %s; create the directory first", directory,
                              strerror(errno));
     return check_owner(a, &st, directory);
 }
@@ -129,12 +129,12 @@ accounts_file_check(struct accounts *a, const char *file, bool create)
     if (create)
         fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (create && fd == -1 && errno != EEXIST)
-        return accounts_fail(a, SP_OS, "%s cannot be made: %s", file, strerror(errno));
+        return accounts_fail(a, SP_OS, "cannot create %s: %s", file, strerror(errno));
     fd_close(&fd);
     /* a link would lead to another directory, which has not been looked at */
     if (lstat(file, &st) == -1)
         return accounts_fail(a, SP_OS, "%s: %s%s", file, strerror(errno),
-                             errno == ENOENT ? "; `sallyport user add` makes it" : "");
+                             errno == ENOENT ? "; `sallyport user add` creates it" : "");
     if (!S_ISREG(st.st_mode))
         return accounts_fail(a, SP_REFUSED, "%s is not a regular file", file);
     return check_owner(a, &st, file);
@@ -148,7 +148,7 @@ read_pragma(struct accounts *a, const char *sql, int *value)
 
     if (sqlite3_prepare_v2(a->db, sql, -1, &s, NULL) != SQLITE_OK
             || sqlite3_step(s) != SQLITE_ROW)
-        rc = accounts_fail_db(a, "the users database cannot be read");
+        rc = accounts_fail_db(a, "cannot read the users database");
     else
         *value = sqlite3_column_int(s, 0);
     sqlite3_finalize(s);
@@ -169,11 +169,11 @@ check_version(struct accounts *a, int *version)
     if (tables == 0 && *version == 0)
         return SP_OK;
     if (application != APPLICATION)
-        return accounts_fail(a, SP_INPUT, "the file is no users database of sallyport");
+        return accounts_fail(a, SP_INPUT, "the file is not a sallyport users database");
     if (*version != ACCOUNTS_VERSION)
         return accounts_fail(a, SP_INPUT,
-                             "the users database has version %d, this program"
-                             " knows version %d",
+                             "the users database has version %d; this program"
+                             " supports version %d",
                              *version, ACCOUNTS_VERSION);
     return SP_OK;
 }
@@ -223,7 +223,7 @@ make_alone(struct accounts *a, const char *file)
         return rc;
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1 || flock(fd, LOCK_EX) == -1)
-        rc = accounts_fail(a, SP_OS, "%s cannot be locked: %s", directory, strerror(errno));
+        rc = accounts_fail(a, SP_OS, "cannot lock %s: %s", directory, strerror(errno));
     /* somebody else may have made them since */
     if (rc == SP_OK)
         rc = look_at_version(a, &version);
@@ -244,7 +244,7 @@ check_form(struct accounts *a, enum accounts_mode mode)
     if (version == ACCOUNTS_VERSION)
         return SP_OK;
     return accounts_fail(a, SP_INPUT, "the users database is empty;"
-                         " `sallyport user add` makes its tables");
+                         " `sallyport user add` creates its tables");
 }
 
 /* ---- without SQLite's own files beside it ------------------------------------------ */

@@ -29,7 +29,7 @@ anonymous_check(struct attempt *a, struct verdict *v)
     }
     if (fill_account(a->settings, &v->account, &why) != SP_OK) {
         log_error("login.anonymous_unusable fault=\"%s\"", why);
-        verdict_refuse(v, REFUSE_ERROR, "anonymous logins cannot be served: %s", why);
+        verdict_refuse(v, REFUSE_ERROR, "anonymous logins are not possible: %s", why);
         return;
     }
     verdict_grant(v);

@@ -32,7 +32,7 @@ chain_run(const struct chain_backend *backends, struct attempt *a, struct verdic
 
     a->first_backend = true;
     if (!a->well_formed) {
-        verdict_refuse(v, REFUSE_CREDENTIALS, "a name or password that nobody can have");
+        verdict_refuse(v, REFUSE_CREDENTIALS, "invalid user name or password");
         if (text_list_has(order, slice_of("users")))
             users_pretend(a, v);
         return;

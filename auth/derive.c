@@ -21,7 +21,7 @@ users_ids(const struct settings *s, const struct accounts_entry *e, struct accou
     if (e->own_ids) {
         to->uid = e->uid;
         to->gid = e->gid;
-        *why = "its list of groups is broken";
+        *why = "its list of groups is invalid";
         if (accounts_parse_groups(e->groups, to->groups, ACCOUNT_GROUPS_MAX,
                                   &to->group_count)
             != SP_OK)
@@ -30,7 +30,7 @@ users_ids(const struct settings *s, const struct accounts_entry *e, struct accou
         if (sysuser_by_uid(to->uid, &owner) == SP_OK)
             memcpy(home, owner.home, sizeof owner.home);
     } else if (s->guest_user[0] != '\0') {
-        *why = "the system user that guest_user names is not known";
+        *why = "no such system user: the one named by guest_user";
         if (sysuser_by_name(s->guest_user, &owner) != SP_OK)
             return SP_INPUT;
         to->uid = owner.uid;
@@ -58,7 +58,7 @@ derive_users(const struct settings *s, const struct accounts_entry *e, struct ac
     if ((rc = users_ids(s, e, to, home, why)) != SP_OK)
         return rc;
     sysuser_group_name(to->gid, to->group);
-    *why = "its jail is no absolute path, or uses what %u, %g or %h cannot give";
+    *why = "its jail is not an absolute path, or its %u, %g or %h has no value";
     if ((rc = account_expand(e->jail, &names, to->jail, sizeof to->jail)) != SP_OK)
         return rc;
     *why = "its start directory is too long";
@@ -82,7 +82,7 @@ derive_system_ids(const struct settings *s, const struct sysuser *u, struct acco
     enum sp_err rc = SP_OK;
 
     *to = (struct account){ .backend = "pam" };
-    *why = "the system knows it by a name that cannot be one";
+    *why = "its system user name is not a valid account name";
     if (!account_name_valid(slice_of(u->name)))
         return SP_INPUT;
     memcpy(to->user, u->name, sizeof to->user);
@@ -109,13 +109,13 @@ derive_system_jail(const struct settings *s, const struct sysuser *u, struct acc
     to->permits = PERMIT_ALL;
     to->umask = (uint32_t)s->umask;
     to->flags = account_listed_flags(s, to->user);
-    *why = "its home directory is no possible start directory";
+    *why = "its home directory is not a valid start directory";
     if (!s->jail_system_users) {
         memcpy(to->jail, "/", sizeof "/");
         return account_normalise(u->home, to->start, sizeof to->start);
     }
     memcpy(to->start, "/", sizeof "/");
-    *why = "system_user_jail is no absolute path, or uses what %u, %g or %h cannot give";
+    *why = "system_user_jail is not an absolute path, or its %u, %g or %h has no value";
     return account_expand(s->system_user_jail, &names, to->jail, sizeof to->jail);
 }
 
@@ -130,7 +130,7 @@ derive_anonymous(const struct settings *s, struct account *to, const char **why)
     *to = (struct account){ .backend = "anonymous", .user = "anonymous", .start = "/",
                             .permits = PERMIT_READ_ONLY, .umask = (uint32_t)s->umask };
     if (privilege_is_root()) {
-        *why = "the system user that anonymous_user names is not known";
+        *why = "no such system user: the one named by anonymous_user";
         if ((rc = sysuser_by_name(s->anonymous_user, &owner)) != SP_OK)
             return rc;
         to->uid = owner.uid;
@@ -142,7 +142,7 @@ derive_anonymous(const struct settings *s, struct account *to, const char **why)
         return rc;
     sysuser_group_name(to->gid, to->group);
     to->flags = account_listed_flags(s, to->user) | ACCOUNT_ANONYMOUS;
-    *why = "anonymous_root is no absolute path";
+    *why = "anonymous_root is not an absolute path";
     if (s->anonymous_root[0] != '/')
         return SP_INPUT;
     return account_normalise(s->anonymous_root, to->jail, sizeof to->jail);

@@ -28,15 +28,15 @@ check_parent(int dir, const char **why)
     struct stat st = { 0 };
 
     if (fstat(dir, &st) == -1) {
-        *why = "fstat of the parent directory";
+        *why = "cannot examine the parent directory";
         return SP_OS;
     }
     if (!is_ours(&st)) {
-        *why = "the parent directory does not belong to root";
+        *why = "the parent directory is not owned by root";
         return SP_REFUSED;
     }
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        *why = "the parent directory is writable by others than its owner";
+        *why = "the parent directory is writable by group or others";
         return SP_REFUSED;
     }
     return SP_OK;
@@ -59,21 +59,21 @@ step(int *dir, const char *name, char target[PATH_MAX], const char **why)
     if (fd == -1 || fstat(*dir, &in) == -1 || fstat(fd, &st) == -1)
         goto out;
     rc = SP_REFUSED;
-    *why = "a directory or link on the way to it does not belong to root";
+    *why = "a directory or link in its path is not owned by root";
     if (!is_ours(&in) || !is_ours(&st))
         goto out;
-    *why = "a directory on the way to it is writable by others than its owner";
+    *why = "a directory in its path is writable by group or others";
     if ((in.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (in.st_mode & S_ISVTX) == 0)
         goto out;
     if (S_ISLNK(st.st_mode)) {
-        *why = "a link on the way to it is too long";
+        *why = "a symbolic link in its path is too long";
         if ((len = readlinkat(fd, "", target, PATH_MAX)) < 1 || len >= PATH_MAX)
             goto out;
         target[len] = '\0';
         rc = SP_AGAIN;
         goto out;
     }
-    *why = "a part of the way to it is not a directory";
+    *why = "a component of its path is not a directory";
     if (!S_ISDIR(st.st_mode))
         goto out;
     fd_close(dir);
@@ -109,7 +109,7 @@ open_parent(const char *path, int *out, const char **why)
     unsigned links = 0;
     enum sp_err rc = SP_REFUSED;
 
-    *why = "the way to it is too long";
+    *why = "its path is too long";
     if (!text_copy(way, sizeof way, path) || (dir = open("/", DIRECTORY | O_CLOEXEC)) == -1)
         goto out;
     while (*(at += strspn(at, "/")) != '\0') {
@@ -126,7 +126,7 @@ open_parent(const char *path, int *out, const char **why)
         if (rc != SP_AGAIN)
             goto out;
         rc = SP_REFUSED;
-        *why = "there are too many links on the way to it, or it is too long";
+        *why = "its path has too many symbolic links, or is too long";
         if (++links > LINKS_MOST || !splice_link(way, target, at + len))
             goto out;
         at = way;
@@ -154,17 +154,17 @@ make(int parent, const char *name, uint32_t mode, uint32_t uid, uint32_t gid,
         /* made by a login of the same account in this moment: that one gives it away */
         if (errno == EEXIST)
             return SP_OK;
-        *why = "mkdir";
+        *why = "cannot create the directory";
         return SP_OS;
     }
-    *why = "open of the new directory";
+    *why = "cannot open the new directory";
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd == -1)
         goto out;
-    *why = "chown of the new directory";
+    *why = "cannot change the owner of the new directory";
     if (fchown(fd, uid, gid) == -1)
         goto out;
-    *why = "chmod of the new directory";
+    *why = "cannot change the mode of the new directory";
     if (fchmod(fd, mode) == -1)
         goto out;
     rc = SP_OK;
@@ -185,21 +185,21 @@ jaildir_ensure(const char *path, bool create, uint32_t mode, uint32_t uid, uint3
     enum sp_err rc = SP_OS;
 
     if (stat(path, &st) == 0) {
-        *why = "it is not a directory";
+        *why = "not a directory";
         return S_ISDIR(st.st_mode) ? SP_OK : SP_REFUSED;
     }
     /* a file system that keeps root out may let the account in: the broker will see */
     if (errno == EACCES)
         return SP_OK;
-    *why = "stat";
+    *why = "cannot examine it";
     if (errno != ENOENT)
         return SP_OS;
-    *why = "there is no such directory, and jail_create is off";
+    *why = "it does not exist, and jail_create is false";
     if (!create)
         return SP_REFUSED;
     while (cut > 0 && path[cut - 1] != '/')
         cut--;
-    *why = "the path has no last part that could be made";
+    *why = "the path has no last component to create";
     if (cut == 0 || cut == whole.len
             || slice_to_text(slice_from(path, cut), parent, sizeof parent) != SP_OK)
         return SP_REFUSED;

@@ -178,13 +178,13 @@ fill_ids(const struct pam_login *p, const struct settings *s, struct account *to
     enum sp_err rc = SP_OK;
 
     *to = (struct account){ .backend = "pam" };
-    *why = "PAM gives no name";
+    *why = "PAM returned no user name";
     if (pam_get_item(p->pam, PAM_USER, &name) != PAM_SUCCESS || name == NULL)
         return SP_INPUT;
-    *why = "PAM gives a name that cannot be one";
+    *why = "PAM returned an invalid user name";
     if (!account_name_valid(slice_of(name)))
         return SP_INPUT;
-    *why = "PAM knows the name, but the system does not (getent passwd)";
+    *why = "PAM accepted the user, but the system does not know it (check getent passwd)";
     if ((rc = sysuser_by_name(name, u)) != SP_OK)
         return rc;
     return derive_system_ids(s, u, to, why);
@@ -211,7 +211,7 @@ refuse_account(struct attempt *a, struct verdict *v, enum refuse_reason reason,
 
     log_warning("login.account_unusable user=%s backend=pam fault=\"%s\"",
                 log_text(slice_of(a->user), &name), why);
-    verdict_refuse(v, reason, "the account cannot be used: %s", why);
+    verdict_refuse(v, reason, "this account cannot be used: %s", why);
 }
 
 /* The password was right. Credentials and session are opened only for who may log in. */
@@ -261,7 +261,7 @@ pam_check(struct attempt *a, struct verdict *v)
 
     /* its modules may hang: then those that wait here keep nobody else from being checked */
     if (attempt_await_place(a) != SP_OK) {
-        verdict_refuse(v, REFUSE_BUSY, "given up");
+        verdict_refuse(v, REFUSE_BUSY, "cancelled");
         return;
     }
     if ((p = calloc(1, sizeof *p)) == NULL) {

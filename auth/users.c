@@ -71,14 +71,14 @@ no_memory(struct attempt *a, struct verdict *v)
 
     log_error("login.no_memory user=%s remedy=lower_argon2_memory_or_argon2_at_once",
               log_text(slice_of(a->user), &name));
-    verdict_refuse(v, chain_fault(a), "too little memory for the password hash");
+    verdict_refuse(v, chain_fault(a), "not enough memory for the password hash");
 }
 
 static void
 no_slot(struct attempt *a, struct verdict *v)
 {
     log_error("login.slot_failed directory=%s fault=%m", a->settings->run_directory);
-    verdict_refuse(v, chain_fault(a), "no slot for the password hash");
+    verdict_refuse(v, chain_fault(a), "no free slot for the password hash (argon2_at_once)");
 }
 
 void
@@ -178,7 +178,7 @@ admit(struct attempt *a, struct verdict *v, const struct accounts_entry *e)
         log_error("login.account_unusable user=%s jail=%s fault=\"%s\"",
                   log_text(slice_of(e->name), &name), log_text(slice_of(e->jail), &jail),
                   why);
-        verdict_refuse(v, REFUSE_ERROR, "the account cannot be used: %s", why);
+        verdict_refuse(v, REFUSE_ERROR, "this account cannot be used: %s", why);
     } else {
         verdict_grant(v);
     }
@@ -199,7 +199,7 @@ check_password(struct attempt *a, struct verdict *v, const struct accounts_entry
         verdict_refuse(v, REFUSE_CREDENTIALS, "wrong password");
         return;
     case SP_CLOSED:
-        verdict_refuse(v, REFUSE_BUSY, "given up");
+        verdict_refuse(v, REFUSE_BUSY, "cancelled");
         return;
     case SP_NOMEM:
         no_memory(a, v);
@@ -207,7 +207,7 @@ check_password(struct attempt *a, struct verdict *v, const struct accounts_entry
     case SP_INPUT:
         log_error("login.hash_broken user=%s remedy=sallyport_user_passwd",
                   log_text(slice_of(e->name), &name));
-        verdict_refuse(v, REFUSE_UNUSABLE, "the stored password hash is broken");
+        verdict_refuse(v, REFUSE_UNUSABLE, "the stored password hash is invalid");
         users_pretend(a, v);            /* no other name fails so fast */
         return;
     case SP_AGAIN:

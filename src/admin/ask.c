@@ -18,13 +18,13 @@ enum sp_err
 ask_check(const struct secret *s)
 {
     if (s->len < PASSWORD_LEAST) {
-        say("the password is too short: it has %zu bytes and needs at least %d", s->len,
+        say("the password is too short: it has %zu bytes; at least %d are required", s->len,
             PASSWORD_LEAST);
         return SP_INPUT;
     }
     for (size_t i = 0; i < s->len; i++)
         if (s->bytes[i] < 0x20 || s->bytes[i] == 0x7f) {
-            say("the password has a control character in it, which no FTP client could "
+            say("the password contains a control character, which FTP clients cannot "
                 "send");
             return SP_INPUT;
         }
@@ -49,7 +49,7 @@ read_line(int fd, struct secret *out)
     if (len > 0 && line[len - 1] == '\r')
         len--;
     if (rc == SP_OK && (rc = secret_set(out, slice_from(line, len))) != SP_OK)
-        say("the password is too long: at most %d bytes", SECRET_MAX);
+        say("the password is too long: at most %d bytes are allowed", SECRET_MAX);
     wipe(line, sizeof line);
     return rc;
 }
@@ -83,7 +83,7 @@ read_hidden(const char *prompt, struct secret *out)
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0) {
         rc = read_line(STDIN_FILENO, out);
         if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown) == -1)
-            say("the terminal's echo could not be turned on again: try `stty echo`");
+            say("cannot turn the terminal's echo on again; run `stty echo`");
     }
     (void)putc('\n', stderr);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -100,10 +100,10 @@ ask_twice(struct secret *out)
     secret_init(&again);
     if ((rc = read_hidden("New password: ", out)) != SP_OK
         || (rc = ask_check(out)) != SP_OK
-        || (rc = read_hidden("The same again: ", &again)) != SP_OK)
+        || (rc = read_hidden("Retype new password: ", &again)) != SP_OK)
         goto out;
     if (again.len != out->len || sodium_memcmp(again.bytes, out->bytes, out->len) != 0) {
-        say("the two passwords are not the same; nothing has been changed");
+        say("the passwords do not match; nothing was changed");
         rc = SP_INPUT;
     }
 out:
@@ -121,9 +121,9 @@ ask_password(struct secret *out, bool from_input)
     else if ((rc = read_line(STDIN_FILENO, out)) == SP_OK)
         rc = ask_check(out);
     if (rc == SP_CLOSED)
-        say("no password has been given; nothing has been changed");
+        say("no password was given; nothing was changed");
     else if (rc == SP_OS)
-        say("the password cannot be read: %s", strerror(errno));
+        say("cannot read the password: %s", strerror(errno));
     return rc;
 }
 

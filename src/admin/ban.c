@@ -22,8 +22,8 @@ enum sp_err
 ban_parse(const char *text, struct net_network *out)
 {
     if (net_parse_network(out, slice_of(text)) != SP_OK || out->base.scope != 0) {
-        say("\"%s\" is neither an address nor a network such as 192.0.2.0/24 or"
-            " 2001:db8::/32 (no bit may be set behind the prefix)", text);
+        say("\"%s\" is not a valid address or network; use for example 192.0.2.0/24 or"
+            " 2001:db8::/32 (all bits after the prefix must be 0)", text);
         return SP_INPUT;
     }
     if (out->base.family == AF_INET6 && strchr(text, '/') == NULL)
@@ -49,7 +49,7 @@ ban_parse_seconds(const char *text, unsigned long *out)
             *out = number * units[i].seconds;
             return SP_OK;
         }
-    say("\"%s\" is no time: write seconds, or 15m, 12h, 7d", text);
+    say("\"%s\" is not a valid time; use seconds, or for example 15m, 12h or 7d", text);
     return SP_INPUT;
 }
 
@@ -57,7 +57,7 @@ const char *
 ban_time_text(unsigned long long seconds, char out[32])
 {
     if (seconds == 0)
-        (void)text_copy(out, 32, "for ever");
+        (void)text_copy(out, 32, "forever");
     else if (seconds < 60)
         (void)text_printf(out, 32, "%llu s", seconds);
     else if (seconds < 7200)
@@ -73,11 +73,11 @@ static const char *
 reason_text(unsigned reason)
 {
     switch ((enum ban_reason)reason) {
-    case BAN_BY_HAND: return "by hand";
+    case BAN_BY_HAND: return "manual";
     case BAN_VIOLATIONS: return "violations";
     case BAN_GUESSES: return "guesses";
     case BAN_STRANGERS: return "strangers";
-    case BAN_DEATHS: return "deaths";
+    case BAN_DEATHS: return "crashes";
     case BAN_REASON_COUNT: break;
     }
     return "?";
@@ -114,7 +114,7 @@ show_row(void *headed, const struct message *m)
         return SP_INPUT;
     if (!*has_head) {
         say_field("WHO", NETWORK_WIDTH);
-        printf(" %-*s %s\n", REASON_WIDTH, "WHY", "HOW LONG YET");
+        printf(" %-*s %s\n", REASON_WIDTH, "REASON", "TIME LEFT");
         *has_head = true;
     }
     say_field(who, NETWORK_WIDTH);
@@ -167,7 +167,7 @@ add(const struct site *site, char **words, int count)
         return code;
     if (!answer.done)
         return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
-    printf("%s is shut out %s%s; %llu of its sessions end\n", net_network_text(&n, text),
+    printf("%s is banned %s%s; sessions ended: %llu\n", net_network_text(&n, text),
            seconds == 0 ? "" : "for ", ban_time_text(seconds, time),
            (unsigned long long)answer.count);
     return fflush(stdout) == 0 ? SAY_DONE : SAY_FAILED;
@@ -201,14 +201,14 @@ lift_account(const struct site *site, const char *account)
     enum say_exit code = SAY_DONE;
 
     if (strlen(account) > 300 || strpbrk(account, "\r\n") != NULL)
-        return say_end(SAY_USAGE, "\"%s\" can be no account", account);
+        return say_end(SAY_USAGE, "\"%s\" is not a valid account", account);
     msg_ban_lift_pack(&m, &(struct msg_ban_lift){ .account = slice_of(account) });
     if ((code = server_ask(site, &m, SECONDS, NULL, NULL, &answer, NULL)) != SAY_DONE)
         return code;
     if (!answer.done)
         return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
     if (answer.count == 0)
-        return say_end(SAY_FAILED, "%s is not shut out", account);
+        return say_end(SAY_FAILED, "%s is not banned", account);
     return SAY_DONE;
 }
 
@@ -236,9 +236,9 @@ lift(const struct site *site, char **words, int count)
         return say_end(SAY_FAILED, "%s", server_refusal(answer.refusal));
     (void)net_network_text(&n, text);
     if (over[0] != '\0')
-        return say_end(SAY_FAILED, "%s is still shut out: there is a ban of %s", text, over);
+        return say_end(SAY_FAILED, "%s is still banned, because %s is banned", text, over);
     if (answer.count == 0)
-        return say_end(SAY_FAILED, "%s is not shut out", text);
+        return say_end(SAY_FAILED, "%s is not banned", text);
     return SAY_DONE;
 }
 
@@ -249,9 +249,9 @@ static const struct command {
     int least, most;
     enum say_exit (*run)(const struct site *site, char **words, int count);
 } commands[] = {
-    { "list", "takes no address", 0, 0, list },
-    { "add", "an address or network, and perhaps for how long", 1, 2, add },
-    { "remove", "an address, a network, or an account", 1, 1, lift },
+    { "list", "takes no argument", 0, 0, list },
+    { "add", "an address or network is required", 1, 2, add },
+    { "remove", "an address, network or account is required", 1, 1, lift },
 };
 
 enum say_exit
@@ -266,7 +266,7 @@ ban_run(struct site *site, int argc, char **argv)
         if (strcmp(commands[i].name, argv[0]) == 0)
             c = &commands[i];
     if (c == NULL)
-        return say_end(SAY_USAGE, "ban list, add or remove? See `sallyport --help`");
+        return say_end(SAY_USAGE, "ban: use list, add or remove; see `sallyport ban --help`");
     if ((code = options_words(site, argc, argv, c->most, &words, &count)) != SAY_DONE)
         return code;
     if (count < c->least)

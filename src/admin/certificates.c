@@ -112,19 +112,19 @@ show(const char *file, const struct msg_key_loaded *k, int64_t now)
     clock_date(k->from, from);
     clock_date(k->until, until);
     if (now > k->until) {
-        say("certificate: %s: expired on %s, and clients refuse it: renew it, and reload",
+        say("certificate: %s: expired on %s, so clients reject it; renew it, then reload",
             file, until);
         return SP_INPUT;
     }
     if (now < k->from) {
-        say("certificate: %s: not valid before %s, and clients refuse it: is the clock "
-            "right?",
+        say("certificate: %s: not valid before %s, so clients reject it; check the "
+            "system clock",
             file, from);
         return SP_INPUT;
     }
     printf("certificate: %s: %s, %u bits, valid until %s (%lld day%s)%s\n", file, kind,
            k->bits, until, days, days == 1 ? "" : "s",
-           days < 30 ? ": renew it soon" : "");
+           days < 30 ? "; renew it soon" : "");
     return SP_OK;
 }
 
@@ -152,7 +152,7 @@ show_one(struct channel *c, const struct settings *s, size_t i, int64_t now)
         say("certificate_key: %s", text);
         rc = SP_INPUT;
     } else {
-        say("certificate: %s: there is no PEM certificate in it", file);
+        say("certificate: %s: contains no PEM certificate", file);
         rc = SP_INPUT;
     }
     message_clear(&m);
@@ -184,7 +184,7 @@ certificates_show(const struct settings *s)
             break;
     }
     if (rc == SP_AGAIN || rc == SP_CLOSED)
-        say("%s: it does not answer", path);
+        say("%s: does not answer", path);
     channel_clear(&c);
     while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
         continue;

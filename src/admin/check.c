@@ -69,7 +69,7 @@ check_database(const struct site *s)
     if (!text_list_has(&s->settings.auth, slice_of("users")))
         return SP_OK;
     if (access(s->database, F_OK) == -1) {
-        say("note: users_database: there is no %s yet; `sallyport user add` makes it",
+        say("note: users_database: %s does not exist yet; `sallyport user add` creates it",
             s->database);
         return SP_OK;
     }
@@ -95,7 +95,7 @@ check_run(struct site *site, int argc, char **argv)
     }
     if (optind < argc)
         return say_end(SAY_USAGE,
-                       "check: there is a word too many; the file is named by -c");
+                       "check: too many arguments; use -c to name the configuration file");
     if (site->config == NULL)
         site->config = SITE_CONFIG;
     if (site_load(site) == SP_OK) {
@@ -103,7 +103,7 @@ check_run(struct site *site, int argc, char **argv)
         if (machine == SP_OK)
             machine = certificates_show(&site->settings);
         if (check_database(site) == SP_OK && machine == SP_OK) {
-            printf("%s: no fault found\n", site->config);
+            printf("%s: no errors found\n", site->config);
             code = SAY_DONE;
         }
     }

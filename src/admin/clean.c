@@ -96,7 +96,7 @@ visit(const struct clean *c, const struct account *a, int report_fd)
         report.absent = true;
         rc = SP_OK;
     } else {
-        say("%s: its jail %s cannot be entered: %s", a->user, a->jail,
+        say("%s: cannot enter its jail %s: %s", a->user, a->jail,
             rc == SP_OS ? strerror(errno) : sp_err_text(rc));
     }
     if (rc == SP_OK && fflush(stdout) != 0) {
@@ -173,7 +173,7 @@ look_into(struct clean *c, const struct account *a, bool optional)
     bool whole = false;
 
     if (start(c, a, &fd, &pid) != SP_OK) {
-        say("%s: no process can be made: %s", a->user, strerror(errno));
+        say("%s: cannot start a process: %s", a->user, strerror(errno));
         c->faults++;
         return;
     }
@@ -183,7 +183,7 @@ look_into(struct clean *c, const struct account *a, bool optional)
         continue;
     if (!whole || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         if (WIFSIGNALED(status))
-            say("%s: its process was ended by signal %d", a->user, WTERMSIG(status));
+            say("%s: its process was killed by signal %d", a->user, WTERMSIG(status));
         c->faults++;
     } else if (report.absent && !optional) {
         say("%s: its jail %s does not exist", a->user, a->jail);
@@ -196,7 +196,7 @@ look_into(struct clean *c, const struct account *a, bool optional)
 static void
 unusable(struct clean *c, const char *name, const char *why)
 {
-    say("%s: the account cannot be used: %s", name, why);
+    say("%s: this account cannot be used: %s", name, why);
     c->faults++;
 }
 
@@ -244,7 +244,7 @@ clean_system(struct clean *c, const char *name)
     if (rc == SP_REFUSED)
         return rc;
     if (rc != SP_OK) {
-        unusable(c, name, "the system does not say who it is");
+        unusable(c, name, "the system user cannot be looked up");
     } else if (derive_system_ids(s, &u, &a, &why) != SP_OK) {
         /* of all users of the system, some are not for logins */
         if (!c->all)
@@ -252,8 +252,8 @@ clean_system(struct clean *c, const char *name)
     } else if (derive_system_jail(s, &u, &a, &why) != SP_OK) {
         unusable(c, name, why);
     } else if (!s->jail_system_users) {
-        unusable(c, name, "it has no jail (jail_system_users is false), and the whole system"
-                          " is not searched");
+        unusable(c, name, "it has no jail (jail_system_users is false), and clean does not search"
+                          " the whole system");
     } else {
         look_into(c, &a, c->all || s->jail_create);
     }
@@ -309,8 +309,8 @@ all_system(struct clean *c, struct buf *names)
 
     if (!s->jail_system_users) {
         if (!c->remove)
-            say("note: users of the system have no jail (jail_system_users is false), and"
-                " are passed over");
+            say("note: system users are skipped, because they have no jail"
+                " (jail_system_users is false)");
         return SP_OK;
     }
     setpwent();
@@ -359,7 +359,7 @@ clean_named(struct clean *c, const char *name)
             if (strcmp(auth->texts[i], backends[k].name) == 0
                 && backends[k].one(c, name) != SP_REFUSED)
                 return;
-    say("%s: there is no such account", name);
+    say("%s: no such account", name);
     c->faults++;
 }
 
@@ -422,7 +422,7 @@ parse(struct clean *c, int argc, char **argv)
     c->all = optind == argc;
     for (int i = optind; i < argc; i++)
         if (!account_name_valid(slice_of(argv[i]))) {
-            say("\"%s\" cannot be the name of an account", argv[i]);
+            say("\"%s\" is not a valid account name", argv[i]);
             return SP_INPUT;
         }
     return SP_OK;
@@ -434,8 +434,8 @@ run(struct clean *c, char **names, int count)
     if (!c->given) {
         c->older = c->site->settings.unfinished_keep;
         if (c->older == 0 && c->remove)
-            return say_end(SAY_USAGE, "unfinished uploads are kept for ever (unfinished_keep"
-                           " is 0): say which are to go, as --older-than 7d");
+            return say_end(SAY_USAGE, "--remove needs --older-than, for example --older-than 7d,"
+                           " because unfinished_keep is 0 (keep forever)");
         if (c->older == 0)
             c->older = INT32_MAX;       /* shown, and none is old */
     }

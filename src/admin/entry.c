@@ -98,11 +98,11 @@ apply_uid(struct accounts_entry *e, const struct user_options *o, char why[ENTRY
     if (parse_number(o->uid, 10, UINT32_MAX - 1, &number))
         known = sysuser_by_uid((uint32_t)number, &u) == SP_OK;
     else if (!(known = (sysuser_by_name(o->uid, &u) == SP_OK)))
-        return wrong(why, "--uid: there is no system user %s", o->uid);
+        return wrong(why, "--uid: no such system user: %s", o->uid);
     else
         number = u.uid;
     if (!known && o->gid == NULL)
-        return wrong(why, "--uid: no system user has the uid %s, so --gid is needed, too",
+        return wrong(why, "--uid: no system user has uid %s, so --gid is required too",
                      o->uid);
     e->own_ids = true;
     e->uid = (uint32_t)number;
@@ -135,7 +135,7 @@ apply_groups(struct accounts_entry *e, const char *groups, char why[ENTRY_WHY_MA
         return SP_OK;
     while (accounts_next_part(&rest, &part)) {
         if (slice_to_text(part, name, sizeof name) != SP_OK || !parse_group(name, &gid))
-            return wrong(why, "--groups: there is no group %s", name);
+            return wrong(why, "--groups: no such group: %s", name);
         if (gid == 0)
             return wrong(why, "--groups: group 0 (root) is not allowed");
         if (!text_printf(e->groups + len, sizeof e->groups - len, "%s%lu",
@@ -155,18 +155,18 @@ apply_ids(struct accounts_entry *e, const struct user_options *o, char why[ENTRY
         if (o->uid != NULL || o->gid != NULL
             || (o->groups != NULL && o->groups[0] != '\0'))
             return wrong(why,
-                         "--guest: a guest has no --uid, --gid or --groups of its own");
+                         "--guest: cannot be combined with --uid, --gid or --groups");
         e->own_ids = false;
         e->groups[0] = '\0';
     }
     if (o->uid != NULL && (rc = apply_uid(e, o, why)) != SP_OK)
         return rc;
     if (o->gid != NULL && !e->own_ids)
-        return wrong(why, "--gid: needs --uid, too");
+        return wrong(why, "--gid: requires --uid too");
     if (o->gid != NULL && !parse_group(o->gid, &e->gid))
-        return wrong(why, "--gid: there is no group %s", o->gid);
+        return wrong(why, "--gid: no such group: %s", o->gid);
     if (o->groups != NULL && o->groups[0] != '\0' && !e->own_ids)
-        return wrong(why, "--groups: needs --uid, too");
+        return wrong(why, "--groups: requires --uid too");
     if (o->groups != NULL && (rc = apply_groups(e, o->groups, why)) != SP_OK)
         return rc;
     if (e->own_ids && (e->uid == 0 || e->gid == 0))
@@ -205,8 +205,8 @@ apply_networks(struct accounts_entry *e, const char *networks, char why[ENTRY_WH
         return SP_OK;
     while (accounts_next_part(&rest, &part)) {
         if (net_parse_network(&network, part) != SP_OK)
-            return wrong(why, "--networks: \"%.*s\" is no network such as 192.0.2.0/24 or"
-                         " 2001:db8::/32 (no bits may be set behind the prefix)",
+            return wrong(why, "--networks: \"%.*s\" is not a valid network; use for example"
+                         " 192.0.2.0/24 or 2001:db8::/32 (all bits after the prefix must be 0)",
                          (int)part.len, (const char *)part.at);
         if (!text_printf(e->networks + len, sizeof e->networks - len, "%s%.*s",
                          len > 0 ? "," : "", (int)part.len, (const char *)part.at))
@@ -226,16 +226,16 @@ apply_limits(struct accounts_entry *e, const struct user_options *o,
         e->umask = -1;
     } else if (o->umask != NULL) {
         if (!parse_number(o->umask, 8, 0777, &number))
-            return wrong(why, "--umask: must be octal, 000 to 777, or \"default\"");
+            return wrong(why, "--umask: must be an octal number from 000 to 777, or \"default\"");
         e->umask = (int)number;
     }
     if (o->expires != NULL && entry_parse_expiry(o->expires, &e->expires) != SP_OK)
         return wrong(why,
-                     "--expires: must be the last day, such as 2027-01-31, or \"never\"");
+                     "--expires: must be the last day, for example 2027-01-31, or \"never\"");
     if (o->sessions != NULL) {
         if (!parse_number(o->sessions, 10, 1000000, &number))
             return wrong(why,
-                         "--sessions: must be a number up to 1000000; 0 is no limit");
+                         "--sessions: must be a number from 0 (no limit) to 1000000");
         e->session_limit = (uint32_t)number;
     }
     return SP_OK;

@@ -16,6 +16,7 @@
 #include "admin/ban.h"
 #include "admin/check.h"
 #include "admin/clean.h"
+#include "admin/help.h"
 #include "admin/reload.h"
 #include "admin/say.h"
 #include "admin/site.h"
@@ -24,51 +25,6 @@
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "(unversioned build)"
 #endif
-
-static const char usage[] =
-    "usage: sallyport [-c FILE] [-d DATABASE] COMMAND\n"
-    "\n"
-    "  user add NAME --jail DIR [OPTION...]   make an account\n"
-    "  user passwd NAME                       give it another password\n"
-    "  user set NAME OPTION...                change it\n"
-    "  user del NAME                          remove it (not its files)\n"
-    "  user list                              all accounts\n"
-    "  user show NAME                         all about one\n"
-    "  check                                  look for faults in the configuration\n"
-    "  check --settings                       every setting, its default, what it means\n"
-    "  reload                                 the server takes its configuration anew\n"
-    "  clean [--older-than TIME] [NAME...]    unfinished uploads, of all accounts or of some\n"
-    "  clean --remove [...]                   remove those that nobody goes on with\n"
-    "  ban list                               who is shut out, why, and how long\n"
-    "  ban add ADDRESS[/BITS] [SECONDS]       shut somebody out, and end the sessions\n"
-    "  ban remove ADDRESS[/BITS]|BACKEND:ACCOUNT  let somebody in again\n"
-    "\n"
-    "  -c FILE       the configuration (" SITE_CONFIG ")\n"
-    "  -d DATABASE   the users database (what users_database in the configuration says)\n"
-    "\n"
-    "options of add and set:\n"
-    "  --jail DIR              what the account sees as /; %u %g %h: name, group, home\n"
-    "  --start DIR             where it starts, inside the jail (/)\n"
-    "  --uid USER --gid GROUP  who owns its files, by name or number (those of "
-    "guest_user)\n"
-    "  --groups A,B            further groups\n"
-    "  --guest                 back to the ids of guest_user\n"
-    "  --read-only --writable  may it change anything? (writable)\n"
-    "  --umask 022|default     taken from the mode of new files\n"
-    "  --expires DATE|never    its last day, such as 2027-01-31 (never)\n"
-    "  --disable --enable      may it log in? (enabled)\n"
-    "  --networks A,B          from where only, such as 192.0.2.0/24; \"\": from "
-    "anywhere\n"
-    "  --sessions N            at the same time; 0: no limit\n"
-    "  --no-resumption on|off --no-close-notify on|off --cleartext on|off --ccc on|off\n"
-    "                          exceptions for old clients: see sallyport(8)\n"
-    "options of add and passwd:\n"
-    "  --password-stdin        the password is a line of standard input\n"
-    "  --random                make a password up and print it\n"
-    "options of clean:\n"
-    "  --remove                remove what is old; without it nothing is changed\n"
-    "  --older-than TIME       old is what nobody has touched for 90, 15m, 12h, 7d\n"
-    "                          (what unfinished_keep in the configuration says)\n";
 
 static const struct option table[] = {
     { "help", no_argument, NULL, 'h' },
@@ -92,8 +48,8 @@ main(int argc, char **argv)
             site.database = optarg;
             break;
         case 'h':
-            fputs(usage, stdout);
-            return SAY_DONE;
+            help_print(stdout, 0, NULL);
+            return fflush(stdout) == 0 ? SAY_DONE : SAY_FAILED;
         case 'V':
             puts("sallyport " PACKAGE_VERSION);
             return SAY_DONE;
@@ -101,10 +57,14 @@ main(int argc, char **argv)
             return SAY_USAGE;
         }
     }
-    if (sodium_init() == -1)
-        return (int)say_end(SAY_FAILED, "libsodium does not start");
     argc -= optind;
     argv += optind;
+    if (help_is_asked(argc, argv)) {
+        help_print(stdout, argc, argv);
+        return fflush(stdout) == 0 ? SAY_DONE : SAY_FAILED;
+    }
+    if (sodium_init() == -1)
+        return (int)say_end(SAY_FAILED, "cannot initialize libsodium");
     if (argc > 0 && strcmp(argv[0], "user") == 0)
         return (int)user_run(&site, argc - 1, argv + 1);
     if (argc > 0 && strcmp(argv[0], "check") == 0)
@@ -115,6 +75,8 @@ main(int argc, char **argv)
         return (int)clean_run(&site, argc, argv);
     if (argc > 0 && strcmp(argv[0], "ban") == 0)
         return (int)ban_run(&site, argc - 1, argv + 1);
-    fputs(usage, stderr);
+    if (argc > 0)
+        return (int)say_end(SAY_USAGE, "unknown command %s; see `sallyport --help`", argv[0]);
+    help_print(stderr, 0, NULL);
     return SAY_USAGE;
 }

@@ -48,7 +48,7 @@ on_or_off(const char *option, const char *word, int *out)
     } else if (strcmp(word, "off") == 0) {
         *out = 0;
     } else {
-        say("--%s: \"%s\" is neither on nor off", option, word);
+        say("--%s: \"%s\" is not valid; use on or off", option, word);
         return SP_INPUT;
     }
     return SP_OK;
@@ -112,11 +112,11 @@ options_parse(struct user_options *o, struct site *site, int argc, char **argv)
         o->name = argv[optind++];
     if (optind < argc) {
         /* not repeated: it could be a password that somebody tried to give here */
-        say("there is a word too many; a password is never an argument");
+        say("too many arguments (a password is never given as an argument)");
         return SP_INPUT;
     }
     if (o->random && o->password_stdin) {
-        say("--random and --password-stdin exclude each other");
+        say("--random and --password-stdin cannot be combined");
         return SP_INPUT;
     }
     return SP_OK;
@@ -134,7 +134,7 @@ options_words(struct site *site, int argc, char **argv, int most, char ***words,
         if (!options_place(site, option))
             return SAY_USAGE;
     if (argc - optind > most)
-        return say_end(SAY_USAGE, "%s: there is a word too many", argv[0]);
+        return say_end(SAY_USAGE, "%s: too many arguments", argv[0]);
     *words = argv + optind;
     *count = argc - optind;
     return SAY_DONE;

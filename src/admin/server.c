@@ -20,14 +20,14 @@ const char *
 server_refusal(enum admin_refusal refusal)
 {
     switch (refusal) {
-    case ADMIN_REFUSAL_RELOAD: return "the configuration stays as it was";
+    case ADMIN_REFUSAL_RELOAD: return "the server keeps its configuration";
     case ADMIN_REFUSAL_STOPPING: return "the server is stopping";
-    case ADMIN_REFUSAL_FULL: return "there are too many bans already; lift some";
-    case ADMIN_REFUSAL_ABSENT: return "there is no such thing";
-    case ADMIN_REFUSAL_MEMORY: return "the server has no memory for it";
+    case ADMIN_REFUSAL_FULL: return "the list of bans is full; remove some";
+    case ADMIN_REFUSAL_ABSENT: return "not found";
+    case ADMIN_REFUSAL_MEMORY: return "the server is out of memory";
     case ADMIN_REFUSAL_NONE: case ADMIN_REFUSAL_COUNT: break;
     }
-    return "the server refuses it";
+    return "the server refused the request";
 }
 
 /* From inside its directory: a whole path may be longer than an address can be. */
@@ -77,12 +77,12 @@ open_channel(const struct site *site, struct channel *c, int seconds, bool *abse
         return SAY_FAILED;
     }
     if (is_absent(error))
-        return say_end(SAY_FAILED, "no server runs here (%s/" ADMIN_SOCKET ": %s); -c FILE"
-                       " names the configuration of the one you mean", path,
+        return say_end(SAY_FAILED, "no server is running (%s/" ADMIN_SOCKET ": %s); use -c FILE"
+                       " to name the configuration of another server", path,
                        strerror(error));
     return say_end(SAY_FAILED, "%s/" ADMIN_SOCKET ": %s%s", path, strerror(error),
                    error == EACCES || error == EPERM
-                       ? "; only root, or who started the server, may ask it" : "");
+                       ? "; only root, or the user who started the server, has access" : "");
 }
 
 /* SP_AGAIN: more rows come. */
@@ -150,13 +150,12 @@ server_ask(const struct site *site, struct message *request, int seconds,
     case SP_OK:
         return SAY_DONE;
     case SP_AGAIN:
-        return say_end(SAY_FAILED, "the server has not answered within %d s", seconds);
+        return say_end(SAY_FAILED, "the server did not answer within %d seconds", seconds);
     case SP_CLOSED:
-        return say_end(SAY_FAILED, "the server closed the connection: it ended, or its log"
-                       " says why");
+        return say_end(SAY_FAILED, "the server closed the connection; see its log");
     case SP_INPUT: case SP_REFUSED: case SP_NOMEM: case SP_OS:
-        return say_end(SAY_FAILED, "the server's answer cannot be read: is it of another"
-                       " version than this tool?");
+        return say_end(SAY_FAILED, "cannot read the server's answer; it may be a different version"
+                       " than this tool");
     }
     return SAY_FAILED;
 }

@@ -27,8 +27,8 @@ site_load(struct site *s)
 
     if (s->config == NULL && access(SITE_CONFIG, F_OK) == -1) {
         if (s->database == NULL) {
-            say("there is no %s: name the configuration (-c FILE) or the users database"
-                " (-d FILE)", SITE_CONFIG);
+            say("%s does not exist; use -c FILE to name the configuration, or -d FILE"
+                " to name the users database", SITE_CONFIG);
             return SP_INPUT;
         }
         if ((rc = settings_init(&s->settings)) != SP_OK)

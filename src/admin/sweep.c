@@ -62,8 +62,8 @@ say_fault(const struct sweep *s, const struct directory *d, const char *name,
                       name);
     if (*name == '\0' && d->path[0] != '\0')
         path[strlen(path) - 1] = '\0';
-    say("%s: %s in its jail %s: %s", s->account, log_text(slice_of(path), &text), what,
-        strerror(error));
+    say("%s: cannot %s %s in its jail %s: %s", s->account, what,
+        log_text(slice_of(path), &text), s->jail, strerror(error));
 }
 
 static void
@@ -140,7 +140,7 @@ look_at(struct sweep *s, const struct directory *d, const char *name)
         note(s, d, name, &st, &t->removed, "removed");
     else {
         note(s, d, name, &st, &t->failed, "failed");
-        say_fault(s, d, name, "cannot be removed", error);
+        say_fault(s, d, name, "remove", error);
     }
 }
 
@@ -191,7 +191,7 @@ static void
 fault(struct sweep *s, const struct directory *d, int error)
 {
     s->totals.faults++;
-    say_fault(s, d, "", "cannot be read", error);
+    say_fault(s, d, "", "read", error);
 }
 
 /* A directory below, for later. Deeper than a path can be no client has come. */
@@ -282,5 +282,5 @@ sweep_say(const struct sweep_totals *t, bool remove)
     say_count("old", &t->old);
     say_count("removed", &t->removed);
     say_count("failed", &t->failed);
-    printf("%s\n", t->old.files > 0 && !remove ? "; --remove would remove the old ones" : "");
+    printf("%s\n", t->old.files > 0 && !remove ? "; use --remove to remove the old ones" : "");
 }

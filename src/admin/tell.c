@@ -26,12 +26,12 @@ static void
 warn_of_sessions(const char *name, enum account_change change)
 {
     if (change == CHANGED_DELETED)
-        say("warning: the account is removed, but the server does not know: sessions of %s"
-            " that run go on until the server is restarted", name);
+        say("warning: the account was deleted, but the server could not be told: running"
+            " sessions of %s continue until the server is restarted", name);
     else
-        say("warning: the account is changed, but the server does not know: sessions of %s"
-            " that run go on until the server is restarted, or \"sallyport user set %s"
-            " --disable\" reaches it", name, name);
+        say("warning: the account was changed, but the server could not be told: running"
+            " sessions of %s continue until the server is restarted, or until"
+            " `sallyport user set %s --disable` reaches it", name, name);
 }
 
 void
@@ -53,5 +53,5 @@ tell_change(const struct site *site, const char *name, enum account_change chang
     if (!answer.done)
         say("warning: %s", server_refusal(answer.refusal));
     else if (answer.count > 0)
-        say("note: sessions of %s that end: %llu", name, (unsigned long long)answer.count);
+        say("note: sessions of %s ended: %llu", name, (unsigned long long)answer.count);
 }

@@ -40,8 +40,8 @@ new_hash(const struct site *site, const struct user_options *o, struct secret *p
     if (rc != SP_OK)
         return SAY_FAILED;
     if (password_hash(password, cost_of(site), hash) != SP_OK)
-        return say_end(SAY_FAILED, "there is too little memory for a hash of %lld KiB"
-                       " (argon2_memory)", (long long)site->settings.argon2_memory);
+        return say_end(SAY_FAILED, "not enough memory for a password hash of %lld KiB"
+                       " (setting argon2_memory)", (long long)site->settings.argon2_memory);
     return SAY_DONE;
 }
 
@@ -51,7 +51,7 @@ done(const struct user_options *o, const struct secret *password)
     if (o->random)
         printf("%s\n", secret_text(password));
     return fflush(stdout) == 0 ? SAY_DONE
-        : say_end(SAY_FAILED, "the password could not be printed: set another one");
+        : say_end(SAY_FAILED, "cannot print the password; set another one");
 }
 
 /* An account without ids of its own needs a guest_user that may log in. */
@@ -65,10 +65,10 @@ check_guest(const struct site *site, const struct accounts_entry *e)
         return SAY_DONE;
     if (guest[0] == '\0')
         return say_end(SAY_FAILED,
-                       "the account needs --uid, or guest_user has to be set in %s",
+                       "the account needs --uid, or guest_user must be set in %s",
                        site_config(site));
     if (sysuser_by_name(guest, &u) != SP_OK)
-        return say_end(SAY_FAILED, "guest_user in %s: there is no system user %s",
+        return say_end(SAY_FAILED, "guest_user in %s: no such system user: %s",
                        site_config(site), guest);
     if (u.uid == 0 || u.gid == 0)
         return say_end(SAY_FAILED, "guest_user in %s: %s is root, which is not allowed",
@@ -83,7 +83,7 @@ warn_of_jail(const struct site *site, const struct accounts_entry *e)
 
     if (strchr(e->jail, '%') == NULL && stat(e->jail, &st) == -1
         && !site->settings.jail_create)
-        say("note: the jail %s does not exist yet (and jail_create is off)", e->jail);
+        say("note: the jail %s does not exist; create it, or set jail_create = true", e->jail);
 }
 
 static enum say_exit
@@ -99,19 +99,19 @@ add(const struct site *site, const struct user_options *o)
     /* a name that is taken is said before a password is asked for */
     if (accounts_open(&db, site->database, ACCOUNTS_READ) == SP_OK
             && accounts_find(&db, o->name, &e) == SP_OK) {
-        say("there is an account %s already; see `sallyport user set`", o->name);
+        say("account %s already exists; use `sallyport user set` to change it", o->name);
         goto out;
     }
     accounts_close(&db);
     entry_init(&e);
     if (!account_name_valid(slice_of(o->name))
         || !text_copy(e.name, sizeof e.name, o->name)) {
-        code = say_end(SAY_USAGE, "a name has 1 to 255 bytes without \"/\" and control"
-                       " characters, and is neither \".\" nor \"..\"");
+        code = say_end(SAY_USAGE, "invalid account name: use 1 to 255 bytes, no \"/\", no control"
+                       " characters, and not \".\" or \"..\"");
         goto out;
     }
     if (o->jail == NULL) {
-        code = say_end(SAY_USAGE, "a new account needs --jail DIRECTORY");
+        code = say_end(SAY_USAGE, "user add: --jail DIR is required");
         goto out;
     }
     if (entry_apply(&e, o, why) != SP_OK) {
@@ -173,7 +173,7 @@ set(const struct site *site, const struct user_options *o)
     enum say_exit code = SAY_FAILED;
 
     if (!options_change(o))
-        return say_end(SAY_USAGE, "nothing to change: give at least one option");
+        return say_end(SAY_USAGE, "user set: at least one option is required");
     if (accounts_open(&db, site->database, ACCOUNTS_WRITE) != SP_OK
             || accounts_begin(&db) != SP_OK || accounts_find(&db, o->name, &e) != SP_OK) {
         say("%s: %s", o->name, db.fault);
@@ -271,21 +271,21 @@ user_run(struct site *site, int argc, char **argv)
     enum say_exit code = SAY_FAILED;
 
     if (c == NULL)
-        return say_end(SAY_USAGE, "user add, passwd, set, del, list or show? See"
-                       " `sallyport --help`");
+        return say_end(SAY_USAGE, "user: use add, passwd, set, del, list or show; see"
+                       " `sallyport user --help`");
     if (options_parse(&o, site, argc, argv) != SP_OK)
         return SAY_USAGE;
     if (c->needs_name != (o.name != NULL))
         return say_end(SAY_USAGE,
-                       c->needs_name ? "user %s: the name of the account is missing"
-                                     : "user %s: takes no name",
+                       c->needs_name ? "user %s: the account name is required"
+                                     : "user %s: takes no account name",
                        c->name);
     if (!c->takes_changes && options_change(&o))
-        return say_end(SAY_USAGE, "user %s: changes nothing; see `sallyport user set`",
+        return say_end(SAY_USAGE, "user %s: cannot change the account; use `sallyport user set`",
                        c->name);
     if (!c->takes_password && (o.random || o.password_stdin))
         return say_end(SAY_USAGE,
-                       "user %s: takes no password; see `sallyport user passwd`",
+                       "user %s: takes no password; use `sallyport user passwd`",
                        c->name);
     if (site_load(site) == SP_OK)
         code = c->run(site, &o);

@@ -61,9 +61,8 @@ await_child(int pipe_end)
     if (got != 1)
         code = EXIT_FAULT;
     if (code != 0)
-        (void)fprintf(stderr, "sallyportd: it could not start; the log says why, or "
-                              "start it "
-                              "with -F\n");
+        (void)fprintf(stderr, "sallyportd: the start failed; see the log, or run it with -F "
+                              "to see the errors here\n");
     return code;
 }
 
@@ -105,7 +104,7 @@ serve(const struct options *o, const struct notify *notify)
     if (load(&s, o->file) != SP_OK)
         return EXIT_FAULT;
     if (o->what == OPTIONS_CHECK) {
-        (void)printf("%s: no faults\n", o->file);
+        (void)printf("%s: no errors found\n", o->file);
         settings_clear(&s);
         return 0;
     }
@@ -154,12 +153,13 @@ main(int argc, char **argv)
     }
     if (absolute(o.file, file) != SP_OK) {
         (void)fprintf(
-            stderr, "sallyportd: %s: this path is too long, or we are nowhere\n", o.file);
+            stderr, "sallyportd: %s: the path is too long, or the current directory "
+            "does not exist\n", o.file);
         return EXIT_FAULT;
     }
     o.file = file;
     if (prepare_process() != SP_OK) {
-        (void)fprintf(stderr, "sallyportd: cannot begin: %s\n", strerror(errno));
+        (void)fprintf(stderr, "sallyportd: cannot start: %s\n", strerror(errno));
         return EXIT_FAULT;
     }
     return serve(&o, &notify);

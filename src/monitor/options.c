@@ -29,24 +29,24 @@ options_parse(struct options *o, int argc, char **argv, FILE *complaints)
         case 'V': got.what = OPTIONS_VERSION; break;
         case 'h': got.what = OPTIONS_HELP; break;
         case ':':
-            (void)fprintf(complaints, "sallyportd: %s needs a value\n", argv[optind - 1]);
+            (void)fprintf(complaints, "sallyportd: option %s requires a value; see sallyportd -h\n", argv[optind - 1]);
             return SP_INPUT;
         default:
             (void)fprintf(complaints,
-                          "sallyportd: there is no option %s; see sallyportd -h\n",
+                          "sallyportd: unknown option %s; see sallyportd -h\n",
                           argv[optind - 1]);
             return SP_INPUT;
         }
     }
     if (optind < argc) {
         (void)fprintf(complaints,
-                      "sallyportd: %s: only options are expected; the file is "
-                      "given as -c FILE\n",
+                      "sallyportd: unexpected argument %s; use -c FILE to name the "
+                      "configuration\n",
                       argv[optind]);
         return SP_INPUT;
     }
     if (got.file[0] == '\0') {
-        (void)fprintf(complaints, "sallyportd: -c needs the name of a file\n");
+        (void)fprintf(complaints, "sallyportd: option -c requires a file name\n");
         return SP_INPUT;
     }
     *o = got;
@@ -59,15 +59,14 @@ options_usage(FILE *to)
     (void)fprintf(to,
                   "usage: sallyportd [-F] [-t] [-c FILE] [-V] [-h]\n"
                   "\n"
-                  "  -F, --foreground    stay in the foreground\n"
-                  "  -t, --test          check the configuration and end: 0 good, 1 "
-                  "faults (printed)\n"
-                  "  -c, --config FILE   the configuration; default " OPTIONS_FILE "\n"
-                  "  -V, --version       print the version and end\n"
-                  "  -h, --help          print this text and end\n"
+                  "  -F, --foreground    run in the foreground\n"
+                  "  -t, --test          check the configuration, print its errors and exit "
+                  "(0: none, 1: errors)\n"
+                  "  -c, --config FILE   configuration file (default: " OPTIONS_FILE ")\n"
+                  "  -V, --version       print the version and exit\n"
+                  "  -h, --help          print this help and exit\n"
                   "\n"
-                  "SIGTERM and SIGINT end it in order, a second one at once; SIGHUP "
-                  "makes new sessions\n"
-                  "use the configuration and the certificates as they are now. See "
-                  "sallyportd(8).\n");
+                  "SIGTERM or SIGINT: shut down in order; a second one: stop at once.\n"
+                  "SIGHUP: read the configuration and certificates again, for new sessions.\n"
+                  "See sallyportd(8).\n");
 }

@@ -98,12 +98,12 @@ wrong_with(const struct session *s, const struct msg_granted *in)
     if (in->groups.len % 4 != 0)
         return "groups";
     if (climbs(in->jail) || climbs(in->start))
-        return "path with ..";
+        return "its path contains \"..\"";
     if (in->user.len == 0 || in->backend.len == 0)
         return "no name";
     if (!s->monitor->root)
         return in->uid == geteuid() ? NULL
-            : "its uid is not ours, and without root there is no other";
+            : "its uid differs from the server's; switching users requires root";
     if (in->uid == 0 || in->gid == 0 || has_group_zero(in->groups))
         return "uid, gid or group 0";
     if (in->uid == (uid_t)-1 || in->gid == (gid_t)-1)

@@ -46,7 +46,7 @@ def user(server, command, name, *options, says=None, **kw):
 
 
 def ends(count, name):
-    return f"sallyport: note: sessions of {name} that end: {count}\n"
+    return f"sallyport: note: sessions of {name} ended: {count}\n"
 
 
 ENDING = {
@@ -199,7 +199,7 @@ def test_a_server_that_cannot_be_told_is_a_warning_with_what_to_do(make_server):
     user(s, "set", "guest", "--disable", says=r"(?s)sallyport: .*\nsallyport: warning: .*sessions"
          r" of guest .*until the server is restarted.*user set guest --disable.*\n")
     user(s, "del", "guest", says=r"(?s)sallyport: .*\nsallyport: warning: .*sessions of guest "
-         r"that run go on until the server is restarted\n")
+         r"continue until the server is restarted\n")
     thread.join(20 * SLOWER)
     listener.close()
 

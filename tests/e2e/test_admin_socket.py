@@ -85,7 +85,7 @@ def test_a_reload_that_is_refused_says_why(make_server, key, value, says):
     s.write(**{key: value})
     said = fails(s, "reload")
     assert re.search(says, said), said
-    assert "the configuration stays as it was" in said
+    assert "the server keeps its configuration" in said
     s.login().quit()                    # it serves as before
     s.file.write_text(before)
     s.tool("reload")
@@ -107,7 +107,7 @@ def test_without_a_server_the_tool_says_so(make_server):
     for argv in (("reload",), ("ban", "list"), ("ban", "add", STRANGER),
                  ("ban", "remove", STRANGER)):
         said = fails(s, *argv)
-        assert "no server runs here" in said and "-c FILE" in said, said
+        assert "no server is running" in said and "-c FILE" in said, said
     assert not (s.dir / "run" / "admin" / "socket").exists()
 
 
@@ -115,7 +115,7 @@ def test_what_a_killed_server_leaves_there_is_no_hindrance(make_server):
     s = make_server()
     s.kill()
     assert (s.dir / "run" / "admin" / "socket").exists()
-    assert "no server runs here" in fails(s, "reload")
+    assert "no server is running" in fails(s, "reload")
     s.start()
     s.tool("reload")
 
@@ -137,20 +137,20 @@ def test_an_address_is_shut_out_and_let_in_again(make_server):
     s = make_server()
     a, b = s.login(), s.login(host="::1")
     assert s.tool("ban", "add", "127.0.0.0/8").stdout == \
-        "127.0.0.0/8 is shut out for ever; 1 of its sessions end\n"
+        "127.0.0.0/8 is banned forever; sessions ended: 1\n"
     assert a.closed(8)
     assert a.buffer == b"421 Your address is banned; closing connection.\r\n"
     b.expect(200, "NOOP")
     assert turned_away(s)
     s.wait_log(r"session\.refused peer=127\.0\.0\.1 reason=banned")
     s.wait_log(r"session\.closed reason=banned user=guest ")
-    assert bans(s) == [("127.0.0.0/8", "by hand", "for ever")]
-    assert "127.0.0.1 is still shut out: there is a ban of 127.0.0.0/8" in \
+    assert bans(s) == [("127.0.0.0/8", "manual", "forever")]
+    assert "127.0.0.1 is still banned, because 127.0.0.0/8 is banned" in \
         fails(s, "ban", "remove", "127.0.0.1")
     s.tool("ban", "remove", "127.0.0.0/8")
     assert bans(s) == []
     s.login().quit()
-    assert "127.0.0.0/8 is not shut out" in fails(s, "ban", "remove", "127.0.0.0/8")
+    assert "127.0.0.0/8 is not banned" in fails(s, "ban", "remove", "127.0.0.0/8")
 
 
 def test_a_ban_for_a_time_and_through_a_reload(make_server):
@@ -158,8 +158,8 @@ def test_a_ban_for_a_time_and_through_a_reload(make_server):
     s.tool("ban", "add", STRANGER, "12h")
     s.tool("ban", "add", "2001:db8:1:2:3::4", "90")
     s.tool("reload")
-    assert sorted(bans(s)) == [("192.0.2.7", "by hand", "11 h"),
-                               ("2001:db8:1:2::/64", "by hand", "1 min")]
+    assert sorted(bans(s)) == [("192.0.2.7", "manual", "11 h"),
+                               ("2001:db8:1:2::/64", "manual", "1 min")]
 
 
 def test_a_ban_for_a_second_is_over_after_it(make_server):
@@ -185,7 +185,7 @@ def test_a_file_with_a_fault_does_not_keep_the_server_from_being_reached(make_se
     s = make_server()
     s.write(max_sessions=0)
     s.tool("ban", "add", STRANGER)
-    assert bans(s) == [("192.0.2.7", "by hand", "for ever")]
+    assert bans(s) == [("192.0.2.7", "manual", "forever")]
 
 
 def test_a_long_list_arrives_whole(make_server):

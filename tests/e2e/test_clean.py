@@ -130,18 +130,18 @@ def test_users_of_the_system_and_anonymous_have_jails_too(world, request, tmp_pa
     assert set(clean(s)[0]) == {f"guest/{PART}g"}
     # root is no account, whoever asks
     said = clean(s, "root", code=1)[2]
-    assert "root: the account cannot be used" in said
+    assert "root: this account cannot be used" in said
     # without a jail the whole system is not searched
     s.write(jail_system_users=False)
-    assert "have no jail" in clean(s)[2]
+    assert "they have no jail" in clean(s)[2]
     assert "has no jail" in clean(s, PAM_USER, code=1)[2]
 
 
 @pytest.mark.parametrize("argv, code, says", [
-    (("nobody-here",), 1, "nobody-here: there is no such account"),
-    (("a/b",), 2, "cannot be the name of an account"),
-    (("--older-than", "soon"), 2, '"soon" is no time'),
-    (("--older-than", "-1"), 2, '"-1" is no time'),
+    (("nobody-here",), 1, "nobody-here: no such account"),
+    (("a/b",), 2, "is not a valid account name"),
+    (("--older-than", "soon"), 2, '"soon" is not a valid time'),
+    (("--older-than", "-1"), 2, '"-1" is not a valid time'),
     (("--older-than",), 2, "older-than"),
     (("--purge",), 2, "purge"),
 ])
@@ -177,7 +177,7 @@ def test_a_directory_that_cannot_be_read_is_told(site):
     rows, _total, said = clean(site, "--remove", "--older-than", "0", code=1)
     assert set(rows) == {f"guest/{PART}f"}
     # one in which this account could have left something, and one in which it could not
-    assert "/drop in its jail cannot be read" in said and "closed" not in said
+    assert "cannot read /drop in its jail" in said and "closed" not in said
 
 
 # ---- beside a server ---------------------------------------------------------------------
@@ -360,7 +360,7 @@ def test_what_the_account_cannot_reach_is_not_entered(site):
     (inside / (PART + "f")).write_bytes(b"root's")
     rows, _total, said = clean(site, "--remove", "--older-than", "0", code=1)
     assert set(rows) == {f"guest/{PART}f"}
-    assert re.search(r"linked: its jail /\S+/link cannot be entered: Permission denied", said)
+    assert re.search(r"linked: cannot enter its jail /\S+/link: Permission denied", said)
     assert os.listdir(closed) == os.listdir(inside) == [PART + "f"]
 
 
@@ -414,5 +414,5 @@ def test_its_process_can_be_killed_by_its_user_and_that_is_told(site):
     finally:
         out, err = p.communicate(timeout=30 * harness.SLOWER * harness.HELD_UP)
     assert p.returncode == 1
-    assert b"guest: its process was ended by signal 9" in err
+    assert b"guest: its process was killed by signal 9" in err
     assert f"anna/{PART}f".encode() in out, "the next account is looked at all the same"

@@ -82,22 +82,40 @@ def test_a_start_in_the_background_that_fails_says_so(config):
     config.write(log=str(config.dir / "log"))
     r = start(config)
     assert r.returncode == 1
-    assert "could not start; the log says why" in r.stderr
+    assert "the start failed; see the log" in r.stderr
     assert "key=run_directory" in (config.dir / "log").read_text()
 
 
 def test_a_relative_configuration_is_found_from_where_we_are(config):
     s = config
     r = run(s.world.build / "sallyportd", "-t", "-c", s.file.name, cwd=s.dir, timeout=20)
-    assert r.stdout.strip().endswith("no faults") and str(s.file) in r.stdout
+    assert r.stdout.strip().endswith("no errors found") and str(s.file) in r.stdout
+
+
+@pytest.mark.parametrize("words", [
+    "", "user", "user add", "user passwd", "user set", "user del", "user list", "user show",
+    "check", "reload", "clean", "ban", "ban add"])
+def test_every_command_of_the_tool_explains_itself(world, words):
+    """Wherever it stands, and although the command itself would be refused."""
+    tool = world.build / "sallyport"
+    for more in (["--help"], ["-h"], *([["--no-such-option", "--help"]] if words else [])):
+        r = run(tool, *words.split(), *more)
+        group = "ban" if words == "ban add" else words
+        assert r.stdout.startswith(f"usage: sallyport {group}".strip()), r.stdout
+        assert r.stderr == "" and all(len(x) < 90 for x in r.stdout.splitlines()), r
+
+
+def test_a_name_behind_two_hyphens_asks_for_no_help(world):
+    r = run(world.build / "sallyport", "user", "show", "--", "--help", check=False)
+    assert r.returncode == 1 and "usage" not in r.stdout + r.stderr, r
 
 
 def test_options(world):
     program = world.build / "sallyportd"
     r = run(program, "-h")
     assert r.stdout.startswith("usage: sallyportd") and "--foreground" in r.stdout
-    for wrong, said in ((["--nonsense"], "no option --nonsense"), (["-c"], "needs a value"),
-                        (["file"], "only options"), (["-c", ""], "name of a file")):
+    for wrong, said in ((["--nonsense"], "unknown option --nonsense"), (["-c"], "requires a value"),
+                        (["file"], "unexpected argument file"), (["-c", ""], "requires a file name")):
         r = run(program, *wrong, check=False)
         assert r.returncode == 2 and said in r.stderr, (wrong, r.stderr)
     r = run(program, "-t", "-c", "x/" * 3000 + "f", check=False)

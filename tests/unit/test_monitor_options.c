@@ -68,10 +68,10 @@ bad_lines(void)
     static const struct { const char *args[ARGS_MAX]; const char *says; } cases[] = {
         { { "-x", NULL }, "-x" },
         { { "--nonsense", NULL }, "--nonsense" },
-        { { "-c", NULL }, "-c needs a value" },
+        { { "-c", NULL }, "-c requires a value" },
         { { "file.conf", NULL }, "file.conf" },
         { { "-F", "more", NULL }, "more" },
-        { { "-c", "", NULL }, "-c needs the name" },
+        { { "-c", "", NULL }, "-c requires a file name" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

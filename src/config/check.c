@@ -31,12 +31,12 @@ user_exists(struct check *c, const char *key, const char *name, uid_t *uid)
     const struct passwd *pw = getpwnam(name);
 
     if (pw == NULL) {
-        report(&c->report, 0, key, "there is no user '%.64s'; make it: useradd --system "
+        report(&c->report, 0, key, "no such user: \"%.64s\"; create it: useradd --system "
                "--no-create-home --shell /usr/sbin/nologin %.64s", name, name);
         return SP_INPUT;
     }
     if (pw->pw_uid == 0 || pw->pw_gid == 0) {
-        report(&c->report, 0, key, "'%.64s' has uid or gid 0; name a user that owns nothing",
+        report(&c->report, 0, key, "\"%.64s\" has uid or gid 0; use a user that owns nothing",
                name);
         return SP_INPUT;
     }
@@ -59,8 +59,8 @@ check_users(struct check *c)
 
     if (user_exists(c, "keyholder_user", c->s->keyholder_user, &keyholder) == SP_OK &&
         rc == SP_OK && worker == keyholder)
-        report(&c->report, 0, "keyholder_user", "is the same user as worker_user: a captured "
-               "worker could reach the private keys; name another one");
+        report(&c->report, 0, "keyholder_user", "is the same user as worker_user: a compromised "
+               "worker could read the private keys; use another user");
     if (c->s->guest_user[0] != '\0')
         (void)user_exists(c, "guest_user", c->s->guest_user, &other);
     if (has_backend(c, "anonymous"))
@@ -78,7 +78,7 @@ file_opens(struct check *c, const char *key, const char *path, const char *remed
     enum sp_err rc = SP_INPUT;
 
     if (fd == -1 || fstat(fd, st) == -1)
-        report(&c->report, 0, key, "%.400s cannot be read: %s; %s", path, strerror(errno),
+        report(&c->report, 0, key, "cannot read %.400s: %s; %s", path, strerror(errno),
                remedy);
     else if (!S_ISREG(st->st_mode))
         report(&c->report, 0, key, "%.400s is not a regular file; %s", path, remedy);
@@ -102,8 +102,8 @@ check_certificates(struct check *c)
 
         if (file_opens(c, "certificate_key", path, "give the path of a PEM file", &st) == SP_OK
             && (st.st_mode & 077) != 0)
-            report(&c->report, 0, "certificate_key", "others than its owner may reach "
-                   "%.400s (mode %03o); chmod 600 it, or a copy of it", path,
+            report(&c->report, 0, "certificate_key", "%.400s is accessible by group or "
+                   "others (mode %03o); run chmod 600 on it", path,
                    (unsigned)(st.st_mode & 0777));
     }
 }
@@ -115,17 +115,17 @@ check_service(struct check *c)
     const struct settings *s = c->s;
 
     if (s->listen.count == 0 && s->listen_implicit.count == 0)
-        report(&c->report, 0, "listen", "nothing is listened on; write for example "
+        report(&c->report, 0, "listen", "there is no address to listen on; use for example "
                "listen = {\"0.0.0.0:21\", \"[::]:21\"}");
     if (s->certificate.count > 0)
         return;
     if (s->listen_implicit.count > 0)
-        report(&c->report, 0, "certificate", "listen_implicit needs one; give certificate and "
-               "certificate_key");
+        report(&c->report, 0, "certificate", "listen_implicit requires a certificate; set certificate "
+               "and certificate_key");
     else if (s->tls_required && s->cleartext_networks.count == 0
              && s->cleartext_users.count == 0)
-        report(&c->report, 0, "certificate", "TLS is required, but there is no certificate: "
-               "nobody could log in; give certificate and certificate_key");
+        report(&c->report, 0, "certificate", "TLS is required, but there is no certificate, so "
+               "nobody can log in; set certificate and certificate_key");
 }
 
 static void
@@ -143,7 +143,7 @@ check_programs(struct check *c)
             continue;
         rc = program_open(c->s->libexec_directory, names[i], &fd, why);
         if (rc == SP_REFUSED) {
-            report(&c->report, 0, "libexec_directory", "root does not execute %.300s: %s",
+            report(&c->report, 0, "libexec_directory", "%.300s is not safe to run as root: %s",
                    path, why);
             return;             /* it is mostly a directory, and that of all of them */
         }
@@ -151,8 +151,8 @@ check_programs(struct check *c)
         if ((rc == SP_OK && access(path, X_OK) == 0)
             || strcmp(names[i], "sallyport-ledger") == 0)
             continue;
-        report(&c->report, 0, "libexec_directory", "%.400s cannot be run: %s; install "
-               "sallyport whole (make install), or name the directory with the programs",
+        report(&c->report, 0, "libexec_directory", "cannot run %.400s: %s; install all of "
+               "sallyport (make install), or set the directory that has the programs",
                path, strerror(errno));
     }
 }
@@ -182,28 +182,28 @@ check_pam(struct check *c)
     char etc[PATH_ROOM] = "", lib[PATH_ROOM] = "";
 
     if (!c->root) {
-        report(&c->report, 0, "auth", "pam needs root; start sallyportd as root, or take pam "
-               "out of the list");
+        report(&c->report, 0, "auth", "pam requires root; start sallyportd as root, or remove pam "
+               "from the list");
         return;
     }
     (void)text_printf(etc, sizeof etc, "/etc/pam.d/%s", c->s->pam_service);
     (void)text_printf(lib, sizeof lib, "/usr/lib/pam.d/%s", c->s->pam_service);
     if (access(etc, R_OK) == -1 && access(lib, R_OK) == -1)
-        report(&c->report, 0, "pam_service", "%s: %s; without it PAM decides by the service "
-               "'other'; install etc/sallyport.pam there", etc, strerror(errno));
+        report(&c->report, 0, "pam_service", "%s: %s; without it PAM uses the service "
+               "\"other\"; install etc/sallyport.pam there", etc, strerror(errno));
 }
 
 static void
 check_backends(struct check *c)
 {
     if (has_backend(c, "users"))
-        check_directory(c, "users_database", c->s->users_database, true, "make it, for root "
-                        "alone (mkdir -p -m 700), or name another file");
+        check_directory(c, "users_database", c->s->users_database, true, "create it, for root "
+                        "only (mkdir -p -m 700), or set another file");
     if (has_backend(c, "pam"))
         check_pam(c);
     if (has_backend(c, "anonymous"))
-        check_directory(c, "anonymous_root", c->s->anonymous_root, false, "make it, or take "
-                        "anonymous out of auth");
+        check_directory(c, "anonymous_root", c->s->anonymous_root, false, "create it, or remove "
+                        "anonymous from auth");
 }
 
 /* Who may write the file chooses what root runs. */
@@ -215,8 +215,8 @@ check_own_file(struct check *c)
     if (!c->root || c->s->file == NULL || stat(c->s->file, &st) == -1)
         return;
     if (st.st_uid != 0 || (st.st_mode & 022) != 0)
-        report(&c->report, 0, NULL, "others than root may change this file (owner %u, mode "
-               "%03o); chown root and chmod go-w it", (unsigned)st.st_uid,
+        report(&c->report, 0, NULL, "users other than root can change this file (owner %u, "
+               "mode %03o); run chown root and chmod go-w on it", (unsigned)st.st_uid,
                (unsigned)(st.st_mode & 0777));
 }
 
@@ -233,11 +233,11 @@ config_check_machine(const struct settings *s, config_fault *fault, void *contex
     if (c.root)
         check_users(&c);
     check_programs(&c);
-    check_directory(&c, "run_directory", s->run_directory, true, "make it, or name another "
+    check_directory(&c, "run_directory", s->run_directory, true, "create it, or set another "
                     "run_directory");
     check_certificates(&c);
     check_backends(&c);
     if (s->log[0] == '/')
-        check_directory(&c, "log", s->log, true, "make it, or write log = \"syslog\"");
+        check_directory(&c, "log", s->log, true, "create it, or set log = \"syslog\"");
     return c.report.faults == 0 ? SP_OK : SP_INPUT;
 }

@@ -51,8 +51,8 @@ take_bool(struct entry *e, unsigned line, const char *value)
             *(bool *)setting_member(e->reader->settings, e->row) = i % 2 == 1;
             return true;
         }
-    report(&e->reader->report, line, e->row->name, "'%.100s' is neither true nor false; write "
-           "one of them", value);
+    report(&e->reader->report, line, e->row->name, "\"%.100s\" is not a valid value; use true "
+           "or false", value);
     return false;
 }
 
@@ -80,13 +80,13 @@ take_number(struct entry *e, unsigned line, const char *value)
     int64_t n = 0;
 
     if (!parse_digits(value, 10, &n)) {
-        report(&e->reader->report, line, row->name, "'%.100s' is not a number; write digits "
-               "alone, from %lld to %lld (%s)", value, (long long)row->least,
+        report(&e->reader->report, line, row->name, "\"%.100s\" is not a number; use a number "
+               "from %lld to %lld (%s)", value, (long long)row->least,
                (long long)row->most, row->unit);
         return false;
     }
     if (n < row->least || n > row->most) {
-        report(&e->reader->report, line, row->name, "%lld is out of range; write a number from "
+        report(&e->reader->report, line, row->name, "%lld is out of range; use a number from "
                "%lld to %lld (%s)", (long long)n, (long long)row->least, (long long)row->most,
                row->unit);
         return false;
@@ -102,8 +102,8 @@ take_octal(struct entry *e, unsigned line, const char *value)
     int64_t n = 0;
 
     if (!parse_digits(value, 8, &n) || n < row->least || n > row->most) {
-        report(&e->reader->report, line, row->name, "'%.100s' is not a %s; write octal digits "
-               "from \"%03llo\" to \"%03llo\"", value, row->unit,
+        report(&e->reader->report, line, row->name, "\"%.100s\" is not a valid %s; use an octal "
+               "number from \"%03llo\" to \"%03llo\"", value, row->unit,
                (unsigned long long)row->least, (unsigned long long)row->most);
         return false;
     }
@@ -128,14 +128,18 @@ take_text(struct entry *e, unsigned line, const char *value)
     const struct setting_row *row = e->row;
     size_t len = strlen(value);
 
-    if (len < (size_t)row->least || len > (size_t)row->most) {
-        report(&e->reader->report, line, row->name, "'%.100s' has %zu bytes; write from %lld "
-               "to %lld (%s)", value, len, (long long)row->least, (long long)row->most,
-               row->unit);
-        return false;
-    }
+    /* first what a word may be: "write from 5 to 7 bytes" would help nobody who writes one */
     if (!means_something(e, line, value))
         return false;
+    if (len < (size_t)row->least) {
+        report(&e->reader->report, line, row->name, "must not be empty");
+        return false;
+    }
+    if (len > (size_t)row->most) {
+        report(&e->reader->report, line, row->name, "is too long: %zu bytes; at most %lld are "
+               "allowed", len, (long long)row->most);
+        return false;
+    }
     if (setting_text(setting_member(e->reader->settings, row), slice_of(value)) != SP_OK)
         e->reader->rc = SP_NOMEM;
     return true;
@@ -147,14 +151,14 @@ take_list_entry(struct entry *e, unsigned line, const char *value)
     const char *name = e->row->name;
 
     if (*value == '\0') {
-        report(&e->reader->report, line, name, "has an empty entry; take it out (an empty list "
+        report(&e->reader->report, line, name, "has an empty entry; remove it (an empty list "
                "is {})");
         return false;
     }
     if (!means_something(e, line, value))
         return false;
     if (text_list_has(&e->list, slice_of(value))) {
-        report(&e->reader->report, line, name, "'%.100s' is given twice; take one out", value);
+        report(&e->reader->report, line, name, "\"%.100s\" is in the list twice; remove one", value);
         return false;
     }
     if (text_list_add(&e->list, slice_of(value)) != SP_OK)
@@ -212,8 +216,8 @@ on_error(cfg_t *cfg, const char *format, va_list args)
     char what[256] = "";
 
     (void)vsnprintf(what, sizeof what, format, args);
-    report(&r->report, line_of(cfg), key == NULL ? NULL : key->name, "cannot be understood here "
-           "or just before (%s); each setting is written: name = value, a list: "
+    report(&r->report, line_of(cfg), key == NULL ? NULL : key->name, "syntax error here or "
+           "just before (%s); write a setting as name = value, and a list as "
            "name = {\"a\", \"b\"}", what);
 }
 
@@ -284,11 +288,11 @@ report_unknown(struct reader *r, const struct source_key *key)
     const char *nearest = nearest_name(key->name);
 
     if (nearest != NULL)
-        report(&r->report, key->line, key->name, "there is no such setting; did you mean %s?",
+        report(&r->report, key->line, key->name, "unknown setting; did you mean %s?",
                nearest);
     else
-        report(&r->report, key->line, key->name, "there is no such setting; see "
-               "sallyport.conf(5) for all of them");
+        report(&r->report, key->line, key->name, "unknown setting; see "
+               "sallyport.conf(5) for a list");
 }
 
 /* Every key is a setting and given once. */
@@ -300,8 +304,8 @@ check_keys(struct reader *r)
         const struct source_key *first = source_key_named(&r->source, key->name);
 
         if (first != key)
-            report(&r->report, key->line, key->name, "is given a second time (first in line "
-                   "%u); take one of them out", first->line);
+            report(&r->report, key->line, key->name, "is set a second time (first on line "
+                   "%u); remove one of them", first->line);
         else if (row_named(key->name) == NULL)
             report_unknown(r, key);
     }
@@ -357,7 +361,7 @@ parse(struct reader *r)
     (void)cfg_set_error_function(cfg, on_error);
     if (cfg_parse_buf(cfg, (const char *)r->source.text.at) != CFG_SUCCESS) {
         if (r->report.faults == before)
-            report(&r->report, line_of(cfg), NULL, "cannot be understood here or just before");
+            report(&r->report, line_of(cfg), NULL, "syntax error here or just before");
         rc = SP_INPUT;
     }
     (void)cfg_free(cfg);
@@ -378,10 +382,10 @@ take_lists(struct reader *r)
         if ((key = source_key_named(&r->source, e->row->name)) == NULL)
             continue;
         if (e->list.count > (size_t)e->row->most)
-            report(&r->report, key->line, key->name, "has %zu entries; up to %lld are possible",
+            report(&r->report, key->line, key->name, "has %zu entries; at most %lld are allowed",
                    e->list.count, (long long)e->row->most);
         if (e->list.count < (size_t)e->row->least && r->report.faults == 0)
-            report(&r->report, key->line, key->name, "has %zu entries; give at least %lld",
+            report(&r->report, key->line, key->name, "has %zu entries; at least %lld required",
                    e->list.count, (long long)e->row->least);
         to = setting_member(r->settings, e->row);
         text_list_clear(to);
@@ -413,20 +417,20 @@ check_together(struct reader *r)
     if (s->certificate.count != s->certificate_key.count) {
         key = either_key(&r->source, "certificate_key", "certificate");
         report(&r->report, key->line, "certificate_key", "there are %zu keys for %zu "
-               "certificates; give one key for each, in the same order (a file with both is "
-               "named in both lists)", s->certificate_key.count, s->certificate.count);
+               "certificates; list one key for each, in the same order (list a file that "
+               "contains both in both)", s->certificate_key.count, s->certificate.count);
     }
     if (s->passive_port_least > s->passive_port_most) {
         key = either_key(&r->source, "passive_port_least", "passive_port_most");
-        report(&r->report, key->line, "passive_port_least", "%lld is above passive_port_most, "
+        report(&r->report, key->line, "passive_port_least", "%lld is greater than passive_port_most, "
                "%lld; change one of them", (long long)s->passive_port_least,
                (long long)s->passive_port_most);
     }
     for (size_t i = 0; i < s->listen_implicit.count; i++)
         if (text_list_has(&s->listen, slice_of(s->listen_implicit.texts[i]))) {
             key = either_key(&r->source, "listen_implicit", "listen");
-            report(&r->report, key->line, "listen_implicit", "%s stands in listen, too; a port "
-                   "has either explicit or implicit TLS", s->listen_implicit.texts[i]);
+            report(&r->report, key->line, "listen_implicit", "%s is also in listen; a port "
+                   "has either explicit or implicit TLS, not both", s->listen_implicit.texts[i]);
         }
 }
 

@@ -16,7 +16,7 @@ is_listen_address(const char *value, char *why, size_t room)
 
     if (net_parse_port(&a, slice_of(value)) == SP_OK && a.port != 0)
         return true;
-    (void)text_printf(why, room, "'%.100s' is not ADDRESS:PORT; write for example "
+    (void)text_printf(why, room, "\"%.100s\" is not a valid ADDRESS:PORT; use for example "
                       "\"0.0.0.0:21\", \"192.0.2.1:21\" or \"[::]:21\"", value);
     return false;
 }
@@ -28,9 +28,9 @@ is_network(const char *value, char *why, size_t room)
 
     if (net_parse_network(&n, slice_of(value)) == SP_OK)
         return true;
-    (void)text_printf(why, room, "'%.100s' is not a network; write for example "
-                      "\"192.0.2.0/24\", \"2001:db8::/32\" or one address (no bits may be set "
-                      "behind the prefix)", value);
+    (void)text_printf(why, room, "\"%.100s\" is not a valid network; use for example "
+                      "\"192.0.2.0/24\", \"2001:db8::/32\" or one address (all bits after the "
+                      "prefix must be 0)", value);
     return false;
 }
 
@@ -44,14 +44,14 @@ is_passive_address(const char *value, char *why, size_t room)
 
     if (equals != NULL &&
         net_parse_network(&n, slice_from(value, (size_t)(equals - value))) != SP_OK) {
-        (void)text_printf(why, room, "'%.100s' does not begin with a network; write "
+        (void)text_printf(why, room, "\"%.100s\" does not begin with a network; use "
                           "\"ADDRESS\" or for example \"10.0.0.0/8=10.1.2.3\"", value);
         return false;
     }
     if (net_parse(&a, address) == SP_OK && a.family == AF_INET)
         return true;
-    (void)text_printf(why, room, "'%.100s' has no IPv4 address to announce (PASV knows no "
-                      "other); write \"ADDRESS\" or \"NETWORK=ADDRESS\"", value);
+    (void)text_printf(why, room, "\"%.100s\" has no valid IPv4 address (PASV supports only "
+                      "IPv4); use \"ADDRESS\" or \"NETWORK=ADDRESS\"", value);
     return false;
 }
 
@@ -61,7 +61,7 @@ is_backend(const char *value, char *why, size_t room)
     if (strcmp(value, "users") == 0 || strcmp(value, "pam") == 0 ||
         strcmp(value, "anonymous") == 0)
         return true;
-    (void)text_printf(why, room, "there is no backend '%.100s'; write users, pam or anonymous",
+    (void)text_printf(why, room, "unknown backend \"%.100s\"; use users, pam or anonymous",
                       value);
     return false;
 }
@@ -71,8 +71,7 @@ is_tls_version(const char *value, char *why, size_t room)
 {
     if (strcmp(value, "1.2") == 0 || strcmp(value, "1.3") == 0)
         return true;
-    (void)text_printf(why, room, "'%.100s' is no version that is offered; write \"1.2\" or "
-                      "\"1.3\"", value);
+    (void)text_printf(why, room, "unsupported TLS version \"%.100s\"; use \"1.2\" or \"1.3\"", value);
     return false;
 }
 
@@ -81,7 +80,7 @@ is_sandbox(const char *value, char *why, size_t room)
 {
     if (strcmp(value, "enforce") == 0 || strcmp(value, "report") == 0)
         return true;
-    (void)text_printf(why, room, "'%.100s' is neither enforce nor report; write one of them",
+    (void)text_printf(why, room, "unknown value \"%.100s\"; use enforce or report",
                       value);
     return false;
 }
@@ -94,7 +93,7 @@ is_log_level(const char *value, char *why, size_t room)
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
         if (strcmp(value, levels[i]) == 0)
             return true;
-    (void)text_printf(why, room, "'%.100s' is no level; write error, warning, notice or debug",
+    (void)text_printf(why, room, "unknown level \"%.100s\"; use error, warning, notice or debug",
                       value);
     return false;
 }
@@ -104,7 +103,7 @@ is_absolute(const char *value, char *why, size_t room)
 {
     if (*value == '/')
         return true;
-    (void)text_printf(why, room, "'%.100s' is not an absolute path; begin it with /", value);
+    (void)text_printf(why, room, "\"%.100s\" is not an absolute path; it must begin with /", value);
     return false;
 }
 
@@ -119,7 +118,7 @@ is_log_target(const char *value, char *why, size_t room)
 {
     if (*value == '/' || strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
         return true;
-    (void)text_printf(why, room, "'%.100s' is neither stderr nor syslog nor an absolute path",
+    (void)text_printf(why, room, "unknown target \"%.100s\"; use stderr, syslog or an absolute path",
                       value);
     return false;
 }
@@ -129,12 +128,12 @@ static bool
 is_jail_pattern(const char *value, char *why, size_t room)
 {
     if (*value != '/' && strncmp(value, "%h", 2) != 0) {
-        (void)text_printf(why, room, "'%.100s' begins neither with / nor with %%h", value);
+        (void)text_printf(why, room, "\"%.100s\" must begin with / or %%h", value);
         return false;
     }
     for (const char *c = strchr(value, '%'); c != NULL; c = strchr(c + 2, '%'))
         if (c[1] == '\0' || strchr("ugh%", c[1]) == NULL) {
-            (void)text_printf(why, room, "'%.100s' has a %% that is not %%u (name), %%g "
+            (void)text_printf(why, room, "\"%.100s\" has an unknown %%; use %%u (name), %%g "
                               "(group), %%h (home directory) or %%%%", value);
             return false;
         }
@@ -147,7 +146,7 @@ is_file_name(const char *value, char *why, size_t room)
 {
     if (strchr(value, '/') == NULL && *value != '.')
         return true;
-    (void)text_printf(why, room, "'%.100s' is a path; write the name of the file alone", value);
+    (void)text_printf(why, room, "\"%.100s\" is a path; use only a file name", value);
     return false;
 }
 
@@ -156,7 +155,7 @@ is_unprivileged(const char *value, char *why, size_t room)
 {
     if (strcmp(value, "root") != 0 && strcmp(value, "0") != 0)
         return true;
-    (void)text_printf(why, room, "root is no user for this; make one that owns nothing, for "
+    (void)text_printf(why, room, "root is not allowed here; create a user that owns nothing, for "
                       "example: useradd --system --no-create-home --shell /usr/sbin/nologin "
                       "sallyport");
     return false;

@@ -56,7 +56,7 @@ name_of(int fd, char out[SHOWN + 1])
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     len = readlink(link, out, SHOWN);
     if (len <= 0)
-        (void)text_copy(out, SHOWN + 1, "a directory on the way");
+        (void)text_copy(out, SHOWN + 1, "a directory in its path");
     else
         out[len] = '\0';
 }
@@ -69,16 +69,16 @@ judge(int fd, const struct stat *st, char why[PROGRAM_WHY])
 
     if (st->st_uid != 0 && !owns_this_program(st->st_uid)) {
         name_of(fd, name);
-        (void)text_printf(why, PROGRAM_WHY, "%s belongs to uid %u; chown root it, or install "
+        (void)text_printf(why, PROGRAM_WHY, "%s is owned by uid %u; run chown root on it, or install "
                           "the programs where only root can write", name,
                           (unsigned)st->st_uid);
         return SP_REFUSED;
     }
     if (!kept && (st->st_mode & 022) != 0) {
         name_of(fd, name);
-        (void)text_printf(why, PROGRAM_WHY, "others than its owner may write to %s (mode "
-                          "%04o); chmod go-w it, or install the programs where only root can "
-                          "write", name, (unsigned)(st->st_mode & 07777));
+        (void)text_printf(why, PROGRAM_WHY, "%s is writable by group or others (mode "
+                          "%04o); run chmod go-w on it, or install the programs where only "
+                          "root can write", name, (unsigned)(st->st_mode & 07777));
         return SP_REFUSED;
     }
     return SP_OK;

@@ -76,7 +76,7 @@ skip_block_comment(struct walk *w)
     }
     blank(w, from, w->i);
     report(w->report, opened, NULL,
-           "the comment that begins here has no end; put */ behind it, or use # lines");
+           "the comment that begins here has no end; end it with */, or use # lines");
 }
 
 /* From the opening quote to behind the closing one. */
@@ -98,17 +98,17 @@ skip_quoted(struct walk *w)
         if (c == '\\' && (next(w) == '\\' || next(w) == quote))
             w->i++;
         else if (c == '\\' && quote == '"')
-            report(w->report, w->line, NULL, "in double quotes only \\\" and \\\\ begin with "
-                   "a backslash; write \\\\ for one, or use single quotes");
+            report(w->report, w->line, NULL, "in double quotes, write a backslash as "
+                   "\\\\, or use single quotes");
         else if (c == '$' && next(w) == '{' && quote == '"')
-            report(w->report, w->line, NULL, "${...} is not replaced by anything here; write "
-                   "the value itself, or put it in single quotes if it is meant so");
+            report(w->report, w->line, NULL, "variables such as ${...} are not supported; write "
+                   "the value itself, or use single quotes if you mean this text");
         else if (is_control(c))
-            report(w->report, w->line, NULL, "the text has a control character (0x%02x); "
-                   "take it out", c);
+            report(w->report, w->line, NULL, "the text contains a control character (0x%02x); "
+                   "remove it", c);
     }
     report(w->report, w->line, NULL, "the text that begins with %c on this line has no "
-           "closing %c on it; add it (a value cannot have a line break)", quote, quote);
+           "closing %c; add it (a value cannot contain a line break)", quote, quote);
 }
 
 static void
@@ -166,13 +166,12 @@ take_sign(struct walk *w)
     } else if (c == '}' && w->depth > 0) {
         w->depth--;
     } else if (c == '*') {
-        report(w->report, w->line, NULL, "a value with * in it has to stand in double quotes");
+        report(w->report, w->line, NULL, "a value that contains * must be in double quotes");
     } else if (c == '+') {
-        report(w->report, w->line, NULL, "+ is no sign here: a list is given once and whole "
-               "(name = {\"a\", \"b\"}), and a value with + in it stands in double quotes");
+        report(w->report, w->line, NULL, "+ is not allowed here; write a list in one piece "
+               "(name = {\"a\", \"b\"}), and a value that contains + in double quotes");
     } else if (is_control(c)) {
-        report(w->report, w->line, NULL, "there is a control character (0x%02x); is this a "
-               "text file?", c);
+        report(w->report, w->line, NULL, "control character (0x%02x); is this a text file?", c);
     }
     w->i++;
 }
@@ -190,7 +189,7 @@ walk(struct walk *w)
         else if (c == '"' || c == '\'')
             skip_quoted(w);
         else if (c == '$' && next(w) == '{') {
-            report(w->report, w->line, NULL, "${...} is not replaced by anything here; write "
+            report(w->report, w->line, NULL, "variables such as ${...} are not supported; write "
                    "the value itself");
             w->i += 2;
             w->depth++;
@@ -210,13 +209,13 @@ read_text(struct buf *text, const char *file, struct report *r)
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd == -1 || fstat(fd, &st) == -1) {
-        report(r, 0, NULL, "cannot be read: %s; give the right path with -c, or make it "
+        report(r, 0, NULL, "cannot be read: %s; name the file with -c, or make it "
                "readable", strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
-        report(r, 0, NULL, "is not a regular file; give the path of the configuration with -c");
+        report(r, 0, NULL, "is not a regular file; name the configuration with -c");
     } else if ((rc = buf_read_all(text, fd)) == SP_NOMEM) {
-        report(r, 0, NULL, "is too long (or memory is short): a configuration has up to %d "
-               "bytes", SOURCE_MAX - 1);
+        report(r, 0, NULL, "is too long, or memory is short; a configuration has at most "
+               "%d bytes", SOURCE_MAX - 1);
     } else if (rc != SP_OK) {
         report(r, 0, NULL, "cannot be read: %s", strerror(errno));
     }

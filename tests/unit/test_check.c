@@ -71,9 +71,9 @@ a_missing_certificate_is_told(void)
     s.tls_required = false;
     CU_ASSERT_FALSE(told(&s, "certificate: ", ""));
     add(&s.listen_implicit, "127.0.0.1:990");
-    CU_ASSERT_TRUE(told(&s, "certificate: ", "listen_implicit needs one"));
+    CU_ASSERT_TRUE(told(&s, "certificate: ", "listen_implicit requires a certificate"));
     add(&s.certificate, "/nowhere/cert.pem");
-    CU_ASSERT_TRUE(told(&s, "certificate: ", "/nowhere/cert.pem cannot be read"));
+    CU_ASSERT_TRUE(told(&s, "certificate: ", "cannot read /nowhere/cert.pem: "));
     settings_clear(&s);
 }
 
@@ -90,9 +90,9 @@ a_key_that_others_can_read_is_told(void)
     add(&s.certificate_key, path);
     CU_ASSERT_FALSE(told(&s, "certificate", ""));
     CU_ASSERT_EQUAL(fchmod(fd, 0640), 0);
-    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 640); chmod 600"));
+    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 640); run chmod 600"));
     CU_ASSERT_EQUAL(fchmod(fd, 0604), 0);
-    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 604); chmod 600"));
+    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 604); run chmod 600"));
     fd_close(&fd);
     (void)unlink(path);
     settings_clear(&s);
@@ -105,7 +105,7 @@ a_server_without_a_port_is_told(void)
 
     CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
     text_list_clear(&s.listen);
-    CU_ASSERT_TRUE(told(&s, "listen: ", "nothing is listened on"));
+    CU_ASSERT_TRUE(told(&s, "listen: ", "no address to listen on"));
     settings_clear(&s);
 }
 
@@ -119,7 +119,7 @@ missing_programs_and_directories_are_told(void)
     set(&s.users_database, "/nowhere/users.db");
     set(&s.run_directory, "/nowhere/run");
     set(&s.log, "/nowhere/log");
-    CU_ASSERT_TRUE(told(&s, "libexec_directory: ", "/nowhere/sallyport-broker cannot be run"));
+    CU_ASSERT_TRUE(told(&s, "libexec_directory: ", "cannot run /nowhere/sallyport-broker: "));
     CU_ASSERT_TRUE(told(&s, "users_database: ", "mkdir -p -m 700"));
     CU_ASSERT_TRUE(told(&s, "run_directory: ", "/nowhere: No such file"));
     CU_ASSERT_TRUE(told(&s, "log: ", "/nowhere: No such file"));
@@ -169,7 +169,7 @@ way_remove(struct way *w)
 static bool
 refused(const struct way *w, const char *words)
 {
-    return told(&w->s, "libexec_directory: ", "root does not execute")
+    return told(&w->s, "libexec_directory: ", "is not safe to run as root")
         && told(&w->s, "libexec_directory: ", words);
 }
 
@@ -189,27 +189,27 @@ a_way_to_the_programs_that_others_may_change_is_told(void)
     CU_ASSERT_FALSE(told(&w.s, "libexec_directory: ", ""));
     for (size_t i = 0; i < sizeof open_to_others / sizeof *open_to_others; i++) {
         CU_ASSERT_EQUAL(chmod(w.top, open_to_others[i]), 0);
-        CU_ASSERT_TRUE(refused(&w, "others than its owner may write to /tmp/sallyport-way-"));
+        CU_ASSERT_TRUE(refused(&w, " is writable by group or others (mode "));
         CU_ASSERT_EQUAL(chmod(w.top, 0755), 0);
         CU_ASSERT_EQUAL(chmod(w.below, open_to_others[i]), 0);
-        CU_ASSERT_TRUE(refused(&w, "/below (mode "));
-        CU_ASSERT_TRUE(refused(&w, "chmod go-w it"));
+        CU_ASSERT_TRUE(refused(&w, "/below is writable by group or others (mode "));
+        CU_ASSERT_TRUE(refused(&w, "run chmod go-w on it"));
         CU_ASSERT_EQUAL(chmod(w.below, 0755), 0);
     }
     CU_ASSERT_EQUAL(chmod(w.top, 01777), 0);    /* as /tmp: what is root's stays there */
     CU_ASSERT_FALSE(told(&w.s, "libexec_directory: ", ""));
     CU_ASSERT_EQUAL(lchown(w.programs, 61234, 0), 0);   /* but a link may lead elsewhere */
-    CU_ASSERT_TRUE(refused(&w, "/link belongs to uid 61234"));
+    CU_ASSERT_TRUE(refused(&w, "/link is owned by uid 61234"));
     CU_ASSERT_EQUAL(lchown(w.programs, 0, 0), 0);
     CU_ASSERT_EQUAL(chown(w.below, 61234, 0), 0);
-    CU_ASSERT_TRUE(refused(&w, "/below belongs to uid 61234"));
+    CU_ASSERT_TRUE(refused(&w, "/below is owned by uid 61234"));
     CU_ASSERT_EQUAL(chown(w.below, 0, 0), 0);
     CU_ASSERT_TRUE_FATAL(text_printf(ledger, sizeof ledger, "%s/sallyport-ledger", w.below));
     CU_ASSERT_EQUAL(chmod(ledger, 0775), 0);
-    CU_ASSERT_TRUE(refused(&w, "/sallyport-ledger (mode 0775)"));
+    CU_ASSERT_TRUE(refused(&w, "/sallyport-ledger is writable by group or others (mode 0775)"));
     CU_ASSERT_EQUAL(chmod(ledger, 0755), 0);
     CU_ASSERT_EQUAL(chown(ledger, 61234, 0), 0);
-    CU_ASSERT_TRUE(refused(&w, "/sallyport-ledger belongs to uid 61234; chown root it"));
+    CU_ASSERT_TRUE(refused(&w, "/sallyport-ledger is owned by uid 61234; run chown root"));
     CU_ASSERT_EQUAL(unlink(ledger), 0);         /* the service goes on without it */
     CU_ASSERT_FALSE(told(&w.s, "libexec_directory: ", ""));
     way_remove(&w);
@@ -227,11 +227,11 @@ backends_are_checked_when_they_are_asked(void)
     CU_ASSERT_FALSE(told(&s, "pam_service: ", ""));
     add(&s.auth, "anonymous");
     add(&s.auth, "pam");
-    CU_ASSERT_TRUE(told(&s, "anonymous_root: ", "make it"));
+    CU_ASSERT_TRUE(told(&s, "anonymous_root: ", "create it"));
     if (privilege_is_root())
         CU_ASSERT_TRUE(told(&s, "pam_service: ", "install etc/sallyport.pam"))
     else
-        CU_ASSERT_TRUE(told(&s, "auth: ", "pam needs root"))
+        CU_ASSERT_TRUE(told(&s, "auth: ", "pam requires root"))
     settings_clear(&s);
 }
 

@@ -52,45 +52,52 @@ static const struct { const char *text, *where, *says; } faults[] = {
     { "\n\nlissten = {\"[::]:21\"}\n", ":3: lissten: ", "did you mean listen?" },
     { "frobnication = {1, 2}\n", ":1: frobnication: ", "see sallyport.conf(5)" },
     { "Umask = 022\n", ":1: Umask: ", "did you mean umask?" },
-    { "umask = 022\n# a comment\numask = 027\n", ":3: umask: ", "first in line 1" },
-    { "listen = {}\nlisten = {}\n", ":2: listen: ", "first in line 1" },
+    { "umask = 022\n# a comment\numask = 027\n", ":3: umask: ", "first on line 1" },
+    { "listen = {}\nlisten = {}\n", ":2: listen: ", "first on line 1" },
     /* booleans and numbers */
-    { "tls_required = maybe\n", ":1: tls_required: ", "neither true nor false" },
-    { "tls_required = \"\"\n", ":1: tls_required: ", "neither true nor false" },
+    { "tls_required = maybe\n", ":1: tls_required: ", "use true or false" },
+    { "tls_required = \"\"\n", ":1: tls_required: ", "use true or false" },
     { "\nmax_sessions = 0\n", ":2: max_sessions: ", "from 1 to 100000 (sessions)" },
     { "max_sessions = 100001\n", ":1: max_sessions: ", "from 1 to 100000 (sessions)" },
     { "max_sessions = -1\n", ":1: max_sessions: ", "is not a number" },
     { "max_sessions = ten\n", ":1: max_sessions: ", "is not a number" },
-    { "max_sessions = 1k\n", ":1: max_sessions: ", "digits alone" },
-    { "max_sessions = 0x10\n", ":1: max_sessions: ", "digits alone" },
+    { "max_sessions = 1k\n", ":1: max_sessions: ", "is not a number" },
+    { "max_sessions = 0x10\n", ":1: max_sessions: ", "is not a number" },
     { "max_sessions = 99999999999999999999\n", ":1: max_sessions: ", "is not a number" },
     { "max_sessions = \"\"\n", ":1: max_sessions: ", "is not a number" },
     { "umask = 8\n", ":1: umask: ", "\"000\" to \"777\"" },
-    { "umask = 01777\n", ":1: umask: ", "octal digits" },
-    { "jail_create_mode = rwx\n", ":1: jail_create_mode: ", "octal digits" },
+    { "umask = 01777\n", ":1: umask: ", "octal number" },
+    { "jail_create_mode = rwx\n", ":1: jail_create_mode: ", "octal number" },
     /* texts */
-    { "worker_user = \"\"\n", ":1: worker_user: ", "from 1 to 64" },
+    { "worker_user = \"\"\n", ":1: worker_user: ", "must not be empty" },
     { "worker_user = root\n", ":1: worker_user: ", "useradd --system" },
     { "tls_minimum = 1.1\n", ":1: tls_minimum: ", "\"1.2\" or \"1.3\"" },
     { "log_level = verbose\n", ":1: log_level: ", "error, warning, notice or debug" },
+    /* its length is not what is wrong with a word */
+    { "log_level = info\n", ":1: log_level: ", "unknown level \"info\"; use error, " },
+    { "sandbox = off\n", ":1: sandbox: ", "use enforce or report" },
+    { "tls_minimum = \"\"\n", ":1: tls_minimum: ", "use \"1.2\" or \"1.3\"" },
+    { "pam_service = "
+      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklm\n",
+      ":1: pam_service: ", "too long: 65 bytes; at most 64" },
     { "log = console\n", ":1: log: ", "absolute path" },
-    { "run_directory = run\n", ":1: run_directory: ", "begin it with /" },
-    { "pam_service = /etc/pam.d/ftp\n", ":1: pam_service: ", "the name of the file alone" },
+    { "run_directory = run\n", ":1: run_directory: ", "must begin with /" },
+    { "pam_service = /etc/pam.d/ftp\n", ":1: pam_service: ", "use only a file name" },
     { "system_user_jail = \"/srv/%q\"\n", ":1: system_user_jail: ", "%u (name)" },
     { "system_user_jail = \"/srv/100%\"\n", ":1: system_user_jail: ", "%u (name)" },
-    { "system_user_jail = home\n", ":1: system_user_jail: ", "nor with %h" },
+    { "system_user_jail = home\n", ":1: system_user_jail: ", "or %h" },
     /* lists */
     { "auth = {}\n", ":1: auth: ", "at least 1" },
     { "auth = {\n  \"users\",\n  \"ldap\"\n}\n", ":3: auth: ", "users, pam or anonymous" },
-    { "auth = {\"users\", \"users\"}\n", ":1: auth: ", "given twice" },
+    { "auth = {\"users\", \"users\"}\n", ":1: auth: ", "in the list twice" },
     { "cleartext_users = {\"\"}\n", ":1: cleartext_users: ", "empty entry" },
-    { "listen = {\"21\"}\n", ":1: listen: ", "is not ADDRESS:PORT" },
-    { "listen = {\"*:21\"}\n", ":1: listen: ", "is not ADDRESS:PORT" },
+    { "listen = {\"21\"}\n", ":1: listen: ", "is not a valid ADDRESS:PORT" },
+    { "listen = {\"*:21\"}\n", ":1: listen: ", "is not a valid ADDRESS:PORT" },
     { "listen = {\"::1:21\"}\n", ":1: listen: ", "\"[::]:21\"" },
-    { "listen = {\"127.0.0.1:0\"}\n", ":1: listen: ", "is not ADDRESS:PORT" },
-    { "listen = {\"127.0.0.1:65536\"}\n", ":1: listen: ", "is not ADDRESS:PORT" },
+    { "listen = {\"127.0.0.1:0\"}\n", ":1: listen: ", "is not a valid ADDRESS:PORT" },
+    { "listen = {\"127.0.0.1:65536\"}\n", ":1: listen: ", "is not a valid ADDRESS:PORT" },
     { "cleartext_networks = {\"10.0.0.1/8\"}\n", ":1: cleartext_networks: ", "prefix" },
-    { "cleartext_networks = {\"office\"}\n", ":1: cleartext_networks: ", "is not a network" },
+    { "cleartext_networks = {\"office\"}\n", ":1: cleartext_networks: ", "is not a valid network" },
     { "passive_address = {\"2001:db8::1\"}\n", ":1: passive_address: ", "IPv4" },
     { "passive_address = {\"10.0.0.0/33=10.0.0.1\"}\n", ":1: passive_address: ", "network" },
     /* two settings together */
@@ -98,21 +105,21 @@ static const struct { const char *text, *where, *says; } faults[] = {
       "1 keys for 2 certificates" },
     { "certificate = \"/a\"\n", ":1: certificate_key: ", "0 keys for 1 certificates" },
     { "passive_port_least = 2000\npassive_port_most = 1999\n", ":1: passive_port_least: ",
-      "above passive_port_most" },
+      "greater than passive_port_most" },
     { "listen = {\"[::]:990\"}\nlisten_implicit = {\"[::]:990\"}\n", ":2: listen_implicit: ",
       "either explicit or implicit" },
     /* the form */
-    { "/* a\n comment */\n/* b */ umask = x\n", ":3: umask: ", "octal digits" },
+    { "/* a\n comment */\n/* b */ umask = x\n", ":3: umask: ", "octal number" },
     { "listen = { # why\n \"[::]:21\", /* and\n this */ \"x\" }\n", ":3: listen: ", "ADDRESS" },
     { "umask = 022\n/* no end\n\n", ":2: ", "has no end" },
     { "\nbanner = \"no end\numask = 022\n", ":2: ", "no closing \"" },
-    { "banner = \"${HOME}\"\n", ":1: ", "${...} is not replaced" },
-    { "banner = ${HOME}\n", ":1: ", "${...} is not replaced" },
+    { "banner = \"${HOME}\"\n", ":1: ", "${...} are not supported" },
+    { "banner = ${HOME}\n", ":1: ", "${...} are not supported" },
     { "banner = \"a\\nb\"\n", ":1: ", "backslash" },
     { "banner = \"a\\x00b\"\n", ":1: ", "backslash" },
     { "banner = \"a\tb\001\"\n", ":1: ", "control character (0x01)" },
     { "listen = *:21\n", ":1: ", "double quotes" },
-    { "listen += {\"[::]:21\"}\n", ":1: ", "given once and whole" },
+    { "listen += {\"[::]:21\"}\n", ":1: ", "list in one piece" },
     { "umask 022\n", ":1: ", "name = value" },
     { "umask = {022}\n", ":1: umask: ", "name = value" },
     { "umask = 022 }\n", ":1: umask: ", "name = value" },
@@ -151,8 +158,8 @@ every_fault_is_told_not_only_the_first(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":1: max_sessions: "));
     CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":2: nonsense: "));
     CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":3: log_level: "));
-    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":4: listen: 'x'"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":4: listen: 'y'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":4: listen: \"x\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":4: listen: \"y\""));
 }
 
 static void
@@ -226,7 +233,7 @@ a_file_with_a_nul_is_refused(void)
     struct heard h;
 
     CU_ASSERT_EQUAL(load_bytes(&s, "umask = 022\n\0x = 1\n", 19, &h), SP_INPUT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":2: there is a control character (0x00)"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":2: control character (0x00)"));
     CU_ASSERT_EQUAL(load_bytes(&s, "banner = \"a\0b\"\n", 15, &h), SP_INPUT);
     CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":1: "));
 }
@@ -244,7 +251,7 @@ a_list_with_too_many_entries_is_refused(void)
                         SP_OK);
     CU_ASSERT_EQUAL(buf_add_text(&text, "}\n"), SP_OK);
     CU_ASSERT_EQUAL(load_bytes(&s, text.at, text.len, &h), SP_INPUT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":2: listen: has 33 entries; up to 32"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, ":2: listen: has 33 entries; at most 32"));
     buf_free(&text);
 }
 

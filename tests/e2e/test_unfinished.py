@@ -118,7 +118,7 @@ def test_an_upload_that_is_not_complete_is_not_sent(ftp, folder, server):
     c.expect(250, "CWD " + folder.ftp)
     for client in (c, ftp):
         r, data = client.transfer("RETR f")
-        assert r.code == 550 and data is None and "not complete" in r.text, r
+        assert r.code == 550 and data is None and "incomplete" in r.text, r
     size = int(c.expect(213, "SIZE f").text.split()[1])
     c.expect(350, "RNFR f")
     c.expect(250, "RNTO g")

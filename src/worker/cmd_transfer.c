@@ -22,6 +22,8 @@
 static enum sp_err
 check_data(struct worker *w, struct buf *out)
 {
+    const char *text = NULL;
+    unsigned code = 0;
     enum sp_err rc = SP_OK;
 
     if (w->data.mode == DATA_NONE)
@@ -32,7 +34,11 @@ check_data(struct worker *w, struct buf *out)
                         (long long)w->settings.data_connect_timeout);
     else if (w->protection == PROTECTION_CLEAR && !command_clear_data_allowed(w))
         rc = reply_line(out, 521, "Data connections must be encrypted; send PROT P first.");
-    else
+    else if (data_has_failed(w)) {
+        code = data_failure_reply(&w->data, &text);
+        data_reset(&w->data);
+        rc = reply_line(out, code, "%s", text);
+    } else
         return SP_OK;
     return rc == SP_OK ? SP_REFUSED : SP_CLOSED;
 }

@@ -14,15 +14,14 @@
 #include "worker/ask_monitor.h"
 #include "worker/worker.h"
 
-#define LINGER_MS 5000
-#define LINGER_LOOK_MS 200      /* the next transfer, or its PASV, comes before, or none does */
 /* After a connection failed its bond: how long the rightful one may still take to come. */
 #define SECOND_CHANCE_MS 5000
 
 void
 data_init(struct data *d)
 {
-    *d = (struct data){ .mode = DATA_NONE, .listener = -1, .fd = -1, .linger = -1 };
+    *d = (struct data){ .mode = DATA_NONE, .listener = -1, .fd = -1,
+                        .linger = LINGER_NONE };
 }
 
 static void
@@ -40,12 +39,6 @@ drop_candidates(struct data *d)
         candidate_drop(d, d->count - 1);
 }
 
-static void
-end_linger(struct data *d)
-{
-    fd_close(&d->linger);
-}
-
 void
 data_reset(struct data *d)
 {
@@ -56,6 +49,12 @@ data_reset(struct data *d)
     d->failure = DATA_FINE;
 }
 
+void
+data_clear(struct data *d)
+{
+    data_reset(d);
+    linger_end(&d->linger);
+}
 
 void
 data_set_active(struct data *d, uint16_t port)
@@ -100,8 +99,8 @@ data_begin(struct worker *w)
     enum sp_err rc = SP_OK;
     int fd = -1, error = 0;
 
-    data_tend_linger(d, 0, true);
-    end_linger(d);
+    if (d->failure == DATA_FINE)        /* else it is of who came early for this transfer */
+        linger_end(&d->linger);
     if (d->count == 0 && d->fd == -1)
         d->knocked = true;      /* most clients connect before they ask for the transfer */
     /* PROT between PASV and here: what was agreed upon before is not what is asked now */
@@ -196,10 +195,19 @@ accept_candidate(struct worker *w)
 
 /* The connection failed, but the listener is still there for the rightful one. */
 static void
-candidate_failed(struct data *d, size_t i, enum data_failure why)
+candidate_failed(struct worker *w, size_t i, enum data_failure why)
 {
+    struct data *d = &w->data;
+    struct candidate *c = &d->candidates[i];
     int64_t until = clock_ms() + SECOND_CHANCE_MS;
 
+    if (why == DATA_NO_TLS) {           /* what comes is no TLS that could be read */
+        tls_stream_free(c->tls);
+        c->tls = NULL;
+    }
+    if (why != DATA_NOT_OPENED)
+        linger_refused(&d->linger, &c->fd, &c->tls,
+                       w->transfer.kind == TRANSFER_RECEIVE_FILE);
     candidate_drop(d, i);
     d->failure = why;
     if (until < d->deadline)
@@ -223,7 +231,7 @@ candidate_step(struct worker *w, size_t i)
         if (poll(&p, 1, 0) == 0)
             return SP_AGAIN;
         if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1 || error != 0) {
-            candidate_failed(d, i, DATA_NOT_OPENED);
+            candidate_failed(w, i, DATA_NOT_OPENED);
             return SP_REFUSED;
         }
         c->connecting = false;
@@ -232,27 +240,27 @@ candidate_step(struct worker *w, size_t i)
     if (!d->private)
         return SP_OK;
     if (c->tls == NULL && tls_stream_new(&c->tls, w->tls, c->fd, TLS_DATA) != SP_OK) {
-        candidate_failed(d, i, DATA_NO_TLS);
+        candidate_failed(w, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
     if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN) {
         if (clock_ms() < c->until)
             return SP_AGAIN;
         log_notice("tls.failed channel=data reason=timeout");
-        candidate_failed(d, i, DATA_NO_TLS);
+        candidate_failed(w, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
     if (rc != SP_OK) {
         log_notice("tls.failed channel=data reason=%s",
                    rc == SP_CLOSED ? "client-left"
                    : log_text(slice_of(tls_stream_fault(c->tls)), &why));
-        candidate_failed(d, i, DATA_NO_TLS);
+        candidate_failed(w, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
     if (!tls_stream_resumed(c->tls)) {
         if (!d->exempt) {
             log_warning("data.refused reason=not-resumed remedy=no_resumption_users");
-            candidate_failed(d, i, DATA_NO_BOND);
+            candidate_failed(w, i, DATA_NO_BOND);
             return SP_REFUSED;
         }
         log_debug("data.exempt reason=not-resumed");
@@ -267,6 +275,9 @@ choose(struct data *d, size_t i)
     d->tls = d->candidates[i].tls;
     d->candidates[i].tls = NULL;
     d->resumed = d->tls != NULL && tls_stream_resumed(d->tls);
+    d->bonded = d->bonded || d->resumed;
+    if (d->failure != DATA_FINE)
+        linger_end(&d->linger); /* who was turned away was not our client */
     drop_candidates(d);
     fd_close(&d->listener);
     d->failure = DATA_FINE;
@@ -329,6 +340,27 @@ data_early(struct worker *w)
         SP_IGNORE(candidates_step(w));      /* data_open goes on where this stops */
 }
 
+/*
+ * After a failure, may the rightful connection still come? Not where this client has never
+ * resumed, and so will not now, and where nobody else has connected.
+ */
+static bool
+is_hopeless(struct worker *w)
+{
+    struct data *d = &w->data;
+
+    if (d->failure == DATA_FINE || d->bonded || d->count > 0)
+        return false;
+    d->knocked = true;
+    return accept_candidate(w) != SP_OK || d->count == 0;
+}
+
+bool
+data_has_failed(struct worker *w)
+{
+    return w->data.failure == DATA_NO_BOND && is_hopeless(w);
+}
+
 enum sp_err
 data_open(struct worker *w)
 {
@@ -343,12 +375,31 @@ data_open(struct worker *w)
     if (candidates_step(w) == SP_OK)
         return SP_OK;
     /* an active connection has no second one to wait for */
-    if (data_is_decided(d) || clock_ms() >= d->deadline) {
+    if (data_is_decided(d) || clock_ms() >= d->deadline || is_hopeless(w)) {
         if (d->failure == DATA_FINE)
             d->failure = d->count > 0 && d->private ? DATA_NO_TLS : DATA_NOT_OPENED;
         return SP_REFUSED;
     }
     return SP_AGAIN;
+}
+
+unsigned
+data_failure_reply(const struct data *d, const char **text)
+{
+    switch (d->failure) {
+    case DATA_NO_BOND:
+        *text = "TLS session reuse required on data connections: enable it in the client, or "
+                "ask the administrator for no_resumption_users.";
+        return 522;
+    case DATA_NO_TLS:
+        *text = "The TLS handshake on the data connection failed.";
+        return 425;
+    case DATA_NOT_OPENED:
+    case DATA_FINE:
+        break;
+    }
+    *text = "The data connection could not be opened.";
+    return 425;
 }
 
 bool
@@ -411,21 +462,12 @@ data_heard(struct data *d, const struct pollfd *p, size_t n)
 void
 data_finish(struct data *d, bool received)
 {
-    int64_t now = clock_ms();
-
     d->mode = DATA_NONE;
     if (d->fd == -1)
         return;
     tls_stream_free(d->tls);
     d->tls = NULL;
-    end_linger(d);
-    d->linger = fd_move(&d->fd);
-    d->linger_until = now + LINGER_MS;
-    d->linger_look = now + LINGER_LOOK_MS;
-    if (received)               /* read to its end already: closed without further ado */
-        data_tend_linger(d, now, true);
-    if (d->linger != -1)
-        (void)shutdown(d->linger, SHUT_WR);
+    linger_finished(&d->linger, &d->fd, received);
 }
 
 void
@@ -434,45 +476,4 @@ data_cut(struct data *d)
     tls_stream_free(d->tls);
     d->tls = NULL;
     fd_close(&d->fd);
-}
-
-bool
-data_is_looked_at(const struct data *d, int64_t now)
-{
-    return d->linger != -1 && now >= d->linger_look;
-}
-
-int64_t
-data_linger_deadline(const struct data *d)
-{
-    if (d->linger == -1)
-        return INT64_MAX;
-    return d->linger_look != 0 ? d->linger_look : d->linger_until;
-}
-
-void
-data_tend_linger(struct data *d, int64_t now, bool readable)
-{
-    unsigned char scrap[4096];
-
-    if (d->linger == -1)
-        return;
-    if (now >= d->linger_until) {
-        end_linger(d);
-        return;
-    }
-    if (now >= d->linger_look && d->linger_look != 0) {
-        d->linger_look = 0;     /* from now on poll(2) tells */
-        readable = true;
-    }
-    /* a bounded look: who sends without end is cut when the time is up */
-    for (int i = 0; readable && i < 16; i++) {
-        ssize_t n = recv(d->linger, scrap, sizeof scrap, MSG_DONTWAIT);
-
-        if (n > 0 || (n == -1 && errno == EINTR))
-            continue;
-        if (n == 0 || errno != EAGAIN)
-            end_linger(d);
-        return;
-    }
 }

@@ -5,6 +5,7 @@
  * Trusts:  nothing: who connects is the peer's address and, under TLS, resumes a session of
  *          this FTP session, or is not served.
  * Owns:    the listener, the connections that are candidates, and the one that was chosen.
+ *          One that failed goes to linger.h.
  *
  * interop.md, rules 3 to 6. A connection that does not prove its bond does not use the
  * listener up: up to DATA_CANDIDATES shake hands side by side, the first to pass is taken. A
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "worker/linger.h"
 
 struct tls_stream;
 struct worker;
@@ -56,18 +58,19 @@ struct data {
     int fd;                     /* chosen; the mode stays until the transfer has ended        */
     struct tls_stream *tls;     /* of the chosen one; NULL: in clear */
     bool resumed;
+    bool bonded;                /* one of this session has resumed before                     */
     int64_t deadline;           /* clock_ms */
     int64_t idle_until;         /* clock_ms: the listener goes if no transfer was asked for   */
     enum data_failure failure;
     bool knocked;               /* somebody may wait at the listener                          */
-    int linger;                 /* the last one, closed for writing, until the client is done */
-    int64_t linger_look;        /* clock_ms: not looked at before                             */
-    int64_t linger_until;
+    struct lingering linger;       /* the last one, or one that was refused: closing             */
 };
 
 void data_init(struct data *d);
 /* Forget PASV or PORT and close what is open (a running transfer's connection, too). */
 void data_reset(struct data *d);
+/* At the end of a session: that, and what lingers. */
+void data_clear(struct data *d);
 /* After PASV, EPSV: takes the listener over. */
 void data_set_passive(struct worker *w, int listener);
 /* After PORT, EPRT. */
@@ -90,6 +93,13 @@ bool data_is_given_up(const struct data *d);
 /* Is there something for data_early to wait for, by data_poll? */
 bool data_waits_early(const struct data *d);
 /*
+ * Has the client connected before it asks for the transfer, and not resumed, as it never
+ * does? Then the refusal is final, and comes instead of 150.
+ */
+bool data_has_failed(struct worker *w);
+/* The reply to that, and to SP_REFUSED of data_open. */
+unsigned data_failure_reply(const struct data *d, const char **text);
+/*
  * A transfer begins: fix whether TLS is needed, make the active connection. 150 is sent by
  * now or right after. SP_REFUSED: failure says why. SP_CLOSED: the monitor is gone.
  */
@@ -110,19 +120,11 @@ size_t data_poll(const struct data *d, struct pollfd *out);
 /* What poll(2) said of what data_poll put into p. */
 void data_heard(struct data *d, const struct pollfd *p, size_t n);
 /*
- * The end of a transfer in order: FIN after what was sent; the socket stays for a while so
- * that bytes of the client still under way meet no reset. received: of an upload, whose
- * client has most likely said that it is done; else that is looked for later, as it would
- * only wake us up.
+ * The end of a transfer in order: FIN after what was sent; the socket lingers, so that bytes
+ * of the client still under way meet no reset. received: of an upload.
  */
 void data_finish(struct data *d, bool received);
 /* The chosen connection is cut at once. */
 void data_cut(struct data *d);
-/* Drains and closes the lingering socket once the client is done with it, or time is up. */
-void data_tend_linger(struct data *d, int64_t now, bool readable);
-/* Is poll(2) to look at the lingering socket now? */
-bool data_is_looked_at(const struct data *d, int64_t now);
-/* clock_ms when that changes; INT64_MAX: never. */
-int64_t data_linger_deadline(const struct data *d);
 
 #endif

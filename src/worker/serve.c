@@ -115,7 +115,7 @@ next_deadline(const struct worker *w)
         at = w->begun + w->settings.login_timeout * 1000;
     else
         at = earlier(w->active + w->idle_seconds * 1000, data_idle_deadline(&w->data));
-    at = earlier(at, data_linger_deadline(&w->data));
+    at = earlier(at, linger_deadline(&w->data.linger));
     return earlier(at, ahead_deadline(&w->ahead));
 }
 
@@ -189,7 +189,7 @@ wait_and_hear(struct worker *w, bool *moves)
     if (rc != SP_OK)
         return rc;
     wait = next_deadline(w) - now;
-    if (wait < 0 || has_hidden_work(w, reading))
+    if (wait < 0 || has_hidden_work(w, reading) || linger_has_more(&w->data.linger))
         wait = 0;
     /* a negative descriptor is passed over by poll(2) */
     p[POLL_CONTROL] = (struct pollfd){
@@ -198,9 +198,9 @@ wait_and_hear(struct worker *w, bool *moves)
     p[POLL_MONITOR] = (struct pollfd){ .fd = ahead_is_deaf(w, now) ? -1 : w->monitor.fd,
                                        .events = POLLIN };
     p[POLL_BROKER] = (struct pollfd){ .fd = w->broker.fd, .events = 0 };
-    p[POLL_LINGER] = (struct pollfd){ .fd = data_is_looked_at(&w->data, now) ? w->data.linger
-                                                                             : -1,
-                                      .events = POLLIN };
+    p[POLL_LINGER] = (struct pollfd){
+        .fd = linger_is_looked_at(&w->data.linger, now) ? w->data.linger.fd : -1,
+        .events = POLLIN };
     n = transfer_poll(w, p + POLL_FIXED);
     if (poll(p, POLL_FIXED + n, (int)(wait > 3600000 ? 3600000 : wait)) == -1
         && errno != EINTR)
@@ -217,8 +217,7 @@ wait_and_hear(struct worker *w, bool *moves)
         return rc;
     if ((p[POLL_BROKER].revents & (POLLHUP | POLLERR)) != 0)
         return SP_CLOSED;
-    if (w->data.linger != -1)
-        data_tend_linger(&w->data, now, p[POLL_LINGER].revents != 0);
+    linger_tend(&w->data.linger, now, p[POLL_LINGER].revents != 0);
     if (reading && (p[POLL_CONTROL].revents != 0 || control_has_input(c)))
         return read_control(w);
     /* a reset takes with it what was not read yet, and ends the wait for a transfer */
@@ -317,8 +316,7 @@ worker_serve(struct worker *w)
     else if (rc != SP_OK && !w->client_gone)
         SP_IGNORE(reply_line(&w->control.out, 421, "Internal error; closing connection."));
 out:
-    data_reset(&w->data);
-    data_tend_linger(&w->data, 0, true);        /* unread bytes would make it a reset */
+    data_clear(&w->data);
     control_end(&w->control);
     return 0;
 }

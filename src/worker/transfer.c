@@ -235,18 +235,10 @@ transfer_abort(struct worker *w, struct buf *out)
 static enum sp_err
 fail_open(struct worker *w, struct buf *out)
 {
-    switch (w->data.failure) {
-    case DATA_NO_BOND:
-        return fail_with(w, out, 522,
-                         "TLS session reuse required: data connections must resume the TLS "
-                         "session of the control connection.");
-    case DATA_NO_TLS:
-        return fail_with(w, out, 425, "The TLS handshake on the data connection failed.");
-    case DATA_NOT_OPENED:
-    case DATA_FINE:
-        break;
-    }
-    return fail_with(w, out, 425, "The data connection could not be opened.");
+    const char *text = NULL;
+    unsigned code = data_failure_reply(&w->data, &text);
+
+    return fail_with(w, out, code, text);
 }
 
 static enum sp_err

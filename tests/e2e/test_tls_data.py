@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import ssl
@@ -74,6 +75,94 @@ def test_the_session_of_another_ftp_session_is_522(quick, version, living):
     r = refused(b, f"RETR {quick.folder_.ftp}/f", foreign)
     assert r.code == 522, r
     assert b.retr(f"RETR {quick.folder_.ftp}/f") == b"content of the file"
+
+
+def opened(c, line, mode):
+    """The answer to the command, and its data connection behind a full handshake."""
+    if mode == "PASV":
+        s = socket.create_connection(c.passive(), c.timeout)
+        r = c.cmd(line)
+    else:
+        listener = c.active()
+        r = c.cmd(line)
+        s = listener.accept()[0]
+        listener.close()
+    s.settimeout(c.timeout)
+    assert r.code == 150, r
+    return c.wrap_data(s, session=None)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("mode", ["PASV", "PORT"])
+def test_who_never_resumed_reads_522_at_once_and_meets_no_break(server, folder, version, mode):
+    """The second chance takes 5 s. Python's ftplib reads the reply behind all it has to send,
+    and says goodbye both ways; aioftp takes the server's goodbye for a break before its own."""
+    folder.make("f", b"content of the file")
+    c = server.login(version=version, resume=None)
+    with opened(c, f"STOR {folder.ftp}/up", mode) as data:
+        watch = Stopwatch()
+        data.sendall(b"x" * 3_000_000)
+        r = c.reply()
+        assert r.code == 522 and "no_resumption_users" in r.text, r
+        assert watch.own() < 3
+        assert not select.select([data], [], [], 0)[0], "an end before the client's own"
+        data.sendall(b"x" * 3_000_000)
+        with data.unwrap() as plain:
+            assert plain.recv(1) == b""
+    for line in ("RETR f", "LIST"):
+        assert c.cmd("CWD " + folder.ftp).code == 250
+        with opened(c, line, mode) as data:
+            assert c.receive(data) == b"", "a goodbye in order, and nothing before it"
+        assert c.reply().code == 522
+    assert folder.names() == ["f"]
+    c.quit()
+
+
+def test_who_shakes_hands_before_the_command_is_refused_instead_of_150(server, folder):
+    c = server.login(version="1.2", resume=None)
+    with socket.create_connection(c.passive(), c.timeout) as s, \
+            c.wrap_data(s, session=None) as data:
+        assert c.receive(data) == b""
+        assert c.cmd(f"STOR {folder.ftp}/up").code == 522
+    assert c.cmd(f"STOR {folder.ftp}/up").code == 425, "the port was forgotten with it"
+    assert folder.names() == []
+    c.quit()
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_who_has_resumed_before_may_still_come_behind_a_wrong_one(server, folder, early):
+    folder.make("f", b"for the owner")
+    c = server.login(version="1.2")
+    line = f"RETR {folder.ftp}/f"
+    assert c.retr(line) == b"for the owner"
+    where = c.passive()
+    if not early:
+        assert c.cmd(line).code == 150
+    with socket.create_connection(where, c.timeout) as s, \
+            c.wrap_data(s, session=None) as thief:
+        assert c.receive(thief) == b"", "turned away"
+    if early:
+        assert c.cmd(line).code == 150
+    with socket.create_connection(where, c.timeout) as s, c.wrap_data(s) as data:
+        assert c.receive(data) == b"for the owner"
+    assert c.reply().code == 226
+    c.quit()
+
+
+@pytest.mark.parametrize("line", ["STOR", "RETR"])
+def test_no_tls_at_all_is_425_at_once(server, folder, line):
+    """A client that takes the data connection for one in clear."""
+    folder.make("f", b"x")
+    c = server.login()
+    with socket.create_connection(c.passive(), c.timeout) as s:
+        assert c.cmd(f"{line} {folder.ftp}/f").code == 150
+        watch = Stopwatch()
+        for _ in range(20):
+            s.sendall(b"in clear, as if nothing had been agreed upon\r\n" * 1000)
+        assert c.reply().code == 425
+        assert watch.own() < 3
+    assert folder.read("f") == b"x"
+    c.quit()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

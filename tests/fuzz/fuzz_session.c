@@ -311,9 +311,8 @@ static void
 clear(struct worker *w)
 {
     FUZZ_HOLDS(w->control.fd == -1 && w->data.fd == -1 && w->data.listener == -1
-               && w->data.count == 0);
+               && w->data.count == 0 && w->data.linger.fd == -1);
     FUZZ_HOLDS(!transfer_runs(&w->transfer));
-    fd_close(&w->data.linger);
     ahead_drop(&w->ahead);      /* the end of the process closes both */
     message_clear(&w->m);
     channel_clear(&w->monitor);

@@ -7,7 +7,8 @@
 int
 main(void)
 {
-    static const struct unit_suite *const suites[] = { &suite_commands, &suite_transfer, NULL };
+    static const struct unit_suite *const suites[] = { &suite_commands, &suite_linger,
+                                                       &suite_transfer, NULL };
     struct sigaction ignore = { .sa_handler = SIG_IGN };
 
     if (sigaction(SIGPIPE, &ignore, NULL) != 0)

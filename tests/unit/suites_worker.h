@@ -4,6 +4,6 @@
 
 #include "unit.h"
 
-extern const struct unit_suite suite_commands, suite_transfer;
+extern const struct unit_suite suite_commands, suite_linger, suite_transfer;
 
 #endif

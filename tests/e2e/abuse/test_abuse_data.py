@@ -161,7 +161,6 @@ def test_opened_and_closed_before_the_command(hasty, tls, tried):
         in_step(c)
         c.quit()
 
-    # with TLS each waits for another connection that might be the rightful one
     with ThreadPoolExecutor(len(jobs)) as pool:
         list(pool.map(run, jobs))
     tried("data connections closed before the command", len(jobs))

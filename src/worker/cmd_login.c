@@ -26,6 +26,7 @@ worker_forget_account(struct worker *w)
     w->idle_seconds = w->settings.idle_timeout;
     /* the protection of RFC 4217 section 11: TLS stays, PBSZ and PROT are asked anew */
     w->pbsz_given = w->session.implicit_tls;
+    w->prot_given = false;
     w->protection = w->session.implicit_tls ? PROTECTION_PRIVATE : PROTECTION_CLEAR;
 }
 

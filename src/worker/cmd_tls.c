@@ -38,7 +38,7 @@ cmd_auth(struct worker *w, const struct command *c, struct buf *out)
         return SP_CLOSED;
     w->pending = (struct pending){ 0 };
     w->protection = private ? PROTECTION_PRIVATE : PROTECTION_CLEAR;
-    w->pbsz_given = false;
+    w->pbsz_given = w->prot_given = false;
     return SP_OK;
 }
 
@@ -53,6 +53,19 @@ cmd_pbsz(struct worker *w, const struct command *c, struct buf *out)
     return reply_line(out, 200, "PBSZ=0");
 }
 
+/*
+ * P was only implied, by AUTH SSL or by the port, and C was asked for. curl --ftp-ssl-control
+ * goes on in clear as if it were granted, and would wait behind 150 for bytes, and we for its
+ * handshake: so nothing holds any more, and a transfer is 521 until PROT P.
+ */
+static enum sp_err
+refuse_clear(struct worker *w, struct buf *out)
+{
+    if (!w->prot_given)
+        w->protection = PROTECTION_CLEAR;
+    return reply_line(out, 534, "Data connections must be encrypted; use PROT P.");
+}
+
 enum sp_err
 cmd_prot(struct worker *w, const struct command *c, struct buf *out)
 {
@@ -60,12 +73,14 @@ cmd_prot(struct worker *w, const struct command *c, struct buf *out)
         return reply_line(out, 503, "Send PBSZ 0 first.");
     if (slice_equal_nocase(c->trimmed, "P")) {
         w->protection = PROTECTION_PRIVATE;
+        w->prot_given = true;
         return reply_line(out, 200, "Protection level set to P (private).");
     }
     if (slice_equal_nocase(c->trimmed, "C")) {
         if (w->account.active && !command_clear_data_allowed(w))
-            return reply_line(out, 534, "Data connections must be encrypted; use PROT P.");
+            return refuse_clear(w, out);
         w->protection = PROTECTION_CLEAR;
+        w->prot_given = true;
         return reply_line(out, 200, "Protection level set to C (clear).");
     }
     if (slice_equal_nocase(c->trimmed, "S") || slice_equal_nocase(c->trimmed, "E"))

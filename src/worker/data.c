@@ -388,8 +388,8 @@ data_failure_reply(const struct data *d, const char **text)
 {
     switch (d->failure) {
     case DATA_NO_BOND:
-        *text = "TLS session reuse required on data connections: enable it in the client, or "
-                "ask the administrator for no_resumption_users.";
+        *text = "TLS session reuse required: have the client resume the control connection's "
+                "session, or ask the administrator for no_resumption_users.";
         return 522;
     case DATA_NO_TLS:
         *text = "The TLS handshake on the data connection failed.";

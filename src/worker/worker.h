@@ -67,6 +67,7 @@ struct worker {
     struct path cwd, start;     /* where it is, and where it began (CWD ~)          */
     bool ascii;                 /* TYPE A */
     bool pbsz_given;
+    bool prot_given;            /* else the protection is what AUTH or the port implies */
     enum protection protection;
     bool extended_only;         /* EPSV ALL */
     bool private_warned;        /* PASV announced an address nobody outside can reach */

@@ -77,6 +77,16 @@ def test_in_clear_is_refused_by_default(server, files):
     assert r.returncode == 67, r.stderr             # CURLE_LOGIN_DENIED
 
 
+@pytest.mark.parametrize("scheme", ["ftp", "ftps"])
+def test_ftp_ssl_control_is_told_521(server, files, scratch, scheme):
+    """It says AUTH SSL, which implies PROT P, and PROT C, and goes on as if that were granted:
+    behind 150 each would wait for the other's bytes."""
+    curl = Curl(server, scheme=scheme, tls=False)
+    for transfer in (["-o", str(scratch / "got")], ["-T", str(scratch / "up")]):
+        r = curl(files.ftp + "/down", "--ftp-ssl-control", *transfer, check=False)
+        assert r.returncode in (19, 25) and "521" in r.stderr, (r.returncode, r.stderr)
+
+
 def test_a_wrong_password(server):
     curl = Curl(server)
     r = curl("/", "-u", "guest:wrong", check=False)

@@ -223,6 +223,32 @@ def test_pbsz_and_prot_in_order(server):
     c.quit()
 
 
+@pytest.mark.parametrize("tls", ["SSL", "TLS-P", "implicit"])
+def test_a_protection_that_is_only_implied_ends_with_a_refused_prot_c(server, folder, tls):
+    folder.make("f", b"content")
+    c = server.client(tls="implicit" if tls == "implicit" else None)
+    if tls != "implicit":
+        c.expect(234, "AUTH " + tls)
+        c.secure()
+    c.expect(331, "USER guest")
+    c.expect(230, "PASS " + PASSWORD)
+    c.expect(250, "CWD " + folder.ftp)
+    c.data_secure = True
+    assert c.retr("RETR f") == b"content"
+    c.expect(200, "PBSZ 0")
+    c.expect(534, "PROT C")
+    for mode in ("EPSV", "PORT"):
+        c.passive() if mode == "EPSV" else c.active(mode).close()
+        for line in ("RETR f", "STOR up", "LIST", "NLST", "MLSD"):
+            assert c.cmd(line).code == 521, "nothing is agreed upon"
+    c.expect(200, "PROT P")
+    assert c.retr("RETR f") == b"content"
+    c.expect(534, "PROT C")
+    assert c.retr("RETR f") == b"content", "what PROT P said stays (RFC 2228)"
+    assert folder.names() == ["f"]
+    c.quit()
+
+
 def test_prot_c_is_refused(ftp):
     assert ftp.cmd("PROT C").code in (533, 534, 536)
     ftp.names("NLST")                                   # still P

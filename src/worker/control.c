@@ -14,18 +14,57 @@
 #include "worker/worker.h"
 
 #define PIECE 4096
-#define CCC_WAIT_MS 5000
+#define CCC_WAIT_MS 5000        /* so long a client may take to take our close_notify       */
+#define RECORD_LEAST 20         /* types of TLS records (RFC 8446 section 5.1); no command  */
+#define RECORD_MOST 24          /* and no Telnet sequence begins with one                   */
 #define LAST_WORD_MS 5000       /* so long a slow client may take for the rest of a reply */
 
 void
 control_init(struct control *c, int fd)
 {
     c->fd = fd;
-    c->tls = NULL;
+    c->tls = c->left = NULL;
     c->ticket = false;
     c->stuck = false;
     c->out = (struct buf)BUF_EMPTY(CONTROL_OUT_MAX);
     line_reader_init(&c->in);
+}
+
+/*
+ * After CCC: records of TLS, to close_notify, or the first command. SP_OK: what comes now is
+ * in clear. Reading stops behind close_notify, as nothing is read ahead here.
+ */
+static enum sp_err
+read_goodbye(struct control *c)
+{
+    unsigned char piece[64], first = 0;
+    struct log_escaped why;
+    size_t got = 0;
+    ssize_t n = 0;
+    enum sp_err rc = SP_CLOSED;
+
+    if (!c->left_heard) {
+        if ((n = recv(c->fd, &first, sizeof first, MSG_PEEK)) == -1)
+            return errno == EAGAIN || errno == EINTR ? SP_AGAIN : SP_CLOSED;
+        if (n == 0)
+            return SP_CLOSED;
+        c->left_heard = first >= RECORD_LEAST && first <= RECORD_MOST;
+        if (!c->left_heard)
+            goto out;
+    }
+    if ((rc = tls_stream_read(c->left, piece, sizeof piece, &got)) == SP_AGAIN)
+        return SP_AGAIN;
+    wipe(piece, got);
+    if (rc == SP_OK || !tls_stream_ended_well(c->left)) {
+        log_notice("tls.failed channel=control reason=\"after CCC: %s\"",
+                   rc == SP_OK ? "the client sends more than close_notify"
+                   : log_text(slice_of(tls_stream_fault(c->left)), &why));
+        return SP_CLOSED;
+    }
+out:
+    tls_stream_free(c->left);
+    c->left = NULL;
+    return SP_OK;
 }
 
 /* One read of at most room bytes. */
@@ -33,9 +72,12 @@ static enum sp_err
 read_some(struct control *c, unsigned char *at, size_t room, size_t *got)
 {
     ssize_t n = 0;
+    enum sp_err rc = SP_OK;
 
     if (c->tls != NULL)
         return tls_stream_read(c->tls, at, room, got);
+    if (c->left != NULL && (rc = read_goodbye(c)) != SP_OK)
+        return rc;
     while ((n = recv(c->fd, at, room, 0)) == -1 && errno == EINTR)
         continue;
     if (n == -1)
@@ -212,23 +254,19 @@ control_unsecure(struct worker *w)
 {
     struct control *c = &w->control;
     int64_t deadline = clock_ms() + CCC_WAIT_MS;
-    unsigned char piece[64];
-    size_t got = 0;
     enum sp_err rc = SP_OK;
 
     if (tls_stream_put_end(c->tls) != SP_OK)
         return SP_CLOSED;
     while ((rc = tls_stream_flush(c->tls)) == SP_AGAIN)
         if (wait_socket(c->fd, POLLOUT, deadline) != SP_OK)
-            return SP_CLOSED;
-    if (rc != SP_OK)
+            break;
+    if (rc != SP_OK) {
+        log_notice("tls.failed channel=control reason=\"after CCC: the client does not read\"");
         return SP_CLOSED;
-    while ((rc = tls_stream_read(c->tls, piece, sizeof piece, &got)) == SP_AGAIN)
-        if (wait_socket(c->fd, POLLIN, deadline) != SP_OK)
-            return SP_CLOSED;
-    if (rc != SP_CLOSED || !tls_stream_ended_well(c->tls))
-        return SP_CLOSED;
-    tls_stream_free(c->tls);
+    }
+    c->left = c->tls;
+    c->left_heard = false;
     c->tls = NULL;
     return tell_cleared(w);
 }
@@ -262,7 +300,8 @@ control_end(struct control *c)
         wipe(scrap, sizeof scrap);
     }
     tls_stream_free(c->tls);
-    c->tls = NULL;
+    tls_stream_free(c->left);
+    c->tls = c->left = NULL;
     fd_close(&c->fd);
     buf_wipe(&c->out);
 }

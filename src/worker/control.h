@@ -26,6 +26,8 @@ struct worker;
 struct control {
     int fd;
     struct tls_stream *tls;     /* NULL: in clear, never begun or ended by CCC             */
+    struct tls_stream *left;    /* ended by CCC: the client's close_notify may follow      */
+    bool left_heard;            /* records of it come                                      */
     struct line_reader in;
     struct buf out;             /* replies, not yet handed to the socket or TLS            */
     bool ticket;                /* a fresh ticket goes in front of them (interop: rule 2)  */
@@ -51,8 +53,9 @@ bool control_has_injected(const struct control *c);
  */
 SP_CHECK enum sp_err control_secure(struct worker *w);
 /*
- * CCC: close_notify both ways, then in clear; tells the monitor. SP_CLOSED: the client did
- * not follow.
+ * CCC: our close_notify, then in clear; tells the monitor. The client's close_notify is read
+ * as what comes next, if it comes: curl sends none (--ftp-ssl-ccc-mode passive). SP_CLOSED:
+ * the client does not take ours.
  */
 SP_CHECK enum sp_err control_unsecure(struct worker *w);
 /*

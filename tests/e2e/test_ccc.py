@@ -1,9 +1,11 @@
 """CCC: what stands for a password that comes behind it."""
 
+import socket
+
 import pytest
 
 import harness
-from harness import PASSWORD
+from harness import PASSWORD, run
 
 
 def leave_tls(c):
@@ -16,7 +18,8 @@ def leave_tls(c):
 
 @pytest.fixture(scope="module")
 def _branch(world):
-    s = harness.Server(world, "ccc", clear_command_users=["guest"])
+    s = harness.Server(world, "ccc", clear_command_users=["guest", "reader"],
+                       no_resumption_users=["reader"])
     s.start()
     yield s
     s.stop()
@@ -93,3 +96,49 @@ def test_who_may_log_in_in_clear_still_may_and_the_log_does_not_say_tls(make_ser
     c.login("guest", PASSWORD)
     assert "tls=no cipher=-" in s.wait_log(r"login\.granted user=guest", mark)
     c.quit()
+
+
+def in_clear_at_once(c, *, behind=b""):
+    """As curl --ftp-ssl-ccc-mode passive: no close_notify of our own, after the server's."""
+    c.resume = c.sock.session
+    c.expect(200, "CCC")
+    assert c.sock.recv(1) == b"", "the server's close_notify"
+    c.sock = socket.socket(fileno=c.sock.detach())
+    c.sock.settimeout(c.timeout)
+    c.sock.sendall(behind)
+    c.protected = False
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_client_that_sends_no_close_notify_goes_on_in_clear(branch, version):
+    c = branch.login(version=version)
+    in_clear_at_once(c)
+    assert c.cmd("PWD").code == 257
+    c.data_secure = True
+    c.stor("STOR behind-ccc", b"content")
+    assert c.cmd("DELE behind-ccc").code == 250
+    assert c.cmd("USER guest").code == 503
+    c.quit()
+
+
+def test_what_is_no_close_notify_ends_the_session_and_the_log_says_why(branch):
+    for behind in (b"\x17\x03\x03\x00\x05abcde", b"\x15\x03\x03\x00\x02\x01\x00"):
+        mark = branch.mark()
+        c = branch.login()
+        in_clear_at_once(c, behind=behind + b"PWD\r\n")
+        assert c.closed(), "a record that is no close_notify"
+        branch.wait_log(r"tls\.failed channel=control reason=.after CCC: ", mark)
+        c.abandon()
+
+
+@pytest.mark.parametrize("mode, user", [("active", "guest"), ("passive", "reader")])
+def test_curl(branch, scratch, mode, user):
+    """The passive form spoils its TLS session, and so cannot resume it on data connections."""
+    path = branch.jail(user) / "f"
+    path.write_bytes(b"content")
+    branch.own(path)
+    run("curl", "-sS", "--max-time", "30", "-u", f"{user}:{PASSWORD}", "--cacert",
+        branch.world.certs.ca, "--ssl-reqd", "--ftp-ssl-ccc", "--ftp-ssl-ccc-mode", mode,
+        "-o", scratch / "got", f"ftp://127.0.0.1:{branch.port}/f")
+    assert (scratch / "got").read_bytes() == b"content"
+    path.unlink()

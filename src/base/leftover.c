@@ -20,7 +20,7 @@ leftover_is_name(const char *name)
 static enum sp_err
 look(int dir, const char *name, int flags, struct statx *st)
 {
-    flags |= AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+    flags |= AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
     if (statx(dir, name, flags, STATX_BASIC_STATS, st) == -1)
         return SP_OS;
     if (S_ISREG(st->stx_mode))

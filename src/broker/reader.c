@@ -46,7 +46,7 @@ shown_as(struct reader *r, const struct dirent *d)
     const char *final = partial_final(d->d_name);
     struct statx st;
 
-    if (final == NULL || (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
+    if (final == NULL)
         return NULL;
     if (resolve_stat(r->fd, final, &st) == SP_OK)
         return NULL;

@@ -82,7 +82,8 @@ resolve_name(int dir, const char *name, uint64_t flags, mode_t mode, int *fd)
 enum sp_err
 resolve_stat(int dir, const char *name, struct statx *out)
 {
-    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+    /* what stat(2) says: on a network file system what is known already may be old */
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 
     SP_ASSERT(strchr(name, '/') == NULL);
     if (*name == '\0')

@@ -12,6 +12,7 @@
  * the channel writable as long as not more than two short answers lie unread.
  */
 #define UNREAD_ROOM 4096
+#define ENOTSUPP_OF_NFS 524     /* the kernel's own, which its NFS lets out now and then */
 
 void
 broker_init(struct broker *b)
@@ -108,6 +109,12 @@ broker_errno(int error)
     return SP_OS;
 }
 
+bool
+broker_lacks(int error)
+{
+    return error == ENOSYS || error == EOPNOTSUPP || error == ENOTSUPP_OF_NFS;
+}
+
 /*
  * Where errno says what one of our own codes says, too, the worker need not know errno.
  */
@@ -138,6 +145,8 @@ broker_failure(const struct broker *b, enum sp_err rc, enum fail_code *code, int
         break;
     case SP_OS:
         *error = errno > 0 && errno <= 4095 ? errno : EIO;
+        if (broker_lacks(*error))
+            *error = EOPNOTSUPP;
         *code = code_of_errno(*error);
         break;
     case SP_OK:

@@ -40,6 +40,7 @@ struct broker {
     enum fail_code why;         /* of the last SP_REFUSED */
     struct upload upload;
     struct told told;           /* by SIZE */
+    bool unsynced;              /* logged: a file system cannot sync */
 };
 
 /* Empty, with nothing permitted; the settings are yet to be made. */
@@ -72,6 +73,11 @@ SP_CHECK enum sp_err broker_is_wanted(struct broker *b);
 SP_CHECK enum sp_err broker_refuse(struct broker *b, enum fail_code why);
 /* SP_OS with this errno, for `return broker_errno(EEXIST);`. */
 SP_CHECK enum sp_err broker_errno(int error);
+/*
+ * Does this error of a call mean that the file system has no such call? Network and FUSE
+ * file systems leave many out.
+ */
+bool broker_lacks(int error);
 /* What FAILED is to say of a failure: a code, and errno where that is the reason. */
 void broker_failure(const struct broker *b, enum sp_err rc, enum fail_code *code,
                     int *error);

@@ -28,9 +28,12 @@ copy_piece(int from, int to, size_t count)
     unsigned char block[BLOCK];
     ssize_t got = copy_file_range(from, NULL, to, NULL, count < PIECE ? count : PIECE, 0);
 
-    /* Not across these file systems, not by this one: through our own memory. */
-    if (got >= 0 || errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-        || errno == EINTR)
+    /*
+     * Not across these file systems, not by this one: through our own memory. Some say that
+     * there is nothing where there is something.
+     */
+    if (got > 0 || (got == -1 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG
+                                || errno == EINTR)))
         return got;
     if ((got = read(from, block, count < BLOCK ? count : BLOCK)) > 0
         && fd_write_all(to, block, (size_t)got) != SP_OK)

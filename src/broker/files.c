@@ -489,6 +489,8 @@ files_space(struct broker *b, struct slice path, uint64_t *bytes)
         return rc;
     if (fstatfs(seen.fd, &fs) == -1)
         rc = SP_OS;
+    else if (fs.f_blocks == 0)
+        rc = broker_errno(EOPNOTSUPP);  /* it does not count them */
     else if (fs.f_bsize <= 0
              || __builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_bsize,
                                        bytes))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "broker/broker.h"
 
 #define ACCESS_LIST "system.posix_acl_access"
 #define NAMES_ROOM 4096         /* of all attributes of a file; more: not handed down */
@@ -46,13 +47,24 @@ may_be_missed(const char *name)
     return strncmp(name, "security.", 9) == 0;
 }
 
+/* NFS, for one, shows access lists that it does not let us set, and gives them itself. */
+static bool
+has_value(int fd, const char *name, const char *value, size_t len)
+{
+    char own[VALUE_ROOM];
+
+    return fgetxattr(fd, name, own, sizeof own) == (ssize_t)len
+        && memcmp(own, value, len) == 0;
+}
+
 static bool
 copy_one(int old, int fd, const char *name)
 {
     char value[VALUE_ROOM];
     ssize_t len = fgetxattr(old, name, value, sizeof value);
 
-    return (len >= 0 && fsetxattr(fd, name, value, (size_t)len, 0) == 0)
+    return (len >= 0 && (fsetxattr(fd, name, value, (size_t)len, 0) == 0
+                         || has_value(fd, name, value, (size_t)len)))
         || may_be_missed(name);
 }
 
@@ -129,7 +141,8 @@ inherit(int fd, const struct place *at, const struct heritage *noted, bool *all)
         return SP_OK;
     if (resolve_stat(fd, "", &new) != SP_OK)
         return SP_OS;
-    *all = old.stx_nlink == 1 && old.stx_uid == new.stx_uid
+    /* some file systems count no names */
+    *all = old.stx_nlink <= 1 && old.stx_uid == new.stx_uid
         && (old.stx_gid == new.stx_gid || fchown(fd, (uid_t)-1, old.stx_gid) == 0);
     if (*all && !is_as_noted(noted, &old)) {
         int from = -1;
@@ -146,5 +159,5 @@ inherit(int fd, const struct place *at, const struct heritage *noted, bool *all)
     mode = old.stx_mode & 0777;
     if ((mode == (new.stx_mode & 07777) && !listed) || fchmod(fd, mode) == 0)
         return SP_OK;
-    return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ? SP_OK : SP_OS;
+    return errno == EPERM || broker_lacks(errno) ? SP_OK : SP_OS;
 }

@@ -115,10 +115,8 @@ partial_lock(struct broker *b, int fd)
         switch (errno) {
         case EINTR: continue;
         case EWOULDBLOCK: rc = wait_for_lock(b, fd, &asked); break;
-        case ENOLCK:
-        case ENOSYS:
-        case EOPNOTSUPP: return SP_OK;
-        default: return SP_OS;
+        case ENOLCK: return SP_OK;
+        default: return broker_lacks(errno) ? SP_OK : SP_OS;
         }
     }
     return rc;

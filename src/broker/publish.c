@@ -8,21 +8,67 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "broker/broker.h"
 #include "broker/copy.h"
 #include "broker/inherit.h"
 #include "broker/partial.h"
 
+/* Not by the C library, which makes another call of it where there are no flags. */
+static enum sp_err
+rename_once(int dir, const char *name, int new_dir, const char *new_name, unsigned flags)
+{
+    return syscall(SYS_renameat2, dir, name, new_dir, new_name, flags) == 0 ? SP_OK : SP_OS;
+}
+
+/* Has the file system none of these at all? A flag that it does not know is EINVAL, too. */
+static bool
+has_no_such(int error)
+{
+    return error == EINVAL || broker_lacks(error);
+}
+
 /*
- * For file systems without RENAME_NOREPLACE (NFS): a second name is never made over a
- * first one. Not one step, but neither name is ever missing.
+ * Two steps: whoever takes the new name between them loses what is there. It is for who has
+ * no other way: a directory, which replaces an empty one at most, and a file where there
+ * are no hard links.
+ */
+static enum sp_err
+rename_if_free(int dir, const char *name, int new_dir, const char *new_name)
+{
+    struct statx st;
+
+    if (resolve_stat(new_dir, new_name, &st) == SP_OK)
+        return broker_errno(EEXIST);
+    return errno == ENOENT ? rename_once(dir, name, new_dir, new_name, 0) : SP_OS;
+}
+
+/*
+ * A second name is never made over a first one. Not one step, but neither name is ever
+ * missing.
  */
 static enum sp_err
 rename_by_link(int dir, const char *name, int new_dir, const char *new_name)
 {
+    int saved = 0;
+
     if (linkat(dir, name, new_dir, new_name, 0) == -1)
-        return SP_OS;
-    return unlinkat(dir, name, 0) == 0 ? SP_OK : SP_OS;
+        return has_no_such(errno) || errno == EPERM || errno == EMLINK
+            ? rename_if_free(dir, name, new_dir, new_name) : SP_OS;
+    if (unlinkat(dir, name, 0) == 0)
+        return SP_OK;
+    saved = errno;
+    (void)unlinkat(new_dir, new_name, 0);
+    return broker_errno(saved);
+}
+
+/* For file systems without RENAME_NOREPLACE: NFS, SMB, eCryptfs, most of FUSE. */
+static enum sp_err
+rename_without_flag(int dir, const char *name, int new_dir, const char *new_name,
+                    bool directory)
+{
+    return directory ? rename_if_free(dir, name, new_dir, new_name)
+        : rename_by_link(dir, name, new_dir, new_name);
 }
 
 enum sp_err
@@ -40,16 +86,32 @@ publish_rename(struct broker *b, int dir, const char *name, int new_dir,
     /* Only a directory can take a directory's place: so it never gets the chance. */
     if (S_ISDIR(st.stx_mode))
         replaces = false;
-    /* Not by the C library, which makes another call of it where there are no flags. */
-    if (syscall(SYS_renameat2, dir, name, new_dir, new_name,
-                replaces ? 0u : RENAME_NOREPLACE) == 0)
-        return SP_OK;
-    rc = SP_OS;
-    if (errno == EINVAL && !replaces && !S_ISDIR(st.stx_mode))
-        rc = rename_by_link(dir, name, new_dir, new_name);
+    rc = rename_once(dir, name, new_dir, new_name, replaces ? 0 : RENAME_NOREPLACE);
+    if (rc == SP_OS && !replaces && has_no_such(errno))
+        rc = rename_without_flag(dir, name, new_dir, new_name, S_ISDIR(st.stx_mode));
     if (rc == SP_OS && (errno == EEXIST || errno == EISDIR))
         return broker_refuse(b, FAIL_EXISTS);
     return rc;
+}
+
+/* Behind these the directory is as safe as this file system lets it be. */
+static bool
+is_synced(int fd)
+{
+    return fsync(fd) == 0 || has_no_such(errno) || errno == EBADF;
+}
+
+enum sp_err
+publish_sync(struct broker *b, int fd)
+{
+    if (fsync(fd) == 0)
+        return SP_OK;
+    if (!has_no_such(errno))
+        return SP_OS;
+    if (!b->unsynced)
+        log_warning("upload.unsynced error=%d why=\"its file system cannot sync\"", errno);
+    b->unsynced = true;
+    return SP_OK;
 }
 
 /* A directory that may be written but not read cannot be synced; its file can: -1. */
@@ -58,7 +120,8 @@ open_directory(const struct place *at, int *dir)
 {
     enum sp_err rc = resolve_name(at->dir, ".", O_RDONLY | O_DIRECTORY, 0, dir);
 
-    return rc == SP_OS && errno == EACCES ? SP_OK : rc;
+    return rc == SP_OS && (errno == EACCES || errno == EPERM || has_no_such(errno)) ? SP_OK
+                                                                                    : rc;
 }
 
 /* Room for all of it, before a byte of the old content is lost. */
@@ -112,8 +175,11 @@ write_over(struct broker *b, int fd, const struct place *at, const char *partial
         || (rc = make_room(to, st.stx_size)) != SP_OK
         || (rc = copy_bytes(b, from, to, st.stx_size)) != SP_OK)
         goto out;
-    if (ftruncate(to, (off_t)st.stx_size) == -1 || (b->settings.durable && fsync(to) == -1)
-        || unlinkat(at->dir, partial, 0) == -1)
+    if (ftruncate(to, (off_t)st.stx_size) == -1)
+        rc = SP_OS;
+    else if (b->settings.durable)
+        rc = publish_sync(b, to);
+    if (rc == SP_OK && unlinkat(at->dir, partial, 0) == -1)
         rc = SP_OS;
 out:
     fd_close(&from);
@@ -154,8 +220,8 @@ publish(struct broker *b, int fd, const struct place *at, const char *partial,
 
     if (replaces && (rc = inherit(fd, at, noted, &renamed)) != SP_OK)
         return rc;
-    if (durable && fsync(fd) == -1)
-        return SP_OS;
+    if (durable && (rc = publish_sync(b, fd)) != SP_OK)
+        return rc;
     if ((rc = broker_is_wanted(b)) != SP_OK)
         return rc;
     if (!partial_is_at(fd, at->dir, partial))
@@ -164,7 +230,7 @@ publish(struct broker *b, int fd, const struct place *at, const char *partial,
     if (durable && (rc = open_directory(at, &dir)) != SP_OK)
         return rc;
     rc = give_name(b, fd, at, partial, replaces, renamed);
-    if (rc == SP_OK && durable && fsync(dir != -1 ? dir : fd) == -1 && errno != EINVAL)
+    if (rc == SP_OK && durable && !is_synced(dir != -1 ? dir : fd))
         rc = SP_OS;
     fd_close(&dir);
     return rc;

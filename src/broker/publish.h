@@ -26,8 +26,15 @@ SP_CHECK enum sp_err publish(struct broker *b, int fd, const struct place *at,
                              const char *partial, bool replaces,
                              const struct heritage *noted);
 /*
+ * fsync(2) of a file. A file system that has none is let pass, and logged once a session.
+ * SP_OS.
+ */
+SP_CHECK enum sp_err publish_sync(struct broker *b, int fd);
+/*
  * Gives a name another one, in the same or another directory. replaces: what has the new
- * name is lost, unless it is a directory. SP_REFUSED: FAIL_EXISTS. SP_OS.
+ * name is lost, unless it is a directory. Where the file system cannot do that in one step,
+ * a name that somebody takes in the same moment may be lost. SP_REFUSED: FAIL_EXISTS.
+ * SP_OS (EXDEV): to another file system.
  */
 SP_CHECK enum sp_err publish_rename(struct broker *b, int dir, const char *name,
                                     int new_dir, const char *new_name, bool replaces);

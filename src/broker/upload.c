@@ -85,7 +85,8 @@ check_space(struct broker *b, int fd, uint64_t needed, uint64_t *available)
     struct statfs fs;
 
     *available = 0;
-    if (needed == 0 || fstatfs(fd, &fs) == -1 || fs.f_bsize <= 0)
+    /* one that does not count its blocks has none free, and room all the same */
+    if (needed == 0 || fstatfs(fd, &fs) == -1 || fs.f_bsize <= 0 || fs.f_blocks == 0)
         return SP_OK;           /* only an early word: the kernel has the last one */
     if (needed / (uint64_t)fs.f_bsize >= (uint64_t)fs.f_bavail)
         return broker_refuse(b, FAIL_SPACE);
@@ -201,7 +202,8 @@ begin_resumed(struct broker *b, struct upload *up, bool at_end, uint64_t offset)
     if (offset > st.stx_size)
         return broker_refuse(b, FAIL_OFFSET);
     /* also at its end: behind it may lie what the one that broke off could not give back */
-    if (ftruncate(up->fd, (off_t)offset) == -1)
+    if (ftruncate(up->fd, (off_t)offset) == -1
+        && (offset < st.stx_size || !broker_lacks(errno)))
         return SP_OS;
     up->replaces = permit_has(b, ACT_REPLACE);
     up->offset = offset;
@@ -528,7 +530,7 @@ upload_commit(struct broker *b, uint64_t bytes)
     trim(up);
     if (!up->in_place)
         rc = publish(b, up->fd, &up->at, up->partial, up->replaces, &up->noted);
-    else if (!b->settings.durable || fsync(up->fd) == 0)
+    else if (!b->settings.durable || (rc = publish_sync(b, up->fd)) == SP_OK)
         rc = broker_is_wanted(b);       /* what was added stays; nobody is told 226 */
     if (rc != SP_OK) {
         int saved = errno;

@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@ static struct {
     int error;
     bool armed, paused, failed;
     const char *name;
+    const struct refusal *refused;
 } state;
 
 const int failing_errors[] = { EIO, ENOSPC, ENOMEM, EACCES, EINVAL, ENOSYS, EINTR, 0 };
@@ -37,10 +40,18 @@ failing_pause(bool pause)
     state.paused = pause;
 }
 
+void
+failing_refuse(const struct refusal *rows)
+{
+    failing_begin(0, 0);
+    state.refused = rows;
+}
+
 bool
 failing_end(void)
 {
     state.armed = false;
+    state.refused = NULL;
     return state.failed;
 }
 
@@ -56,10 +67,25 @@ failing_error(void)
     return state.error;
 }
 
+static bool
+is_refused(const char *name)
+{
+    const struct refusal *r = state.refused;
+
+    while (r != NULL && r->name != NULL && strcmp(r->name, name) != 0)
+        r++;
+    if (r == NULL || r->name == NULL || state.paused)
+        return false;
+    errno = r->error;
+    return true;
+}
+
 /* Is it this call's turn? */
 static bool
 fails(const char *name)
 {
+    if (is_refused(name))
+        return true;
     if (!state.armed || state.paused || --state.left > 0)
         return false;
     state.armed = false;
@@ -96,8 +122,6 @@ WRAP(int, mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode), 
 WRAP(int, linkat, (int dir, const char *name, int to, const char *new, int how),
      (dir, name, to, new, how), -1)
 WRAP(int, fstatfs, (int fd, struct statfs *st), (fd, st), -1)
-WRAP(int, statx, (int dir, const char *name, int how, unsigned mask, struct statx *st),
-     (dir, name, how, mask, st), -1)
 WRAP(int, futimens, (int fd, const struct timespec times[2]), (fd, times), -1)
 WRAP(int, utimensat, (int dir, const char *name, const struct timespec t[2], int how),
      (dir, name, t, how), -1)
@@ -117,8 +141,22 @@ int __wrap_fsync(int fd);
 int
 __wrap_fsync(int fd)
 {
-    (void)fd;
+    struct stat st = { .st_mode = 0 };
+
+    if (state.refused != NULL && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        return is_refused("sync of a directory") ? -1 : 0;
     return fails("fsync") ? -1 : 0;
+}
+
+int __real_statx(int dir, const char *name, int how, unsigned mask, struct statx *st);
+int __wrap_statx(int dir, const char *name, int how, unsigned mask, struct statx *st);
+
+int
+__wrap_statx(int dir, const char *name, int how, unsigned mask, struct statx *st)
+{
+    if ((how & AT_STATX_DONT_SYNC) != 0 && is_refused("stale look"))
+        return -1;
+    return fails("statx") ? -1 : __real_statx(dir, name, how, mask, st);
 }
 
 long __real_syscall(long number, ...);
@@ -135,6 +173,8 @@ __wrap_syscall(long number, ...)
     for (size_t i = 0; i < 6; i++)
         a[i] = va_arg(list, long);
     va_end(list);
+    if (number == SYS_renameat2 && a[4] != 0 && is_refused("noreplace"))
+        return -1;
     return fails("syscall") ? -1
         : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -16,6 +16,13 @@
 void failing_begin(unsigned nth, int error);
 /* What another process does meanwhile: not counted. */
 void failing_pause(bool pause);
+/*
+ * From here on each call of this name fails with error, as on a file system that has it not;
+ * the last row has no name. "noreplace" is renameat2(2) with flags, "sync of a directory" and
+ * "stale look" (statx(2) that is content with what is cached) have names of their own.
+ */
+struct refusal { const char *name; int error; };
+void failing_refuse(const struct refusal *rows);
 /* Back to normal; did a call fail? errno is as it was. */
 bool failing_end(void);
 /* The name of the call that failed, and its error. */

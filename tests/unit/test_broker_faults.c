@@ -607,12 +607,14 @@ static const struct unit_test tests[] = {
     { NULL, NULL }
 };
 
-const struct unit_suite suite_broker_faults = { "broker with faults", tests };
+static const struct unit_suite suite_broker_faults = { "broker with faults", tests };
+extern const struct unit_suite suite_file_systems;
 
 int
 main(void)
 {
-    static const struct unit_suite *const suites[] = { &suite_broker_faults, NULL };
+    static const struct unit_suite *const suites[] = { &suite_broker_faults,
+                                                       &suite_file_systems, NULL };
 
     return unit_main(suites);
 }

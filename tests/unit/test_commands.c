@@ -195,6 +195,12 @@ failures(void)
         { FAIL_PERMIT, 0, "DELE x", 550 }, { FAIL_NAME, 0, "MKD x", 553 },
         { FAIL_NOT_DIRECTORY, 0, "CWD x", 550 }, { FAIL_BUSY, 0, "DELE x", 450 },
         { FAIL_SPACE, 0, "MKD x", 552 }, { FAIL_OS, 4000, "DELE x", 451 },
+        /* what the file system will not do the next time either, and what it may do then */
+        { FAIL_OS, EOPNOTSUPP, "SITE CHMOD 644 x", 550 }, { FAIL_OS, ENOSYS, "MKD x", 550 },
+        { FAIL_OS, EXDEV, "DELE x", 550 }, { FAIL_OS, EINVAL, "MKD x", 553 },
+        { FAIL_OS, EILSEQ, "MKD x", 553 }, { FAIL_OS, ENOKEY, "MKD x", 550 },
+        { FAIL_OS, ENOTCONN, "MKD x", 450 }, { FAIL_OS, ETIMEDOUT, "SIZE x", 450 },
+        { FAIL_OS, EAGAIN, "SIZE x", 450 }, { FAIL_OS, ESTALE, "SIZE x", 450 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,0 +1,251 @@
+/*
+ * tests/unit/test_file_systems.c - the broker where the file system lacks calls, as those of
+ * the network, of FUSE and of other systems do: what it does instead, and what it refuses
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "broker/files.h"
+#include "broker/upload.h"
+#include "failing_calls.h"
+#include "jail_fixture.h"
+#include "unit.h"
+#include "wire/pack.h"
+
+#define S(text) slice_of(text)
+#define LACKS(error) \
+    { "fallocate", error }, { "flock", error }, { "sync of a directory", error }, \
+    { "fchmod", error }, { "flistxattr", error }, { "copy_file_range", error }
+
+/* As it was seen, with Linux 6.1 to 6.18; all of them refuse "noreplace" and "linkat". */
+static const struct file_system { const char *name; struct refusal refuses[12]; } all[] = {
+    { "NFS", { { "noreplace", EINVAL }, { "flock", ENOLCK }, { "fallocate", EOPNOTSUPP } } },
+    { "SMB", { { "noreplace", EINVAL }, { "linkat", EOPNOTSUPP }, { "flock", EOPNOTSUPP },
+               { "sync of a directory", EINVAL }, { "fchmod", EPERM },
+               { "fallocate", EOPNOTSUPP } } },
+    { "eCryptfs", { { "noreplace", EINVAL }, { "fallocate", EOPNOTSUPP } } },
+    { "FUSE", { { "noreplace", EINVAL }, { "linkat", EPERM }, LACKS(ENOSYS) } },
+    { "FUSE, older", { { "noreplace", ENOSYS }, { "linkat", ENOSYS }, LACKS(ENOSYS) } },
+    { "cloud", { { "noreplace", EOPNOTSUPP }, { "linkat", EOPNOTSUPP }, LACKS(EOPNOTSUPP),
+                 { "fsync", EOPNOTSUPP } } },
+    { "the kernel's own", { { "noreplace", 524 }, { "linkat", 524 }, LACKS(524) } },
+};
+
+typedef void on_one(struct jail_fixture *f);
+
+static void
+on_all(on_one *run)
+{
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct jail_fixture f;
+
+        fixture_open(&f);
+        f.b.settings.durable = true;
+        fixture_dir(&f, "d");
+        fixture_dir(&f, "other");
+        fixture_file(&f, "a", "first");
+        fixture_file(&f, "b", "second");
+        failing_refuse(all[i].refuses);
+        run(&f);
+        (void)failing_end();
+        fixture_close(&f);
+    }
+}
+
+static void
+rename_all(struct jail_fixture *f)
+{
+    f->b.permits &= ~(unsigned)PERMIT_OVERWRITE;
+    CU_ASSERT_EQUAL(files_rename(&f->b, S("/d"), S("/moved")), SP_OK);
+    CU_ASSERT(fixture_exists(f, "moved") && !fixture_exists(f, "d"));
+    CU_ASSERT_EQUAL(files_rename(&f->b, S("/a"), S("/moved/a")), SP_OK);
+    CU_ASSERT(fixture_has(f, "moved/a", "first") && !fixture_exists(f, "a"));
+    CU_ASSERT_EQUAL(files_rename(&f->b, S("/moved/a"), S("/b")), SP_REFUSED);
+    CU_ASSERT_EQUAL(f->b.why, FAIL_EXISTS);
+    CU_ASSERT_EQUAL(files_rename(&f->b, S("/moved"), S("/other")), SP_REFUSED);
+    CU_ASSERT_EQUAL(f->b.why, FAIL_EXISTS);
+    CU_ASSERT(fixture_has(f, "moved/a", "first") && fixture_has(f, "b", "second"));
+    f->b.permits |= PERMIT_OVERWRITE;
+    CU_ASSERT_EQUAL(files_rename(&f->b, S("/moved"), S("/other")), SP_REFUSED);
+    CU_ASSERT_EQUAL(files_rename(&f->b, S("/moved/a"), S("/b")), SP_OK);
+    CU_ASSERT(fixture_has(f, "b", "first"));
+}
+
+static void
+names_are_given_and_none_is_taken(void)
+{
+    on_all(rename_all);
+}
+
+static void
+upload_all(struct jail_fixture *f)
+{
+    CU_ASSERT_EQUAL(fixture_announced(f, "/d/new", UPLOAD_STOR, 0, 2 << 20, "new"), SP_OK);
+    CU_ASSERT_EQUAL(upload_commit(&f->b, 3), SP_OK);
+    CU_ASSERT_EQUAL(fixture_upload(f, "/d/new", UPLOAD_STOR, 0, "newer"), SP_OK);
+    CU_ASSERT_EQUAL(upload_commit(&f->b, 5), SP_OK);
+    CU_ASSERT_EQUAL(fixture_upload(f, "/d/new", UPLOAD_APPE, 0, "!"), SP_OK);
+    CU_ASSERT_EQUAL(upload_commit(&f->b, 1), SP_OK);
+    CU_ASSERT(fixture_has(f, "d/new", "newer!"));
+    CU_ASSERT_EQUAL(fixture_upload(f, "/d/new", UPLOAD_STOR, 3, "t"), SP_OK);
+    CU_ASSERT_EQUAL(upload_commit(&f->b, 1), SP_OK);
+    CU_ASSERT(fixture_has(f, "d/new", "newt"));
+    for (unsigned n = 0; n < 2; n++) {
+        CU_ASSERT_EQUAL(fixture_upload(f, "/d/new", UPLOAD_STOU, 0, "unique"), SP_OK);
+        CU_ASSERT_EQUAL(upload_commit(&f->b, 6), SP_OK);
+    }
+    CU_ASSERT(fixture_has(f, "d/new.1", "unique") && fixture_has(f, "d/new.2", "unique"));
+    CU_ASSERT(fixture_has(f, "d/new", "newt"));
+    CU_ASSERT_EQUAL(files_delete(&f->b, S("/d/new")), SP_OK);
+    CU_ASSERT_EQUAL(files_delete(&f->b, S("/d/new.1")), SP_OK);
+    CU_ASSERT_EQUAL(files_delete(&f->b, S("/d/new.2")), SP_OK);
+    /* by the kernel's rmdir: nothing hidden was left behind */
+    CU_ASSERT_EQUAL(unlinkat(f->jail, "d", AT_REMOVEDIR), 0);
+}
+
+static void
+uploads_are_stored_and_leave_nothing_behind(void)
+{
+    on_all(upload_all);
+}
+
+/* A lock cannot be had, so nobody is kept away by it; the bytes that came are gone on with. */
+static void
+resume_all(struct jail_fixture *f)
+{
+    CU_ASSERT_EQUAL(fixture_upload(f, "/d/half", UPLOAD_STOR, 0, "ha"), SP_OK);
+    upload_settle(&f->b);
+    CU_ASSERT_EQUAL(fixture_upload(f, "/d/half", UPLOAD_STOR, 2, "lf"), SP_OK);
+    CU_ASSERT_EQUAL(upload_commit(&f->b, 2), SP_OK);
+    CU_ASSERT(fixture_has(f, "d/half", "half"));
+}
+
+static void
+uploads_are_resumed(void)
+{
+    on_all(resume_all);
+}
+
+/* What would be done another way is final: not the next time either. */
+static void
+what_there_is_no_way_for_is_final(void)
+{
+    static const struct { const char *name; int error; } rows[] = {
+        { "utimensat", ENOSYS }, { "utimensat", EOPNOTSUPP }, { "utimensat", 524 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct refusal refuses[] = { { rows[i].name, rows[i].error }, { NULL, 0 } };
+        struct jail_fixture f;
+        enum fail_code code = FAIL_OS;
+        int error = 0;
+        enum sp_err rc = SP_OK;
+
+        fixture_open(&f);
+        fixture_file(&f, "a", "first");
+        failing_refuse(refuses);
+        rc = files_utime(&f.b, S("/a"), 981173106, 0);
+        broker_failure(&f.b, rc, &code, &error);
+        (void)failing_end();
+        CU_ASSERT(rc == SP_OS && code == FAIL_OS && error == EOPNOTSUPP);
+        fixture_close(&f);
+    }
+}
+
+/* What was synced to nowhere is not stored: a file system that fails is none that lacks. */
+static void
+a_sync_that_fails_is_no_sync_that_is_missing(void)
+{
+    static const struct refusal refuses[] = { { "fsync", EDQUOT }, { NULL, 0 } };
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    f.b.settings.durable = true;
+    CU_ASSERT_EQUAL(fixture_upload(&f, "/new", UPLOAD_STOR, 0, "new"), SP_OK);
+    failing_refuse(refuses);
+    CU_ASSERT_EQUAL(upload_commit(&f.b, 3), SP_OS);
+    (void)failing_end();
+    CU_ASSERT(!fixture_exists(&f, "new"));
+    fixture_close(&f);
+}
+
+/* By a second name, for a moment: whichever call fails, one of the two is there, whole. */
+static void
+a_name_is_not_left_behind(void)
+{
+    static const struct refusal refuses[] = { { "noreplace", EINVAL }, { NULL, 0 } };
+    bool failed = true;
+
+    for (unsigned nth = 1; failed && nth < 100; nth++) {
+        struct jail_fixture f;
+
+        fixture_open(&f);
+        fixture_file(&f, "a", "first");
+        f.b.permits &= ~(unsigned)PERMIT_OVERWRITE;
+        failing_refuse(refuses);
+        failing_begin(nth, EACCES);
+        CU_ASSERT_EQUAL(files_rename(&f.b, S("/a"), S("/b")) == SP_OK, fixture_exists(&f, "b"));
+        failed = failing_end();
+        CU_ASSERT(fixture_has(&f, fixture_exists(&f, "b") ? "b" : "a", "first"));
+        CU_ASSERT(!fixture_exists(&f, "a") || !fixture_exists(&f, "b"));
+        fixture_close(&f);
+    }
+    CU_ASSERT(!failed);
+}
+
+/* A network file system's attributes may be old: it is asked, as stat(2) does. */
+static void
+look_at_all(struct jail_fixture *f)
+{
+    struct msg_status status;
+    struct buf line = BUF_EMPTY(4096);
+    char text[4096];
+    struct statx st;
+    int fd = -1;
+
+    CU_ASSERT(files_size(&f->b, S("/a"), &status) == SP_OK && status.size == 5);
+    CU_ASSERT_EQUAL(files_status(&f->b, S("/a"), &status), SP_OK);
+    CU_ASSERT_EQUAL(files_facts(&f->b, S("/a"), 1, &line), SP_OK);
+    CU_ASSERT_EQUAL(files_open_read(&f->b, S("/a"), &fd, &st), SP_OK);
+    CU_ASSERT_EQUAL(fixture_list(f, "/", "", 0, 0, text, sizeof text), SP_OK);
+    CU_ASSERT(strstr(text, " a\n") != NULL);
+    buf_free(&line);
+    fd_close(&fd);
+}
+
+static void
+every_look_asks_the_file_system(void)
+{
+    static const struct refusal refuses[] = { { "stale look", EIO }, { NULL, 0 } };
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_file(&f, "a", "first");
+    fixture_file(&f, ".sp-part.old", "x");
+    f.b.settings.unfinished_keep = 1;
+    failing_refuse(refuses);
+    look_at_all(&f);
+    (void)failing_end();
+    fixture_close(&f);
+}
+
+static const struct unit_test tests[] = {
+    { "names are given, and none that is there is taken", names_are_given_and_none_is_taken },
+    { "uploads are stored and leave nothing behind",
+      uploads_are_stored_and_leave_nothing_behind },
+    { "uploads are resumed", uploads_are_resumed },
+    { "what there is no way for is final", what_there_is_no_way_for_is_final },
+    { "a sync that fails is no sync that is missing",
+      a_sync_that_fails_is_no_sync_that_is_missing },
+    { "a name is not left behind", a_name_is_not_left_behind },
+    { "every look asks the file system", every_look_asks_the_file_system },
+    { NULL, NULL }
+};
+
+const struct unit_suite suite_file_systems = { "broker on other file systems", tests };

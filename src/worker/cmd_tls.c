@@ -94,7 +94,7 @@ cmd_ccc(struct worker *w, const struct command *c, struct buf *out)
     (void)c;
     /* RFC 2228 section 4: there is no protection to end, whoever asks */
     if (w->control.tls == NULL)
-        return reply_line(out, 533, "Commands are in clear already.");
+        return reply_line(out, 533, "The control connection is not encrypted.");
     if (!w->account.active)
         return reply_line(out, 530, "Please log in with USER and PASS.");
     if ((w->account.flags & ACCOUNT_CCC) == 0)

@@ -28,7 +28,7 @@ anonymous_check(struct attempt *a, struct verdict *v)
         return;
     }
     if (fill_account(a->settings, &v->account, &why) != SP_OK) {
-        log_error("login.anonymous_unusable fault=\"%s\"", why);
+        log_event(EVENT_LOGIN_ANONYMOUS_UNUSABLE, "fault=\"%s\"", why);
         verdict_refuse(v, REFUSE_ERROR, "anonymous logins are not possible: %s", why);
         return;
     }

@@ -42,7 +42,7 @@ chain_run(const struct chain_backend *backends, struct attempt *a, struct verdic
         struct log_escaped name;
 
         if (b == NULL) {
-            log_error("login.backend_unknown backend=%s remedy=correct_the_setting_auth",
+            log_event(EVENT_LOGIN_BACKEND_UNKNOWN, "backend=%s",
                       log_text(slice_of(order->texts[i]), &name));
             verdict_refuse(v, REFUSE_ERROR, "the setting auth names an unknown backend");
             return;

@@ -43,7 +43,7 @@ static enum sp_err
 login_warm(struct login *l)
 {
     if (sodium_init() == -1 || sqlite3_initialize() != SQLITE_OK) {
-        log_error("login.libsodium_failed");
+        log_bare(EVENT_LOGIN_LIBSODIUM_FAILED);
         return SP_OS;
     }
     if (text_list_has(&l->settings.auth, slice_of("pam")))
@@ -52,7 +52,8 @@ login_warm(struct login *l)
     /* the descriptor does not survive the fork: this finds a bad run directory early */
     if (slots_open(&l->slots, l->settings.run_directory, l->settings.argon2_at_once)
         != SP_OK) {
-        log_error("login.slots_failed directory=%s fault=%m", l->settings.run_directory);
+        log_event(EVENT_LOGIN_SLOTS_FAILED, "directory=%s fault=\"%m\"",
+                  l->settings.run_directory);
         return SP_OS;
     }
     slots_close(&l->slots);
@@ -69,7 +70,7 @@ login_sleep(struct login *l, struct verdict *v)
     if (v->kind != VERDICT_GRANTED || v->release == NULL)
         return SP_OK;
     if ((rc = posture_stay()) != SP_OK)
-        log_warning("login.limits fault=%m");   /* the session goes on */
+        log_event(EVENT_LOGIN_LIMITS, "fault=\"%m\"");   /* the session goes on */
     heap_give_back();           /* most sessions are long, compared to this */
     stack_give_back();
     channel_enter(&l->monitor, ST_USER);
@@ -96,7 +97,8 @@ login_attempt(struct login *l)
                == SP_OK) {
         chain_run(backends, &a, &v);
     } else {
-        log_error("login.slots_failed directory=%s fault=%m", l->settings.run_directory);
+        log_event(EVENT_LOGIN_SLOTS_FAILED, "directory=%s fault=\"%m\"",
+                  l->settings.run_directory);
         verdict_refuse(&v, REFUSE_ERROR, "no slots for password hashes");
     }
     if ((rc = verdict_send(&v, &l->monitor)) == SP_OK)
@@ -127,7 +129,7 @@ main(int argc, char **argv)
             && (rc = template_serve(&l.monitor, MSG_SPAWN_LOGIN, &session)) == SP_OK)
         template_end_child(login_attempt(&l) == SP_OK ? 0 : 1);
     if (rc != SP_CLOSED)
-        log_error("login.template_failed fault=%s", sp_err_text(rc));
+        log_event(EVENT_TEMPLATE_FAILED, "fault=\"%s\"", sp_err_text(rc));
     settings_clear(&l.settings);
     channel_clear(&l.monitor);
     return rc == SP_OK || rc == SP_CLOSED ? 0 : 1;

@@ -51,7 +51,7 @@ pam_warm(const struct settings *s)
     if (!text_list_has(&s->auth, slice_of("pam")))
         return;
     if ((status = pam_start(s->pam_service, NULL, &talk, &kept)) != PAM_SUCCESS)
-        log_debug("login.pam_warm status=%d", status);   /* the first login says it aloud */
+        log_event(EVENT_LOGIN_PAM_WARM, "status=%d", status);   /* the first login says it aloud */
 }
 
 /* The monitor delays refusals, all alike: a module's own delay would tell them apart. */
@@ -76,10 +76,10 @@ pam_login_free(void *held)
 
     p->talk.over = true;
     if (p->session && (p->status = pam_close_session(p->pam, PAM_SILENT)) != PAM_SUCCESS)
-        log_warning("login.pam_close_session status=%d", p->status);
+        log_event(EVENT_LOGIN_PAM_CLOSE_SESSION, "status=%d", p->status);
     if (p->credentials && (p->status = pam_setcred(p->pam, PAM_DELETE_CRED | PAM_SILENT))
             != PAM_SUCCESS)
-        log_debug("login.pam_delete_credentials status=%d", p->status);
+        log_event(EVENT_LOGIN_PAM_DELETE_CREDENTIALS, "status=%d", p->status);
     if (p->pam != NULL)
         (void)pam_end(p->pam, p->status);
     wipe(p, sizeof *p);
@@ -123,8 +123,10 @@ log_failure(const struct attempt *a, const struct pam_login *p, const char *step
     struct log_escaped name;
 
     if (!p->talk.over)
-        log_error("login.pam_failed user=%s step=%s fault=\"%s\" remedy=/etc/pam.d/%s",
-                  log_text(slice_of(a->user), &name), step, words, a->settings->pam_service);
+        log_event(EVENT_LOGIN_PAM_FAILED,
+                  "user=%s step=%s fault=\"%s\" remedy=/etc/pam.d/%s",
+                  log_text(slice_of(a->user), &name), step, words,
+                  a->settings->pam_service);
 }
 
 static void
@@ -209,8 +211,8 @@ refuse_account(struct attempt *a, struct verdict *v, enum refuse_reason reason,
 {
     struct log_escaped name;
 
-    log_warning("login.account_unusable user=%s backend=pam fault=\"%s\"",
-                log_text(slice_of(a->user), &name), why);
+    log_event(EVENT_LOGIN_ACCOUNT_UNUSABLE, "user=%s backend=pam fault=\"%s\"",
+              log_text(slice_of(a->user), &name), why);
     verdict_refuse(v, reason, "this account cannot be used: %s", why);
 }
 
@@ -248,8 +250,9 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
     }
     p->talk.over = true;        /* nobody answers questions of a session that is open */
     if (p->talk.notes[0] != '\0')
-        log_notice("login.pam_said user=%s text=%s", log_text(slice_of(a->user), &name),
-                   log_text(slice_of(p->talk.notes), &notes));
+        log_event(EVENT_LOGIN_PAM_SAID, "user=%s text=%s",
+                  log_text(slice_of(a->user), &name),
+                  log_text(slice_of(p->talk.notes), &notes));
     posture_forget_shadow(u.name);
     verdict_grant(v);
 }

@@ -41,7 +41,7 @@ load(const char *service)
     /* never closed: with the handle it would go again; if it is missing, so is the service */
     /* cppcheck-suppress leakReturnValNotUsed ; as said */
     if (dlopen(name, RTLD_NOW) == NULL)
-        log_debug("login.service_missing name=%s", service);
+        log_event(EVENT_LOGIN_SERVICE_MISSING, "name=%s", service);
 }
 
 void

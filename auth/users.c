@@ -69,7 +69,7 @@ no_memory(struct attempt *a, struct verdict *v)
 {
     struct log_escaped name;
 
-    log_error("login.no_memory user=%s remedy=lower_argon2_memory_or_argon2_at_once",
+    log_event(EVENT_LOGIN_NO_MEMORY, "user=%s remedy=\"argon2_memory, argon2_at_once\"",
               log_text(slice_of(a->user), &name));
     verdict_refuse(v, chain_fault(a), "not enough memory for the password hash");
 }
@@ -77,7 +77,8 @@ no_memory(struct attempt *a, struct verdict *v)
 static void
 no_slot(struct attempt *a, struct verdict *v)
 {
-    log_error("login.slot_failed directory=%s fault=%m", a->settings->run_directory);
+    log_event(EVENT_LOGIN_SLOTS_FAILED, "directory=%s fault=\"%m\"",
+              a->settings->run_directory);
     verdict_refuse(v, chain_fault(a), "no free slot for the password hash (argon2_at_once)");
 }
 
@@ -115,12 +116,12 @@ rehash(struct attempt *a, struct accounts *db, const char *user)
     if (rc == SP_OK)
         rc = accounts_set_hash(db, user, hash, a->checked);
     if (rc == SP_OK)
-        log_notice("login.rehashed user=%s", log_text(slice_of(user), &name));
+        log_event(EVENT_LOGIN_REHASHED, "user=%s", log_text(slice_of(user), &name));
     else if (rc == SP_REFUSED)  /* another login, or the administrator, was faster */
-        log_debug("login.rehash_late user=%s", log_text(slice_of(user), &name));
+        log_event(EVENT_LOGIN_REHASH_LATE, "user=%s", log_text(slice_of(user), &name));
     else
-        log_warning("login.rehash_failed user=%s fault=\"%s\"",
-                    log_text(slice_of(user), &name), db->fault);
+        log_event(EVENT_LOGIN_REHASH_FAILED, "user=%s fault=\"%s\"",
+                  log_text(slice_of(user), &name), db->fault);
 }
 
 static enum sp_err
@@ -145,8 +146,8 @@ users_record(struct attempt *a, const struct verdict *v)
 
     if (v->kind == VERDICT_GRANTED && strcmp(v->account.backend, "users") == 0
         && record(a, &db, v->account.user) != SP_OK)
-        log_warning("login.not_recorded user=%s fault=\"%s\"",
-                    log_text(slice_of(v->account.user), &name), db.fault);
+        log_event(EVENT_LOGIN_NOT_RECORDED, "user=%s fault=\"%s\"",
+                  log_text(slice_of(v->account.user), &name), db.fault);
 }
 
 static enum sp_err
@@ -175,7 +176,7 @@ admit(struct attempt *a, struct verdict *v, const struct accounts_entry *e)
         verdict_refuse(v, REFUSE_DISABLED,
                        "the account may not log in from this network");
     } else if (fill_account(a->settings, e, &v->account, &why) != SP_OK) {
-        log_error("login.account_unusable user=%s jail=%s fault=\"%s\"",
+        log_event(EVENT_LOGIN_ACCOUNT_UNUSABLE, "user=%s jail=%s fault=\"%s\"",
                   log_text(slice_of(e->name), &name), log_text(slice_of(e->jail), &jail),
                   why);
         verdict_refuse(v, REFUSE_ERROR, "this account cannot be used: %s", why);
@@ -205,7 +206,7 @@ check_password(struct attempt *a, struct verdict *v, const struct accounts_entry
         no_memory(a, v);
         return;
     case SP_INPUT:
-        log_error("login.hash_broken user=%s remedy=sallyport_user_passwd",
+        log_event(EVENT_LOGIN_HASH_BROKEN, "user=%s remedy=\"sallyport user passwd\"",
                   log_text(slice_of(e->name), &name));
         verdict_refuse(v, REFUSE_UNUSABLE, "the stored password hash is invalid");
         users_pretend(a, v);            /* no other name fails so fast */
@@ -223,7 +224,7 @@ database_failed(struct attempt *a, struct verdict *v, const struct accounts *db,
 {
     struct log_escaped file;
 
-    log_error("login.database_failed file=%s fault=\"%s\"",
+    log_event(EVENT_LOGIN_DATABASE_FAILED, "file=%s fault=\"%s\"",
               log_text(slice_of(a->settings->users_database), &file), db->fault);
     verdict_refuse(v, reason, "the users database cannot be used");
 }

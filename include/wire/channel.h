@@ -71,6 +71,6 @@ bool channel_has_unread(const struct channel *c);
  * Sends a LOG message, and waits until there is room for it; a monitor that is gone reads
  * no more. A log_sink (base/log.h).
  */
-void channel_log(void *context, enum log_level level, const char *line);
+void channel_log(void *context, enum log_event event, const char *line);
 
 #endif

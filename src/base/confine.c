@@ -16,7 +16,7 @@ confine_enter(const struct confinement *c, int directory, int channel_fd, bool r
         goto out;
     /* An older kernel has no Landlock; the root directory and the filter stand without it. */
     if ((rc = landlock_enter(directory, directory != -1)) == SP_REFUSED)
-        log_warning("wall.missing what=landlock why=\"this kernel has none\"");
+        log_event(EVENT_WALL_MISSING, "what=landlock fault=\"this kernel has none\"");
     else if (rc != SP_OK)
         goto out;
     rc = seccomp_compile(c->rules, c->count, &filter);

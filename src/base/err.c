@@ -23,6 +23,6 @@ sp_err_text(enum sp_err rc)
 void
 sp_assert_failed(const char *what, const char *file, int line)
 {
-    log_error("assert.failed what=\"%s\" file=%s line=%d", what, file, line);
+    log_event(EVENT_ASSERT_FAILED, "what=\"%s\" file=%s line=%d", what, file, line);
     abort();
 }

@@ -2,7 +2,6 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,11 +48,28 @@ log_level_text(enum log_level level)
     return "error";             /* a number that came over a wire and was not checked */
 }
 
+static const struct { const char *name; enum log_level level; } events[] = {
+#define EVENT(NAME, name, level, senders, fields, meaning) { name, LOG_LEVEL_##level },
+#include "base/log.def"
+};
+
+enum log_level
+log_event_level(enum log_event event)
+{
+    return events[event].level;
+}
+
+const char *
+log_event_name(enum log_event event)
+{
+    return events[event].name;
+}
+
 static void
-write_standard_error(enum log_level level, const char *line)
+write_standard_error(enum log_event event, const char *line)
 {
     char out[LOG_LINE_MAX + 16];
-    int len = snprintf(out, sizeof out, "%s %s\n", log_level_text(level), line);
+    int len = snprintf(out, sizeof out, "%s %s\n", log_level_text(log_event_level(event)), line);
 
     /* One write for one line, so that lines of several processes do not mix. There is
      * nobody to tell if it fails. */
@@ -61,72 +77,59 @@ write_standard_error(enum log_level level, const char *line)
         return;
 }
 
-static void log_line(enum log_level level, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
-
-static void
-log_line(enum log_level level, const char *format, va_list args)
+void
+log_whole(enum log_event event, char *line)
 {
-    char line[LOG_LINE_MAX];
-    int saved = errno;
-    int len = 0;
-
-    if (!log_wants(level))
+    if (!log_wants(log_event_level(event)))
         return;
-    len = vsnprintf(line, sizeof line, format, args);
-    if (len < 0)
-        (void)text_copy(line, sizeof line, "log.failed");
-    else if ((size_t)len >= sizeof line)
-        memcpy(line + sizeof line - 4, "...", 4);
     /* The last net: a text that was not put through log_text makes no second line. */
     for (char *at = line; *at != '\0'; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = '?';
     if (target.sink != NULL)
-        target.sink(target.context, level, line);
+        target.sink(target.context, event, line);
     else
-        write_standard_error(level, line);
+        write_standard_error(event, line);
+}
+
+void
+log_after(const char *before, enum log_event event, const char *format, va_list args)
+{
+    char line[LOG_LINE_MAX];
+    int saved = errno, head = 0, len = 0;
+
+    if (!log_wants(log_event_level(event)))
+        return;
+    head = snprintf(line, sizeof line / 2, "%s%s ", before, log_event_name(event));
+    if (head < 0 || (size_t)head >= sizeof line / 2)
+        head = 0;                       /* it cannot be so long */
+    errno = saved;                      /* %m */
+    len = vsnprintf(line + head, sizeof line - (size_t)head, format, args);
+    if (len > 0 && (size_t)(head + len) >= sizeof line)
+        memcpy(line + sizeof line - 4, "...", 4);
+    log_whole(event, line);
     errno = saved;
 }
 
 void
-log_error(const char *format, ...)
+log_event(enum log_event event, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    log_line(LOG_LEVEL_ERROR, format, args);
+    log_after("", event, format, args);
     va_end(args);
 }
 
 void
-log_warning(const char *format, ...)
+log_bare(enum log_event event)
 {
-    va_list args;
+    char line[LOG_LINE_MAX];
+    int saved = errno;
 
-    va_start(args, format);
-    log_line(LOG_LEVEL_WARNING, format, args);
-    va_end(args);
-}
-
-void
-log_notice(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    log_line(LOG_LEVEL_NOTICE, format, args);
-    va_end(args);
-}
-
-void
-log_debug(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    log_line(LOG_LEVEL_DEBUG, format, args);
-    va_end(args);
+    (void)text_copy(line, sizeof line, log_event_name(event));
+    log_whole(event, line);
+    errno = saved;
 }
 
 /*

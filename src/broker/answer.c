@@ -56,12 +56,12 @@ pack_done(struct broker *b, struct message *reply, enum sp_err rc)
 
 /* Who changed what: text from outside, escaped, once it has been done. */
 static void
-note(enum sp_err rc, const char *event, struct slice path)
+note(enum sp_err rc, enum log_event event, struct slice path)
 {
     struct log_escaped text;
 
     if (rc == SP_OK)
-        log_notice("%s path=%s", event, log_text(path, &text));
+        log_event(event, "path=%s", log_text(path, &text));
 }
 
 static enum sp_err
@@ -303,7 +303,7 @@ answer_mkdir(struct broker *b, const struct message *in, struct message *reply)
     if ((rc = msg_mkdir_unpack(in, &ask)) != SP_OK)
         return rc;
     rc = files_mkdir(b, ask.path);
-    note(rc, "directory.made", ask.path);
+    note(rc, EVENT_DIRECTORY_MADE, ask.path);
     return pack_done(b, reply, rc);
 }
 
@@ -316,7 +316,7 @@ answer_rmdir(struct broker *b, const struct message *in, struct message *reply)
     if ((rc = msg_rmdir_unpack(in, &ask)) != SP_OK)
         return rc;
     rc = files_rmdir(b, ask.path);
-    note(rc, "directory.removed", ask.path);
+    note(rc, EVENT_DIRECTORY_REMOVED, ask.path);
     return pack_done(b, reply, rc);
 }
 
@@ -329,7 +329,7 @@ answer_delete(struct broker *b, const struct message *in, struct message *reply)
     if ((rc = msg_delete_unpack(in, &ask)) != SP_OK)
         return rc;
     rc = files_delete(b, ask.path);
-    note(rc, "file.deleted", ask.path);
+    note(rc, EVENT_FILE_DELETED, ask.path);
     return pack_done(b, reply, rc);
 }
 
@@ -343,8 +343,8 @@ answer_rename(struct broker *b, const struct message *in, struct message *reply)
     if ((rc = msg_rename_unpack(in, &ask)) != SP_OK)
         return rc;
     if ((rc = files_rename(b, ask.from, ask.to)) == SP_OK)
-        log_notice("file.renamed from=%s to=%s", log_text(ask.from, &from),
-                   log_text(ask.to, &to));
+        log_event(EVENT_FILE_RENAMED, "from=%s to=%s", log_text(ask.from, &from),
+                  log_text(ask.to, &to));
     return pack_done(b, reply, rc);
 }
 
@@ -358,8 +358,8 @@ answer_chmod(struct broker *b, const struct message *in, struct message *reply)
     if ((rc = msg_chmod_unpack(in, &ask)) != SP_OK)
         return rc;
     if ((rc = files_chmod(b, ask.path, ask.mode)) == SP_OK)
-        log_notice("file.mode mode=%03o path=%s", (unsigned)ask.mode,
-                   log_text(ask.path, &text));
+        log_event(EVENT_FILE_MODE, "mode=%03o path=%s", (unsigned)ask.mode,
+                  log_text(ask.path, &text));
     return pack_done(b, reply, rc);
 }
 
@@ -450,7 +450,8 @@ answer_one(struct broker *b)
     else if ((rc = run(b, &in, &reply)) == SP_OK)
         rc = send_reply(b, &reply);
     if (rc == SP_INPUT)
-        log_warning("breach by=worker rule=%s message=%s", fault, message_name(in.type));
+        log_event(EVENT_BREACH, "by=worker fault=%s message=%s", fault,
+                  message_name(in.type));
     /* The one place where the state moves: the upload alone says what may come next. */
     channel_enter(&b->worker, b->upload.open ? ST_UPLOAD : ST_USER);
     message_clear(&in);

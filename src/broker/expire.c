@@ -41,9 +41,9 @@ expire(const struct broker *b, struct expiry *e, int dir, const char *path, cons
     if (leftover_remove(dir, name, e->before) != SP_OK)
         return false;
     clock_date(leftover_touched(&st), since);
-    log_notice("upload.expired directory=%s name=%s bytes=%llu since=%s",
-               log_text(slice_of(path), &where), log_text(slice_of(name), &what),
-               (unsigned long long)st.stx_size, since);
+    log_event(EVENT_UPLOAD_EXPIRED, "directory=%s name=%s bytes=%llu since=%s",
+              log_text(slice_of(path), &where), log_text(slice_of(name), &what),
+              (unsigned long long)st.stx_size, since);
     return true;
 }
 

@@ -380,7 +380,7 @@ rename_finished(struct broker *b, const struct place *from, const struct place *
     rc = publish_rename(b, from->dir, from->name, to->dir, to->name, replaces);
     /* only now: had the rename failed, it could still be gone on with */
     if (rc == SP_OK && unfinished && unlinkat(to->dir, partial, 0) == -1)
-        log_warning("upload.leftover error=%d", errno);
+        log_event(EVENT_UPLOAD_LEFTOVER, "error=%d", errno);
     fd_close(&held);
     return rc;
 }

@@ -69,7 +69,7 @@ change_root(const struct broker *b)
         (void)setfsgid(b->gid);
         (void)setfsuid(b->uid);
     } else if (privilege_enter_userns() != SP_OK) {
-        log_debug("wall.missing what=chroot error=%d", errno);
+        log_event(EVENT_JAIL_WITHOUT, "what=chroot error=%d", errno);
         return SP_OK;
     }
     return privilege_chroot_fd(b->root);
@@ -93,7 +93,7 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
         return rc;
     rc = landlock_enter(b->root, permit_writes(b->permits));
     if (rc == SP_REFUSED)
-        log_debug("wall.missing what=landlock");
+        log_event(EVENT_JAIL_WITHOUT, "what=landlock");
     else if (rc != SP_OK)
         return rc;
     (void)umask(b->umask);

@@ -73,7 +73,7 @@ become_broker(struct broker *b, const struct filters *f)
     if ((rc = jail_enter(b, &grant)) != SP_OK) {
         struct log_escaped path;
 
-        log_error("jail.failed path=%s uid=%u reason=%s errno=%d",
+        log_event(EVENT_JAIL_FAILED, "path=%s uid=%u fault=\"%s\" error=%d",
                   log_text(grant.jail, &path), grant.uid, sp_err_text(rc),
                   rc == SP_OS ? errno : 0);
         goto out;
@@ -107,7 +107,7 @@ main(int argc, char **argv)
     if ((rc = start_receive(&monitor, BROKER, &b.settings, NULL, NULL)) != SP_OK
         || (rc = keep_the_way_to_users()) != SP_OK
         || (rc = compile(&f, settings_reporting(&b.settings))) != SP_OK) {
-        log_error("template.failed reason=%s errno=%d", sp_err_text(rc), errno);
+        log_event(EVENT_TEMPLATE_FAILED, "fault=\"%s\" error=%d", sp_err_text(rc), errno);
         goto out;
     }
     settings_fit_machine(&b.settings);

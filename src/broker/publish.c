@@ -109,7 +109,8 @@ publish_sync(struct broker *b, int fd)
     if (!has_no_such(errno))
         return SP_OS;
     if (!b->unsynced)
-        log_warning("upload.unsynced error=%d why=\"its file system cannot sync\"", errno);
+        log_event(EVENT_UPLOAD_UNSYNCED, "error=%d why=\"its file system cannot sync\"",
+                  errno);
     b->unsynced = true;
     return SP_OK;
 }

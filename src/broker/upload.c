@@ -133,7 +133,7 @@ trim(const struct upload *up)
         && (resolve_stat(up->fd, "", &st) != SP_OK
             || (st.stx_size < up->allocated
                 && ftruncate(up->fd, (off_t)st.stx_size) == -1)))
-        log_warning("upload.untrimmed error=%d", errno);    /* it is whole all the same */
+        log_event(EVENT_UPLOAD_UNTRIMMED, "error=%d", errno);    /* it is whole all the same */
 }
 
 /*
@@ -444,7 +444,7 @@ undo(struct upload *up)
 {
     if (up->fd != -1 && up->made && !up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)
         && unlinkat(up->at.dir, up->partial, 0) == -1)
-        log_warning("upload.leftover error=%d", errno);
+        log_event(EVENT_UPLOAD_LEFTOVER, "error=%d", errno);
     trim(up);
     forget(up);
 }
@@ -502,7 +502,7 @@ upload_settle(struct broker *b)
         if (is_worth_keeping(up))
             stays = true;
         else if (unlinkat(up->at.dir, up->partial, 0) == -1)
-            log_warning("upload.leftover error=%d", errno);
+            log_event(EVENT_UPLOAD_LEFTOVER, "error=%d", errno);
     }
     trim(up);
     /*
@@ -524,7 +524,7 @@ upload_commit(struct broker *b, uint64_t bytes)
     SP_ASSERT(up->open);
     if (log_wants(LOG_LEVEL_DEBUG) && resolve_stat(up->fd, "", &st) == SP_OK
         && st.stx_size != up->offset + bytes)
-        log_debug("upload.size file=%llu offset=%llu written=%llu",
+        log_event(EVENT_UPLOAD_SIZE, "file=%llu offset=%llu written=%llu",
                   (unsigned long long)st.stx_size, (unsigned long long)up->offset,
                   (unsigned long long)bytes);
     trim(up);

@@ -46,7 +46,7 @@ fail(const char *step, enum sp_err rc)
 {
     int why = errno;
 
-    log_error("ledger.failed step=%s code=%s errno=\"%s\"", step, sp_err_text(rc),
+    log_event(EVENT_LEDGER_FAILED, "step=%s code=%s fault=\"%s\"", step, sp_err_text(rc),
               rc == SP_OS ? strerror(why) : "");
     return rc;
 }
@@ -86,7 +86,7 @@ lock_directory(const struct ledger *l)
         return SP_OK;
     if (errno != EWOULDBLOCK)
         return fail("lock", SP_OS);
-    log_warning("ledger.waits directory=%s: another ledger has it", l->settings.state_directory);
+    log_event(EVENT_LEDGER_WAITS, "directory=%s", l->settings.state_directory);
     while (flock(l->directory, LOCK_EX) == -1)
         if (errno != EINTR)
             return fail("lock", SP_OS);
@@ -108,8 +108,9 @@ ledger_open(struct ledger *l)
         return fail("state_directory", SP_OS);
     if (made || (st.st_uid == l->uid && (st.st_mode & 077) == 0))
         return lock_directory(l);
-    log_error("ledger.failed directory=%s: it must belong to ledger_user and be closed to "
-              "others (mode 0700)", path);
+    log_event(EVENT_LEDGER_FAILED,
+              "directory=%s remedy=\"it must belong to ledger_user and have mode 0700\"",
+              path);
     return SP_REFUSED;
 }
 
@@ -120,7 +121,7 @@ ledger_drop(struct ledger *l)
     bool may_chroot = privilege_is_root() || privilege_enter_userns() == SP_OK;
 
     if (!may_chroot)
-        log_warning("wall.missing what=chroot reason=no-user-namespace");
+        log_event(EVENT_WALL_MISSING, "what=chroot reason=no-user-namespace");
     else if (privilege_chroot_fd(l->directory) != SP_OK)
         return fail("chroot", SP_OS);
     if (fchdir(l->directory) == -1)

@@ -16,7 +16,7 @@ static const char *const tables[LEDGER_TABLES] = {
 static enum sp_err
 fail(struct store *s, const char *what)
 {
-    log_error("ledger.failed what=%s: %s", what,
+    log_event(EVENT_LEDGER_FAILED, "step=%s fault=\"%s\"", what,
               s->db == NULL ? "no memory" : sqlite3_errmsg(s->db));
     if (s->begun)
         (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);

@@ -44,7 +44,7 @@ static void
 accept_again(struct admin *a)
 {
     if (a->fd != -1 && event_add(&a->readable, NULL) == -1)
-        log_error("admin.failed: no event");
+        log_event(EVENT_ADMIN_FAILED, "fault=\"no memory for a timer\"");
 }
 
 static void
@@ -79,7 +79,7 @@ on_deadline_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    log_warning("admin.timeout uid=%lu", (unsigned long)c->uid);
+    log_event(EVENT_ADMIN_TIMEOUT, "uid=%lu", (unsigned long)c->uid);
     free_client(c);
 }
 
@@ -103,8 +103,8 @@ hear(struct admin_client *c)
     if (rc == SP_OK || rc == SP_AGAIN)
         return;
     if (rc == SP_INPUT)
-        log_error("breach side=admin uid=%lu message=%s fault=%s", (unsigned long)c->uid,
-                  message_name(type), fault);
+        log_event(EVENT_BREACH, "side=admin uid=%lu message=%s fault=%s",
+                  (unsigned long)c->uid, message_name(type), fault);
     free_client(c);
 }
 
@@ -161,7 +161,7 @@ on_writable_event(evutil_socket_t fd, short what, void *context)
         return;
     }
     if (rc != SP_OK && rc != SP_CLOSED)
-        log_error("admin.unanswered uid=%lu: %s", (unsigned long)c->uid,
+        log_event(EVENT_ADMIN_UNANSWERED, "uid=%lu fault=\"%s\"", (unsigned long)c->uid,
                   sp_err_text(rc));
     free_client(c);
 }
@@ -261,7 +261,7 @@ accept_later(struct admin *a)
 
     (void)event_del(&a->readable);
     if (event_add(&a->resume, &after) == -1)
-        log_error("admin.failed: no event");
+        log_event(EVENT_ADMIN_FAILED, "fault=\"no memory for a timer\"");
 }
 
 static void
@@ -280,9 +280,9 @@ on_accept_event(evutil_socket_t fd, short what, void *context)
         return;
     }
     if (!may_ask(client, &uid))
-        log_warning("admin.refused uid=%lu", (unsigned long)uid);
+        log_event(EVENT_ADMIN_REFUSED, "uid=%lu", (unsigned long)uid);
     else if ((rc = add_client(a, &client, uid)) != SP_OK)
-        log_error("admin.failed: %s", sp_err_text(rc));
+        log_event(EVENT_ADMIN_FAILED, "fault=\"%s\"", sp_err_text(rc));
     fd_close(&client);
     if (a->count >= CLIENTS_MOST)
         (void)event_del(&a->readable);
@@ -325,7 +325,7 @@ stop_listening(struct admin *a)
     (void)event_del(&a->readable);
     (void)event_del(&a->resume);
     if (is_our_file(a) && unlinkat(a->directory, ADMIN_SOCKET, 0) == -1)
-        log_warning("admin.failed: %s", strerror(errno));
+        log_event(EVENT_ADMIN_FAILED, "fault=\"%s\"", strerror(errno));
     fd_close(&a->fd);
     fd_close(&a->directory);
 }
@@ -384,8 +384,7 @@ admin_listen(struct admin *a, const char *run_directory)
                == -1
         || event_assign(&a->resume, a->monitor->loop, -1, 0, on_resume_event, a) == -1
         || event_add(&a->readable, NULL) == -1) {
-        log_error("admin.failed directory=%s: %s; the tool cannot reach this server",
-                  path, strerror(errno));
+        log_event(EVENT_ADMIN_FAILED, "directory=%s fault=\"%s\"", path, strerror(errno));
         fd_close(&fd);
         fd_close(&directory);
         return;

@@ -136,9 +136,9 @@ verb_ban_add(struct admin_client *c, const struct message *m)
         return SP_OK;
     }
     ended = expel_network(monitor, &ban.network, NULL);
-    log_notice("ban.added network=%s seconds=%lu uid=%lu sessions=%u",
-               net_network_text(&ban.network, text), (unsigned long)in.seconds,
-               (unsigned long)admin_uid(c), ended);
+    log_event(EVENT_BAN_ADDED, "network=%s seconds=%lu uid=%lu sessions=%u",
+              net_network_text(&ban.network, text), (unsigned long)in.seconds,
+              (unsigned long)admin_uid(c), ended);
     admin_done(c, ended);
     return SP_OK;
 }
@@ -188,8 +188,8 @@ verb_ban_remove(struct admin_client *c, const struct message *m)
         return SP_INPUT;
     count = lift(monitor, &n, now);
     if (count > 0)
-        log_notice("ban.removed network=%s bans=%u uid=%lu", net_network_text(&n, text),
-                   count, (unsigned long)admin_uid(c));
+        log_event(EVENT_BAN_REMOVED, "network=%s bans=%u uid=%lu",
+                  net_network_text(&n, text), count, (unsigned long)admin_uid(c));
     if (is_over(monitor, &n, now, &over))
         send_ban(c, &over);
     admin_done(c, count);
@@ -209,8 +209,8 @@ verb_ban_lift(struct admin_client *c, const struct message *m)
         return SP_INPUT;
     lifted = deaths_forgive(&admin_monitor(c)->deaths, account, clock_ms());
     if (lifted)
-        log_notice("ban.removed account=%s uid=%lu", log_text(in.account, &text),
-                   (unsigned long)admin_uid(c));
+        log_event(EVENT_BAN_REMOVED, "account=%s uid=%lu", log_text(in.account, &text),
+                  (unsigned long)admin_uid(c));
     admin_done(c, lifted);
     return SP_OK;
 }
@@ -242,9 +242,9 @@ verb_account_changed(struct admin_client *c, const struct message *m)
         || in.change == CHANGED_NOTHING || in.change >= CHANGED_COUNT)
         return SP_INPUT;
     ended = expel_account(admin_monitor(c), in.user, (enum account_change)in.change);
-    log_notice("account.changed user=%s change=%s uid=%lu sessions=%u",
-               log_text(in.user, &user), change_name((enum account_change)in.change),
-               (unsigned long)admin_uid(c), ended);
+    log_event(EVENT_ACCOUNT_CHANGED, "user=%s change=%s uid=%lu sessions=%u",
+              log_text(in.user, &user), change_name((enum account_change)in.change),
+              (unsigned long)admin_uid(c), ended);
     admin_done(c, ended);
     return SP_OK;
 }

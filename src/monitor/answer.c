@@ -48,9 +48,9 @@ answer_secured(struct session *s, const struct message *m, const char **fault)
     s->secure = true;
     s->resumed = in.resumed == 1;
     session_enter_base(s);
-    report_session(s, LOG_LEVEL_DEBUG,
-                   "session.secured tls=%s cipher=%s resumed=%s name=%s", s->tls,
-                   s->cipher, s->resumed ? "yes" : "no", log_text(in.server_name, &name));
+    report_session(s, EVENT_SESSION_SECURED, "tls=%s cipher=%s resumed=%s name=%s",
+                   s->tls, s->cipher, s->resumed ? "yes" : "no",
+                   log_text(in.server_name, &name));
     return SP_OK;
 }
 
@@ -66,7 +66,7 @@ answer_cleared(struct session *s, const struct message *m, const char **fault)
         *fault = "in-clear-already";
         return SP_INPUT;
     }
-    report_session(s, LOG_LEVEL_NOTICE, "session.cleared user=%s tls=%s",
+    report_session(s, EVENT_SESSION_CLEARED, "user=%s tls=%s",
                    s->user == NULL ? "-" : s->user, s->tls);
     session_in_clear(s);
     return SP_OK;
@@ -110,9 +110,8 @@ answer_sign(struct session *s, const struct message *m, const char **fault)
     }
     if (!bucket_take(&s->signatures, clock_us())) {
         if (report_may(s))
-            report_session(s, LOG_LEVEL_WARNING,
-                           "signature.limited: more full handshakes "
-                           "than signatures_burst and signatures_rate allow");
+            report_session(s, EVENT_SIGNATURE_LIMITED,
+                           "remedy=\"signatures_burst, signatures_rate\"");
         refuse_signature(s);
         return SP_OK;
     }
@@ -219,7 +218,7 @@ answer_logout(struct session *s, const struct message *m, const char **fault)
     (void)fault;
     if (msg_logout_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    report_session(s, LOG_LEVEL_DEBUG, "logout user=%s", s->user == NULL ? "-" : s->user);
+    report_session(s, EVENT_LOGOUT, "user=%s", s->user == NULL ? "-" : s->user);
     session_leave(s);
     return SP_OK;
 }
@@ -276,7 +275,7 @@ give_listener(struct session *s, bool wanted, const char **fault)
         int error = errno;
 
         if (error != EADDRINUSE && report_may(s))
-            report_session(s, LOG_LEVEL_ERROR, "listen.failed ports=%lld-%lld: %s",
+            report_session(s, EVENT_LISTEN_FAILED, "ports=%lld-%lld fault=\"%s\"",
                            (long long)set->passive_port_least,
                            (long long)set->passive_port_most, strerror(error));
         tell_data_failed(s, error);

@@ -83,13 +83,13 @@ capabilities_keep(void)
     rc = privilege_keep(own, programs, &kept);
 out:
     if (rc != SP_OK) {
-        log_error("start.failed: capabilities cannot be given up: %s",
+        log_event(EVENT_START_FAILED, "step=\"giving up capabilities\" fault=\"%s\"",
                   rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         return rc;
     }
     name_all(kept, names);
     name_all(programs & ~own, others);
     if (privilege_is_root())
-        log_notice("capabilities kept=\"%s\" for_programs=\"%s\"", names, others);
+        log_event(EVENT_CAPABILITIES, "kept=\"%s\" for_programs=\"%s\"", names, others);
     return SP_OK;
 }

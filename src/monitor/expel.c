@@ -74,7 +74,7 @@ expel_siblings(const struct part *dead)
             count += expel(s, "sibling",
                            "A failure in another session ended this one; connect again.");
     if (count > 0)
-        report_session(dead->session, LOG_LEVEL_NOTICE, "siblings.ended kind=%s sessions=%u",
+        report_session(dead->session, EVENT_SIBLINGS_ENDED, "kind=%s sessions=%u",
                        peer_name(dead->kind), count);
     return count;
 }
@@ -90,10 +90,10 @@ expel_guesser(const struct session *s, const struct guessers_shut *shut)
     /* where the table is full, its passwords are refused all the same */
     if (shut->whole && bans_add(&m->admission.bans, &ban, now) == SP_OK)
         ended = expel_network(m, &ban.network, s);
-    log_warning("address.shut peer=%s%s seconds=%lld names=%u for=%s sessions=%u",
-                s->peer_text, shut->network.kind == NETWORK_48 ? "/48" : "",
-                (long long)((shut->until - now + 999) / 1000), shut->names,
-                shut->whole ? "all" : "strangers", ended);
+    log_event(EVENT_ADDRESS_SHUT, "peer=%s%s seconds=%lld names=%u for=%s sessions=%u",
+              s->peer_text, shut->network.kind == NETWORK_48 ? "/48" : "",
+              (long long)((shut->until - now + 999) / 1000), shut->names,
+              shut->whole ? "all" : "strangers", ended);
 }
 
 /* For the log, and for the client. */

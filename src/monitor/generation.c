@@ -30,7 +30,7 @@ find_ids(const struct monitor *m, const char *key, const char *name, struct ids 
         return SP_OK;
     }
     if ((pw = getpwnam(name)) == NULL || pw->pw_uid == 0 || pw->pw_gid == 0) {
-        log_error("configuration.fault key=%s: %s", key,
+        log_event(EVENT_CONFIGURATION_FAULT, "key=%s fault=\"%s\"", key,
                   pw == NULL ? "there is no such user" : "uid and gid must not be 0");
         return SP_INPUT;
     }
@@ -52,8 +52,8 @@ find_ledger(struct generation *g)
              && pw->pw_gid != 0)
         g->ledger = (struct ids){ pw->pw_uid, pw->pw_gid };
     else
-        log_warning("ledger.off user=%s: there is no such user, so failed logins and "
-                    "known addresses are forgotten at a restart", g->settings.ledger_user);
+        log_event(EVENT_LEDGER_OFF, "user=%s fault=\"there is no such user\"",
+                  g->settings.ledger_user);
 }
 
 static enum sp_err
@@ -67,7 +67,7 @@ open_file(const char *key, const char *path, int *fd)
         *fd = made;
         return SP_OK;
     }
-    log_error("configuration.fault key=%s file=%s: %s", key,
+    log_event(EVENT_CONFIGURATION_FAULT, "key=%s file=%s fault=\"%s\"", key,
               log_text(slice_of(path), &text),
               made == -1 ? strerror(errno) : "not a regular file");
     fd_close(&made);
@@ -93,10 +93,9 @@ read_certificates(struct generation *g)
         rc = buf_read_all(&g->certificates[i], fd);
         fd_close(&fd);
         if (rc != SP_OK || g->certificates[i].len == 0) {
-            log_error("configuration.fault key=certificate file=%s: %s",
+            log_event(EVENT_CONFIGURATION_FAULT, "key=certificate file=%s fault=\"%s\"",
                       log_text(slice_of(files->texts[i]), &text),
-                      rc == SP_OK ? "it is empty"
-                                  : "it cannot be read, or is far too long");
+                      rc == SP_OK ? "it is empty" : "it cannot be read, or is far too long");
             return SP_INPUT;
         }
     }
@@ -295,7 +294,7 @@ generation_unref(struct generation **g)
         return;
     SP_ASSERT(held->refs > 0);
     if (--held->refs == 0) {
-        log_debug("generation.ended number=%u", held->number);
+        log_event(EVENT_GENERATION_ENDED, "number=%u", held->number);
         free_generation(held);
     }
 }

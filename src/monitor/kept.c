@@ -179,8 +179,8 @@ take_ban(struct monitor *m, struct kept *k, const struct msg_stored *in)
         && (ban.reason != BAN_BY_HAND || cover(k, &ban.network)))
         rc = bans_add(bans, &ban, now);
     if (rc != SP_OK && !k->told)
-        log_warning("ban.forgotten network=%s: no more bans are kept, or none so wide",
-                    net_network_text(&ban.network, text));
+        log_event(EVENT_BAN_FORGOTTEN, "network=%s",
+                  net_network_text(&ban.network, text));
     k->told = k->told || rc != SP_OK;
 }
 

@@ -40,7 +40,7 @@ set_timer(struct event *timer, long milliseconds)
     struct timeval after = { milliseconds / 1000, milliseconds % 1000 * 1000 };
 
     if (event_add(timer, &after) == -1)
-        log_error("keyholder.timer missing");
+        log_event(EVENT_KEYHOLDER_FAILED, "fault=\"no memory for a timer\"");
 }
 
 static size_t
@@ -120,8 +120,9 @@ keyholder_start(struct keyholder *k)
     rc = SP_OK;
 out:
     if (rc != SP_OK) {
-        log_error("keyholder.failed program=%s/%s: %s", g->settings.libexec_directory,
-                  KEYHOLDER_PROGRAM, rc == SP_OS ? strerror(errno) : sp_err_text(rc));
+        log_event(EVENT_KEYHOLDER_FAILED, "program=%s/%s fault=\"%s\"",
+                  g->settings.libexec_directory, KEYHOLDER_PROGRAM,
+                  rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         process_abandon(&k->process);
         channel_clear(&k->channel);
     }
@@ -266,9 +267,8 @@ hear_loaded(struct keyholder *k, const struct message *m)
 
     if (msg_key_loaded_unpack(m, &in) != SP_OK || in.index >= key_count(k))
         return SP_INPUT;
-    log_debug("key.loaded file=%s kind=%s bits=%u",
-              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]),
-                       &file),
+    log_event(EVENT_KEY_LOADED, "file=%s kind=%s bits=%u",
+              log_text(slice_of(k->generation->settings.certificate_key.texts[in.index]), &file),
               log_text(in.kind, &kind), in.bits);
     k->generation->validity[in.index].from = in.from;
     k->generation->validity[in.index].until = in.until;
@@ -284,7 +284,7 @@ hear_failed(struct keyholder *k, const struct message *m)
     if (msg_key_failed_unpack(m, &in) != SP_OK || in.index >= key_count(k))
         return SP_INPUT;
     /* the text begins with the file's name and says what to do */
-    log_error("key.failed text=\"%.1800s\"", logsink_line(in.text, text));
+    log_event(EVENT_KEY_FAILED, "fault=\"%.1800s\"", logsink_line(in.text, text));
     generation_changed(k->generation, true);
     return SP_OK;
 }
@@ -310,8 +310,8 @@ hear_refused(struct keyholder *k, const struct message *m)
 
     if (msg_key_refused_unpack(m, &in) != SP_OK || (r = take_sent(k, in.number)) == NULL)
         return SP_INPUT;
-    log_warning("key.refused key=%u scheme=%04x text=%s", (unsigned)r->key,
-                (unsigned)r->scheme, log_text(in.text, &text));
+    log_event(EVENT_KEY_REFUSED, "key=%u scheme=%04x fault=%s", (unsigned)r->key,
+              (unsigned)r->scheme, log_text(in.text, &text));
     answer_request(r, NULL);
     return SP_OK;
 }
@@ -325,7 +325,7 @@ hear(struct keyholder *k, const struct message *m)
     case MSG_KEY_FAILED: return hear_failed(k, m);
     case MSG_KEY_SIGNED: return hear_signed(k, m);
     case MSG_KEY_REFUSED: return hear_refused(k, m);
-    case MSG_LOG: return report_helper_log("keyholder", NULL, m);
+    case MSG_LOG: return report_helper_log(KEYHOLDER, "keyholder", NULL, m);
     case MSG_SANDBOX:
         return report_helper_sandbox("keyholder", NULL, &k->generation->settings, m);
     default: return SP_INPUT;
@@ -349,12 +349,12 @@ hear_one(struct keyholder *k)
     if (rc == SP_OK)
         return true;
     if (rc == SP_INPUT) {
-        log_error("breach side=keyholder fault=%s", k->channel.fault);
+        log_event(EVENT_BREACH, "side=keyholder fault=%s", k->channel.fault);
         process_kill(&k->process);
     } else if (rc == SP_CLOSED) {
         (void)event_del(&k->readable); /* it is about to end: the process event says so */
     } else if (rc != SP_AGAIN) {
-        log_error("keyholder.unheard: %s", strerror(errno));
+        log_event(EVENT_KEYHOLDER_FAILED, "fault=\"%s\"", strerror(errno));
         process_kill(&k->process); /* not heard, it would hold up every handshake */
     }
     return false;
@@ -402,9 +402,9 @@ on_process_end(void *owner, const struct process_end *how)
     while (hear_one(k))
         continue;
     if (how->signal != 0 && !how->by_us)
-        log_error("keyholder.crashed signal=%d", how->signal);
+        log_event(EVENT_KEYHOLDER_CRASHED, "signal=%d", how->signal);
     else
-        log_error("keyholder.ended status=%d", how->status);
+        log_event(EVENT_KEYHOLDER_ENDED, "status=%d", how->status);
     (void)event_del(&k->deadline);
     close_channel(k);
     k->ready = false;
@@ -424,7 +424,7 @@ on_deadline_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    log_error("keyholder.timeout what=%s", k->ready ? "answer" : "start");
+    log_event(EVENT_KEYHOLDER_TIMEOUT, "what=%s", k->ready ? "answer" : "start");
     process_kill(&k->process);
 }
 

@@ -180,7 +180,7 @@ set_tick(struct ledger *l, long milliseconds)
     const struct timeval after = { milliseconds / 1000, milliseconds % 1000 * 1000 };
 
     if (event_add(&l->tick, &after) == -1)
-        log_error("ledger.timer missing");
+        log_event(EVENT_LEDGER_FAILED, "fault=\"no memory for a timer\"");
 }
 
 static void
@@ -194,8 +194,7 @@ on_tick_event(evutil_socket_t fd, short what, void *context)
     if (!l->ready)
         return;
     if (l->step == LEDGER_SENT && ++l->waited == WAITED_TICKS)
-        log_warning("ledger.slow seconds=%d: is its disk full, or does it hang?",
-                    WAITED_TICKS * TICK_SECONDS);
+        log_event(EVENT_LEDGER_SLOW, "seconds=%d", WAITED_TICKS * TICK_SECONDS);
     if (l->step == LEDGER_IDLE && has_news(l)) {
         l->monitor->guessers.changed = l->monitor->admission.bans.changed = false;
     } else if (l->step == LEDGER_IDLE) {
@@ -239,7 +238,7 @@ hear_ready(struct ledger *l)
     l->ready = true;
     channel_enter(&l->channel, ST_READY);
     if (!l->heard)
-        log_debug("ledger.ready");
+        log_bare(EVENT_LEDGER_READY);
     l->heard = true;
     tell_all(l);
     set_tick(l, AGAIN_MS);
@@ -254,12 +253,12 @@ hear_kept(struct ledger *l, const struct message *m)
     if (msg_kept_unpack(m, &in) != SP_OK || l->step != LEDGER_SENT)
         return SP_INPUT;
     if (l->waited >= WAITED_TICKS)
-        log_notice("ledger.goes-on");
+        log_bare(EVENT_LEDGER_GOES_ON);
     l->waited = l->failures = 0;
     enter_step(l, LEDGER_IDLE);
     if (in.whole == 0)
         tell_all(l);
-    log_debug("ledger.kept whole=%s news=%s", in.whole == 0 ? "no" : "yes",
+    log_event(EVENT_LEDGER_KEPT, "whole=%s news=%s", in.whole == 0 ? "no" : "yes",
               has_news(l) ? "yes" : "no");
     return SP_OK;
 }
@@ -271,7 +270,7 @@ hear(struct ledger *l, const struct message *m)
     case MSG_STORED: return hear_stored(l, m);
     case MSG_READY: return hear_ready(l);
     case MSG_KEPT: return hear_kept(l, m);
-    case MSG_LOG: return report_helper_log("ledger", NULL, m);
+    case MSG_LOG: return report_helper_log(LEDGER, "ledger", NULL, m);
     case MSG_SANDBOX:
         return report_helper_sandbox("ledger", NULL, &l->monitor->current->settings, m);
     default: return SP_INPUT;
@@ -295,12 +294,12 @@ hear_one(struct ledger *l)
     if (rc == SP_OK)
         return true;
     if (rc == SP_INPUT) {
-        log_error("breach side=ledger fault=%s", l->channel.fault);
+        log_event(EVENT_BREACH, "side=ledger fault=%s", l->channel.fault);
         process_kill(&l->process);
     } else if (rc == SP_CLOSED) {
         (void)event_del(&l->readable);
     } else if (rc != SP_AGAIN) {
-        log_error("ledger.unheard: %s", strerror(errno));
+        log_event(EVENT_LEDGER_FAILED, "fault=\"%s\"", strerror(errno));
         process_kill(&l->process);
     }
     return false;
@@ -336,7 +335,7 @@ retry_later(struct ledger *l)
         after.tv_sec *= 2;
     l->failures++;
     if (event_add(&l->retry, &after) == -1)
-        log_error("ledger.timer missing");
+        log_event(EVENT_LEDGER_FAILED, "fault=\"no memory for a timer\"");
 }
 
 static void
@@ -347,10 +346,9 @@ on_process_end(void *owner, const struct process_end *how)
     while (hear_one(l))
         continue;
     if (how->signal != 0 && !how->by_us)
-        log_error("ledger.crashed signal=%d", how->signal);
+        log_event(EVENT_LEDGER_CRASHED, "signal=%d", how->signal);
     else
-        log_error("ledger.ended status=%d: failed logins are not kept meanwhile",
-                  how->status);
+        log_event(EVENT_LEDGER_ENDED, "status=%d", how->status);
     (void)event_del(&l->tick);
     close_channel(l);
     l->ready = false;
@@ -389,8 +387,8 @@ start(struct ledger *l)
     rc = SP_OK;
 out:
     if (rc != SP_OK) {
-        log_error("ledger.failed program=%s/%s: %s", s->libexec_directory, LEDGER_PROGRAM,
-                  rc == SP_OS ? strerror(errno) : sp_err_text(rc));
+        log_event(EVENT_LEDGER_FAILED, "program=%s/%s fault=\"%s\"", s->libexec_directory,
+                  LEDGER_PROGRAM, rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         process_abandon(&l->process);
         channel_clear(&l->channel);
     }
@@ -455,7 +453,8 @@ ledger_stop(struct ledger *l)
                && wait_for(l->channel.fd, POLLOUT, until))
             continue;
     if (rc == SP_AGAIN)
-        log_warning("ledger.slow: the last failed logins are not kept");
+        log_event(EVENT_LEDGER_SLOW,
+                  "fault=\"the newest failed logins were not stored at the end\"");
     close_channel(l);
     if (!l->ready || !wait_for(l->process.pidfd, POLLIN, until))
         process_abandon(&l->process);

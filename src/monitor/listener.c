@@ -80,10 +80,11 @@ pause_accepting(struct listener *l, int error)
 {
     const struct timeval after = { 0, PAUSE_MS * 1000L };
 
-    log_error("accept.paused milliseconds=%d: %s", PAUSE_MS, strerror(error));
+    log_event(EVENT_ACCEPT_PAUSED, "milliseconds=%d fault=\"%s\"", PAUSE_MS,
+              strerror(error));
     /* without a timer we would never come back: then rather in vain, again and again */
     if (event_add(&l->resume, &after) == -1)
-        log_error("accept.resume no timer");
+        log_event(EVENT_ACCEPT_FAILED, "fault=\"no memory for a timer\"");
     else
         (void)event_del(&l->readable);
 }
@@ -243,7 +244,7 @@ open_listener(struct listeners *all, const struct net_addr *at, bool implicit,
         /* [::] is in the default; a machine without IPv6 is no fault */
         bool missing = rc == SP_OS && errno == EAFNOSUPPORT && at->family == AF_INET6;
 
-        log_error("listen.failed address=%s: %s", net_text_port(at, text),
+        log_event(EVENT_LISTEN_FAILED, "address=%s fault=\"%s\"", net_text_port(at, text),
                   strerror(errno));
         fd_close(&l->fd);
         free(l);
@@ -259,8 +260,8 @@ open_listener(struct listeners *all, const struct net_addr *at, bool implicit,
         free(l);
         return SP_NOMEM;
     }
-    log_notice("listening address=%s tls=%s", net_text_port(at, text),
-               implicit ? "implicit" : "explicit");
+    log_event(EVENT_LISTENING, "address=%s tls=%s", net_text_port(at, text),
+              implicit ? "implicit" : "explicit");
     *out = l;
     return SP_OK;
 }
@@ -296,7 +297,7 @@ keep(struct listeners *l, const struct net_addr *at, bool implicit, int backlog,
 
     (void)backlog;
     if (find(kept, at) != NULL) {
-        log_error("listen.failed address=%s: it is configured twice",
+        log_event(EVENT_LISTEN_FAILED, "address=%s fault=\"it is configured twice\"",
                   net_text_port(at, text));
         return SP_INPUT;
     }
@@ -332,8 +333,8 @@ adjust(struct listener *l, int backlog)
     if (l->backlog != backlog && listen(l->fd, backlog) == 0)
         l->backlog = backlog;
     if (l->implicit != l->implicit_wanted)
-        log_notice("listening address=%s tls=%s", net_text_port(&l->at, text),
-                   l->implicit_wanted ? "implicit" : "explicit");
+        log_event(EVENT_LISTENING, "address=%s tls=%s", net_text_port(&l->at, text),
+                  l->implicit_wanted ? "implicit" : "explicit");
     l->implicit = l->implicit_wanted;
 }
 

@@ -40,7 +40,7 @@ attempt_check(struct attempt *a)
     rc = part_new(s, LOGIN, ST_LOGIN, &m, NULL, &s->login);
     if (rc == SP_OK)
         return;
-    report_session(s, LOG_LEVEL_ERROR, "login.failed: %s", sp_err_text(rc));
+    report_session(s, EVENT_LOGIN_FAILED, "fault=\"%s\"", sp_err_text(rc));
     attempt_refuse(s, REFUSE_ERROR, "");
 }
 
@@ -77,7 +77,7 @@ attempt_take_turn(struct attempt *a)
                            : "not checked: too many attempts from this address");
         return false;
     }
-    report_session(s, LOG_LEVEL_DEBUG, "login.slowed milliseconds=%lld", (long long)wait);
+    report_session(s, EVENT_LOGIN_SLOWED, "milliseconds=%lld", (long long)wait);
     a->slowed = true;
     set_timer(a, wait < patience ? wait : patience);
     return false;
@@ -259,13 +259,11 @@ note_refusal(struct attempt *a, unsigned reason, const char *text)
     a->reason = reason;
     s->refusals++;
     count_refusal(a);
-    report_session(s, LOG_LEVEL_NOTICE,
-                   "login.refused user=%s reason=%s tls=%s cipher=%s "
-                   "attempt=%u%s%.200s%s",
+    report_session(s, EVENT_LOGIN_REFUSED,
+                   "user=%s reason=%s tls=%s cipher=%s attempt=%u%s%.200s%s",
                    log_text(slice_of(a->user), &user), reason_name(reason), s->tls,
-                   s->cipher, s->refusals,
-                   *text == '\0' ? "" : " why=\"", logsink_line(slice_of(text), why),
-                   *text == '\0' ? "" : "\"");
+                   s->cipher, s->refusals, *text == '\0' ? "" : " why=\"",
+                   logsink_line(slice_of(text), why), *text == '\0' ? "" : "\"");
 }
 
 /*

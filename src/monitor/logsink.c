@@ -191,8 +191,8 @@ logsink_write(void *sink, enum log_level level, const char *line)
     int saved = errno;
 
     if (s->dropped > 0) {
-        (void)snprintf(note, sizeof note, "log.dropped lines=%llu",
-                       (unsigned long long)s->dropped);
+        (void)snprintf(note, sizeof note, "%s lines=%llu",
+                       log_event_name(EVENT_LOG_DROPPED), (unsigned long long)s->dropped);
         if (put_line(s, LOG_LEVEL_WARNING, note))
             s->dropped = 0;
     }

@@ -30,14 +30,13 @@
  * sessions, they are why it is refused.
  */
 static void
-write_log(void *monitor, enum log_level level, const char *line)
+write_log(void *monitor, enum log_event event, const char *line)
 {
     struct monitor *m = monitor;
 
-    logsink_write(&m->sink, level, line);
-    if (m->reload.running && level == LOG_LEVEL_ERROR
-        && strncmp(line, "session=", strlen("session=")) != 0
-        && strncmp(line, "reload.refused", strlen("reload.refused")) != 0)
+    logsink_write(&m->sink, log_event_level(event), line);
+    if (m->reload.running && log_event_level(event) == LOG_LEVEL_ERROR
+        && event != EVENT_RELOAD_REFUSED && strncmp(line, "session=", strlen("session=")) != 0)
         admin_reload_fault(&m->admin, line);
 }
 
@@ -63,7 +62,7 @@ monitor_take_log(struct monitor *m)
 {
     set_log_level(&m->current->settings);
     if (open_log(m, &m->current->settings) != SP_OK)
-        log_error("log.failed: %s; the log goes where it went", strerror(errno));
+        log_event(EVENT_LOG_FAILED, "fault=\"%s\"", strerror(errno));
 }
 
 /* ---- stop -------------------------------------------------------------------------- */
@@ -81,13 +80,13 @@ stop(struct monitor *m, const char *reason)
     struct session *s = NULL;
 
     if (m->stopping) {
-        log_notice("stopping.now signal=%s", reason);
+        log_event(EVENT_STOPPING_NOW, "signal=%s", reason);
         end_loop(m);
         return;
     }
     m->stopping = true;
     notify_stopping(&m->notify);
-    log_notice("stopping signal=%s sessions=%u", reason, m->admission.sessions);
+    log_event(EVENT_STOPPING, "signal=%s sessions=%u", reason, m->admission.sessions);
     listeners_clear(&m->listeners);
     TAILQ_FOREACH(s, &m->sessions, entry)
         session_shutdown(s, "shutdown", "The server is shutting down; closing connection.");
@@ -121,16 +120,16 @@ tell_parent(struct monitor *m, int code)
     if (m->parent == -1)
         return;
     if (write(m->parent, &byte, 1) != 1)
-        log_debug("parent.gone");
+        log_bare(EVENT_PARENT_GONE);
     fd_close(&m->parent);
     if (code == 0 && fd_null_std(true) != SP_OK)
-        log_warning("daemon.stdio: %s", strerror(errno));
+        log_event(EVENT_DAEMON_STDIO, "fault=\"%s\"", strerror(errno));
 }
 
 static void
 fail_start(struct monitor *m, const char *what)
 {
-    log_error("start.failed: %s; see the lines above", what);
+    log_event(EVENT_START_FAILED, "fault=\"%s; see the lines above\"", what);
     m->exit_code = 1;
     end_loop(m);
 }
@@ -153,7 +152,7 @@ on_first_ready(struct generation *g, enum sp_err rc)
     m->ready = true;
     rundir_serve(&m->rundir, &g->settings);
     admin_listen(&m->admin, g->settings.run_directory);
-    log_notice("ready pid=%ld sessions=%u", (long)getpid(), g->limits.sessions);
+    log_event(EVENT_READY, "pid=%ld sessions=%u", (long)getpid(), g->limits.sessions);
     validity_report(g, clock_seconds());
     tell_parent(m, 0);
     notify_ready(&m->notify, "Serving");
@@ -182,7 +181,7 @@ on_log_signal(evutil_socket_t number, short what, void *context)
     if (!m->ready)
         return;                 /* it was opened a moment ago */
     monitor_take_log(m);
-    log_notice("log.opened signal=USR1");
+    log_event(EVENT_LOG_OPENED, "signal=USR1");
 }
 
 /* ---- the loop ---------------------------------------------------------------------- */
@@ -348,7 +347,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     log_set_sink(write_log, &m);
     m.file = file;
     if (file == NULL || open_log(&m, s) != SP_OK || (rc = init(&m)) != SP_OK) {
-        log_error("start.failed: %s", strerror(errno));
+        log_event(EVENT_START_FAILED, "fault=\"%s\"", strerror(errno));
         settings_clear(s);
         free(file);
         tell_parent(&m, 1);
@@ -370,7 +369,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
         fail_start(&m, "the event loop failed");
     tell_parent(&m, m.ready ? 0 : 1);
     if (m.ready)
-        log_notice("stopped");
+        log_bare(EVENT_STOPPED);
     clear(&m);
     free(file);
     log_set_sink(NULL, NULL);

@@ -39,7 +39,7 @@ notify_send(const struct notify *n, const char *text)
         || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n->to,
                   n->len)
                == -1)
-        log_warning("notify.failed: %s", strerror(errno));
+        log_event(EVENT_NOTIFY_FAILED, "fault=\"%s\"", strerror(errno));
     fd_close(&fd);
 }
 

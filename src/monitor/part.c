@@ -155,9 +155,9 @@ blame(const struct part *part)
         session_violation(part->session);
     else if (part->account != NULL
              && deaths_count(&m->deaths, limits, part->account, clock_ms()))
-        log_warning("account.shut account=%s seconds=%lld deaths=%u: its brokers die",
-                    log_text(slice_of(part->account), &account),
-                    (long long)(limits->ban_ms / 1000), limits->violations);
+        log_event(EVENT_ACCOUNT_SHUT, "account=%s seconds=%lld deaths=%u",
+                  log_text(slice_of(part->account), &account),
+                  (long long)(limits->ban_ms / 1000), limits->violations);
 }
 
 static void
@@ -197,7 +197,8 @@ on_spawn_answer(void *owner, struct spawn_request *r, pid_t pid, int *pidfd, int
                 process_kill(&part->process);
             return;
         }
-        log_error("child.unwatchable side=%s pid=%ld", peer_name(part->kind), (long)pid);
+        log_event(EVENT_CHILD_UNWATCHABLE, "side=%s pid=%ld", peer_name(part->kind),
+                  (long)pid);
         error = EINVAL;
     }
     if (error != ECANCELED)
@@ -214,9 +215,7 @@ on_deadline_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    report_session(part->session, LOG_LEVEL_WARNING,
-                   "process.killed kind=%s pid=%ld: it did "
-                   "not end in time",
+    report_session(part->session, EVENT_PROCESS_KILLED, "kind=%s pid=%ld",
                    peer_name(part->kind), (long)part->process.pid);
     part_kill(part);
 }

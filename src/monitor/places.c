@@ -296,8 +296,8 @@ tell(struct logins *l, unsigned most)
     if (2 * l->late < most || (l->told != 0 && now - l->told < TOLD_MS))
         return;
     l->told = now;
-    log_error("login.pam_hangs checks=%u waiting=%u"
-              " remedy=see_what_PAM_or_the_name_services_wait_for", l->late, l->parked);
+    log_event(EVENT_LOGIN_PAM_HANGS, "checks=%u waiting=%u "
+              "remedy=\"find out what PAM or the name services wait for\"", l->late, l->parked);
 }
 
 /* ---- all queues ------------------------------------------------------------------------ */

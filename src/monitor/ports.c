@@ -157,9 +157,8 @@ say_short(struct ports *p, const struct session *s)
 
     if (!bucket_take(&p->lines, clock_us() / 60))
         return;
-    report_session(s, LOG_LEVEL_WARNING,
-                   "passive.short ports=%lld-%lld held=%u remedy=\"a wider range: "
-                   "passive_port_least, passive_port_most, and the firewall\"",
+    report_session(s, EVENT_PASSIVE_SHORT, "ports=%lld-%lld held=%u "
+                   "remedy=\"passive_port_least, passive_port_most\"",
                    (long long)set->passive_port_least, (long long)set->passive_port_most,
                    p->count);
 }

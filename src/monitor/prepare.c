@@ -124,10 +124,10 @@ prepare_limits(const struct settings *s)
         sessions = 1;
     if (sessions >= (rlim_t)s->max_sessions)
         return (unsigned)s->max_sessions;
-    log_warning("limit.descriptors sessions=%lu max_sessions=%lld: raise the hard limit "
-                "of open "
-                "files to %lu (LimitNOFILE, ulimit -Hn), or lower max_sessions",
-                (unsigned long)sessions, (long long)s->max_sessions, (unsigned long)want);
+    log_event(EVENT_LIMIT_DESCRIPTORS, "sessions=%lu max_sessions=%lld remedy=\"raise "
+              "the hard limit of open files to %lu (LimitNOFILE=, ulimit -Hn), or lower "
+              "max_sessions\"", (unsigned long)sessions, (long long)s->max_sessions,
+              (unsigned long)want);
     return (unsigned)sessions;
 }
 
@@ -159,7 +159,7 @@ make_directory(const char *path, mode_t mode, int *fd)
         *fd = made;
         return SP_OK;
     }
-    log_error("configuration.fault key=run_directory directory=%s: %s",
+    log_event(EVENT_CONFIGURATION_FAULT, "key=run_directory directory=%s fault=\"%s\"",
               log_text(slice_of(path), &text), wrong);
     fd_close(&made);
     return SP_INPUT;
@@ -188,10 +188,9 @@ check_empty(const char *path, int *fd)
     (void)closedir(dir);
     if (empty)
         return SP_OK;
-    log_error("configuration.fault key=run_directory directory=%s: it is the root of "
-              "workers "
-              "and must be empty; remove what is in it",
-              log_text(slice_of(path), &text));
+    log_event(EVENT_CONFIGURATION_FAULT, "key=run_directory directory=%s fault=\"it is "
+              "the root directory of the workers and must be empty; remove what is in "
+              "it\"", log_text(slice_of(path), &text));
     return SP_INPUT;
 }
 
@@ -221,27 +220,25 @@ void
 prepare_report_walls(bool root)
 {
     if (!root)
-        log_warning("wall.missing what=uids: started without root, every process runs as "
-                    "uid "
-                    "%lu; accounts have no uid of their own, PAM cannot be used",
-                    (unsigned long)geteuid());
+        log_event(EVENT_WALL_MISSING, "what=uids fault=\"started without root: every "
+                  "process runs as uid %lu, accounts have no uid of their own, and PAM "
+                  "cannot be used\"", (unsigned long)geteuid());
     if (!dataport_can_filter())
-        log_warning("wall.missing what=data-filter: this kernel keeps socket filters for "
-                    "root; "
-                    "only workers check who connects to a passive port");
+        log_event(EVENT_WALL_MISSING, "what=data-filter fault=\"this kernel allows "
+                  "socket filters to root only; who connects to a passive port is "
+                  "checked by the worker alone\"");
     if (landlock_abi() == 0)
-        log_warning("wall.missing what=landlock: this kernel has none; chroot and "
-                    "openat2 still "
-                    "hold brokers in their jails");
+        log_event(EVENT_WALL_MISSING, "what=landlock fault=\"this kernel has none; "
+                  "chroot and openat2 still keep brokers in their jails\"");
 }
 
 void
 prepare_report_settings(const struct settings *s)
 {
     if (settings_reporting(s))
-        log_warning("wall.missing what=seccomp why=\"sandbox = report\": forbidden system "
-                    "calls are logged and carried out; write sandbox = enforce before "
-                    "anybody is served who is not trusted");
+        log_event(EVENT_WALL_MISSING, "what=seccomp fault=\"sandbox = report: forbidden "
+                  "system calls are logged and carried out\" remedy=\"set sandbox = "
+                  "enforce before you serve people whom you do not trust\"");
 }
 
 /*
@@ -268,8 +265,7 @@ prepare_fit_settings(struct settings *s)
 {
     if (!s->tls_kernel || kernel_has_tls())
         return;
-    log_warning("tls.kernel available=false remedy=\"modprobe tls\": tls_kernel = true has no "
-                "effect");
+    log_event(EVENT_TLS_KERNEL, "available=false remedy=\"modprobe tls\"");
     s->tls_kernel = false;
 }
 
@@ -288,11 +284,11 @@ prepare_write_pid(const struct settings *s)
     if (!pid_path(s, path))
         return;
     if (unlink(path) == -1 && errno != ENOENT)
-        log_warning("pid.failed: %s", strerror(errno));
+        log_event(EVENT_PID_FAILED, "fault=\"%s\"", strerror(errno));
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd == -1 || fchmod(fd, 0644) == -1
         || fd_write_all(fd, text, (size_t)len) != SP_OK)
-        log_warning("pid.failed: %s", strerror(errno));
+        log_event(EVENT_PID_FAILED, "fault=\"%s\"", strerror(errno));
     fd_close(&fd);
 }
 
@@ -302,5 +298,5 @@ prepare_remove_pid(const struct settings *s)
     char path[PREPARE_PATH];
 
     if (pid_path(s, path) && unlink(path) == -1 && errno != ENOENT)
-        log_warning("pid.failed: %s", strerror(errno));
+        log_event(EVENT_PID_FAILED, "fault=\"%s\"", strerror(errno));
 }

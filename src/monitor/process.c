@@ -48,7 +48,7 @@ children_sweep(struct children *c)
             return;
         if (waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG) == -1)
             return;
-        log_warning("child.unknown pid=%ld", (long)info.si_pid);
+        log_event(EVENT_CHILD_UNKNOWN, "pid=%ld", (long)info.si_pid);
     }
 }
 
@@ -82,7 +82,7 @@ on_exit_event(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG) == -1) {
         /* waited for already: cannot be, but must not spin */
-        log_error("child.lost pid=%ld errno=%d", (long)p->pid, errno);
+        log_event(EVENT_CHILD_LOST, "pid=%ld error=%d", (long)p->pid, errno);
         how.status = -1;
     } else if (info.si_pid == 0) {
         return;
@@ -133,7 +133,7 @@ process_kill(struct process *p)
     /* ESRCH: it has ended, its event is under way */
     if (syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0) == -1
         && errno != ESRCH)
-        log_error("child.kill pid=%ld errno=%d", (long)p->pid, errno);
+        log_event(EVENT_CHILD_KILL, "pid=%ld error=%d", (long)p->pid, errno);
 }
 
 static void

@@ -279,9 +279,10 @@ check_capabilities(void)
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
         if ((have[0].effective >> capabilities[i].number & 1) != 0)
             continue;
-        log_error("start.missing capability=%s: %s; add it (CapabilityBoundingSet= of the "
-                  "unit, --cap-add of the container), or start sallyportd as an ordinary "
-                  "user", capabilities[i].name, capabilities[i].use);
+        log_event(EVENT_START_MISSING, "capability=%s use=\"%s\" remedy=\"add it "
+                  "(CapabilityBoundingSet= of the unit, --cap-add of the container), or "
+                  "start sallyportd as an ordinary user\"", capabilities[i].name,
+                  capabilities[i].use);
         rc = SP_REFUSED;
     }
     return rc;
@@ -324,12 +325,12 @@ report(const struct stage *s, int status)
     const struct step *step = &steps[s->step < STEPS ? s->step : STEPS - 1];
 
     if (WIFSIGNALED(status))
-        log_error("start.missing call=%s signal=%d: it %s; allow it (SystemCallFilter= of "
-                  "the unit, the seccomp profile of the container)",
-                  step->call, WTERMSIG(status), step->use);
+        log_event(EVENT_START_MISSING, "call=%s signal=%d use=\"it %s\" remedy=\"allow "
+                  "it (SystemCallFilter= of the unit, the seccomp profile of the "
+                  "container)\"", step->call, WTERMSIG(status), step->use);
     else
-        log_error("start.missing call=%s error=\"%s\": it %s; %s", step->call,
-                  strerror(s->error), step->use, remedy(step, s->error));
+        log_event(EVENT_START_MISSING, "call=%s error=\"%s\" use=\"it %s\" remedy=\"%s\"",
+                  step->call, strerror(s->error), step->use, remedy(step, s->error));
 }
 
 enum sp_err
@@ -372,7 +373,7 @@ rehearsal_run(const struct settings *settings, bool root)
     }
 out:
     if (rc == SP_OS)
-        log_error("start.failed: no process can be made: %s", strerror(errno));
+        log_event(EVENT_START_FAILED, "step=fork fault=\"%s\"", strerror(errno));
     if (s != MAP_FAILED)
         (void)munmap(s, sizeof *s);
     return rc;

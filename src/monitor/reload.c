@@ -55,7 +55,7 @@ log_fault(void *context, const char *text)
     char line[LOGSINK_TEXT_MAX];
 
     (void)logsink_line(slice_of(text), line);
-    log_error("configuration.fault %s", line);
+    log_event(EVENT_CONFIGURATION_FAULT, "fault=\"%s\"", line);
     line[RELOAD_FAULT_MAX - 1] = '\0';
     blame(&m->reload, line);
 }
@@ -79,7 +79,7 @@ refuse(struct monitor *m, const char *why)
     generation_unref(&m->coming);
     rundir_keep(&m->rundir);
     blame(&m->reload, why);
-    log_error("reload.refused: the configuration stays as it was");
+    log_bare(EVENT_RELOAD_REFUSED);
     end(m, false);
 }
 
@@ -104,7 +104,7 @@ on_ready(struct generation *g, enum sp_err rc)
     monitor_take_log(m);
     prepare_report_settings(&g->settings);
     admin_listen(&m->admin, g->settings.run_directory);
-    log_notice("reload.done generation=%u", g->number);
+    log_event(EVENT_RELOAD_DONE, "generation=%u", g->number);
     validity_report(g, clock_seconds());
     end(m, true);
 }

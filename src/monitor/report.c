@@ -13,34 +13,70 @@
 #include "monitor/session.h"
 #include "wire/pack.h"
 
-static void
-write_line(enum log_level level, const char *line)
+static const unsigned senders[] = {
+#define EVENT(NAME, name, level, senders, fields, meaning) (senders),
+#include "base/log.def"
+};
+
+#define BEFORE_MAX (64 + NET_TEXT_MAX + LOG_TEXT_MAX)
+
+static const char *
+before_session(const struct session *s, char out[BEFORE_MAX])
 {
-    switch (level) {
-    case LOG_LEVEL_ERROR: log_error("%s", line); break;
-    case LOG_LEVEL_WARNING: log_warning("%s", line); break;
-    case LOG_LEVEL_NOTICE: log_notice("%s", line); break;
-    case LOG_LEVEL_DEBUG: log_debug("%s", line); break;
-    }
+    (void)snprintf(out, BEFORE_MAX, "session=%s peer=%s ", s->id, s->peer_text);
+    return out;
 }
 
 void
-report_session(const struct session *s, enum log_level level, const char *format, ...)
+report_session(const struct session *s, enum log_event event, const char *format, ...)
 {
-    char line[LOG_LINE_MAX];
+    char before[BEFORE_MAX];
     va_list args;
-    int len = 0;
 
-    if (!log_wants(level))
-        return;
-    len = snprintf(line, sizeof line, "session=%s peer=%s ", s->id, s->peer_text);
-
-    if (len < 0)
+    if (!log_wants(log_event_level(event)))
         return;
     va_start(args, format);
-    (void)vsnprintf(line + len, sizeof line - (size_t)len, format, args);
+    log_after(before_session(s, before), event, format, args);
     va_end(args);
-    write_line(level, line);
+}
+
+/* What another process says: an event that it may say, or it broke a rule. */
+static enum sp_err
+take_line(const struct message *m, unsigned sender, struct msg_log *in)
+{
+    return msg_log_unpack(m, in) == SP_OK && in->event < LOG_EVENTS
+            && (senders[in->event] & sender) != 0
+        ? SP_OK : SP_INPUT;
+}
+
+/*
+ * The event's name stands in the quoted text, with what else the process says: fields outside
+ * of the quotes are our own.
+ */
+static void
+write_said(const char *before, const char *side, const char *kind, const struct msg_log *in)
+{
+    enum log_event event = (enum log_event)in->event;
+    char line[LOG_LINE_MAX], text[LOGSINK_TEXT_MAX];
+
+    if (!log_wants(log_event_level(event)))
+        return;
+    (void)snprintf(line, sizeof line, "%sside=%s%s%s text=\"%s%s%.1200s\"", before, side,
+                   kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
+                   log_event_name(event), in->text.len == 0 ? "" : " ",
+                   logsink_line(in->text, text));
+    log_whole(event, line);
+}
+
+/* Of whom a process speaks: a broker is one account's for all its life. */
+static const char *
+user_of(const struct part *part, struct log_escaped *out)
+{
+    const char *name = part->account == NULL ? NULL : strchr(part->account, ':');
+
+    if (part->kind == BROKER)
+        return name == NULL ? NULL : log_text(slice_of(name + 1), out);
+    return part->kind == WORKER ? part->session->user : NULL;
 }
 
 bool
@@ -59,13 +95,19 @@ report_log(struct part *part, const struct message *m)
 {
     struct session *s = part->session;
     struct msg_log in = { 0 };
-    char text[LOGSINK_TEXT_MAX];
+    struct log_escaped escaped;
+    const char *user = NULL;
+    char before[BEFORE_MAX];
+    int len = 0;
 
-    if (msg_log_unpack(m, &in) != SP_OK)
+    if (take_line(m, part->kind, &in) != SP_OK)
         return SP_INPUT;
-    if (report_may(s))
-        report_session(s, (enum log_level)in.level, "side=%s text=\"%.1800s\"", peer_name(part->kind),
-                       logsink_line(in.text, text));
+    if (!report_may(s))
+        return SP_OK;
+    len = snprintf(before, sizeof before, "session=%s peer=%s ", s->id, s->peer_text);
+    if (len > 0 && (user = user_of(part, &escaped)) != NULL)
+        (void)snprintf(before + len, sizeof before - (size_t)len, "user=%s ", user);
+    write_said(before, peer_name(part->kind), NULL, &in);
     return SP_OK;
 }
 
@@ -74,7 +116,7 @@ report_suppressed(struct session *s)
 {
     if (s->suppressed == 0)
         return;
-    report_session(s, LOG_LEVEL_WARNING, "log.suppressed lines=%u", s->suppressed);
+    report_session(s, EVENT_LOG_SUPPRESSED, "event=any lines=%u", s->suppressed);
     s->suppressed = 0;
 }
 
@@ -92,10 +134,10 @@ call_name(uint32_t arch, uint32_t call, char *out)
     return out;
 }
 
-static const char *
+static enum log_event
 sandbox_event(const struct settings *s)
 {
-    return settings_reporting(s) ? "report" : "violation";
+    return settings_reporting(s) ? EVENT_SANDBOX_REPORT : EVENT_SANDBOX_VIOLATION;
 }
 
 enum sp_err
@@ -106,10 +148,8 @@ report_sandbox(struct part *part, const struct message *m)
 
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    report_session(part->session, LOG_LEVEL_ERROR,
-                   "sandbox.%s side=%s call=%s pid=%ld",
-                   sandbox_event(&part->session->generation->settings),
-                   peer_name(part->kind),
+    report_session(part->session, sandbox_event(&part->session->generation->settings),
+                   "side=%s call=%s pid=%ld", peer_name(part->kind),
                    call_name(in.arch, in.call, name), (long)part->process.pid);
     return SP_OK;
 }
@@ -117,15 +157,16 @@ report_sandbox(struct part *part, const struct message *m)
 void
 report_breach(const struct part *part, unsigned type, const char *fault)
 {
-    report_session(part->session, LOG_LEVEL_ERROR, "breach side=%s message=%s fault=%s",
+    report_session(part->session, EVENT_BREACH, "side=%s message=%s fault=%s",
                    peer_name(part->kind), message_name(type), fault);
 }
 
 void
 report_crash(const struct part *part, const struct process_end *how)
 {
-    report_session(part->session, LOG_LEVEL_ERROR, "%s.crashed signal=%d pid=%ld",
-                   peer_name(part->kind), how->signal, (long)how->pid);
+    report_session(part->session, part->kind == WORKER ? EVENT_WORKER_CRASHED
+                   : part->kind == BROKER ? EVENT_BROKER_CRASHED : EVENT_LOGIN_CRASHED,
+                   "signal=%d pid=%ld", how->signal, (long)how->pid);
 }
 
 enum sp_err
@@ -140,7 +181,7 @@ report_transfer(struct session *s, const struct message *m, bool *next)
     *next = in.next == 1;
     s->transfers++;
     s->bytes += in.bytes;
-    if (!log_wants(LOG_LEVEL_NOTICE))
+    if (!log_wants(log_event_level(EVENT_TRANSFER)))
         return SP_OK;
     seconds = (double)in.micros / 1e6;
     rate = in.micros == 0 ? 0 : (double)in.bytes / seconds;
@@ -148,7 +189,7 @@ report_transfer(struct session *s, const struct message *m, bool *next)
         s->suppressed++;
         return SP_OK;
     }
-    report_session(s, LOG_LEVEL_NOTICE, "transfer user=%s verb=%s path=%s bytes=%llu "
+    report_session(s, EVENT_TRANSFER, "user=%s verb=%s path=%s bytes=%llu "
                    "seconds=%.3f rate=%.0f reply=%u tls=%s resumed=%s",
                    s->user == NULL ? "-" : s->user, log_text(in.verb, &verb),
                    log_text(in.path, &path), (unsigned long long)in.bytes, seconds, rate,
@@ -158,17 +199,14 @@ report_transfer(struct session *s, const struct message *m, bool *next)
 }
 
 enum sp_err
-report_helper_log(const char *side, const char *kind, const struct message *m)
+report_helper_log(unsigned sender, const char *side, const char *kind,
+                  const struct message *m)
 {
     struct msg_log in = { 0 };
-    char text[LOGSINK_TEXT_MAX], line[LOG_LINE_MAX];
 
-    if (msg_log_unpack(m, &in) != SP_OK)
+    if (take_line(m, sender, &in) != SP_OK)
         return SP_INPUT;
-    (void)snprintf(line, sizeof line, "side=%s%s%s text=\"%.1800s\"", side,
-                   kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
-                   logsink_line(in.text, text));
-    write_line((enum log_level)in.level, line);
+    write_said("", side, kind, &in);
     return SP_OK;
 }
 
@@ -181,7 +219,7 @@ report_helper_sandbox(const char *side, const char *kind,
 
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    log_error("sandbox.%s side=%s%s%s call=%s", sandbox_event(settings), side,
+    log_event(sandbox_event(settings), "side=%s%s%s call=%s", side,
               kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
               call_name(in.arch, in.call, name));
     return SP_OK;

@@ -19,12 +19,13 @@ struct session;
 struct settings;
 
 /* "session=ID peer=ADDRESS " and then the event with its key=value. */
-void report_session(const struct session *s, enum log_level level, const char *format,
+void report_session(const struct session *s, enum log_event event, const char *format,
                     ...) SP_PRINTF(3, 4);
 /* May the session cause one more line now? Else it is counted as suppressed. */
 bool report_may(struct session *s);
 /*
- * A LOG message of one of the session's processes: written with its side, rate limited.
+ * A LOG message of one of the session's processes: written with its side. SP_INPUT: it says
+ * what it may not say (base/log.def).
  */
 SP_CHECK enum sp_err report_log(struct part *part, const struct message *m);
 /* Lines of the session that were not written, if any. */
@@ -40,8 +41,11 @@ void report_crash(const struct part *part, const struct process_end *how);
 /* *next: a listener for the next one is asked for. */
 SP_CHECK enum sp_err report_transfer(struct session *s, const struct message *m, bool *next);
 
-/* The same for processes that belong to no session. kind may be NULL. */
-SP_CHECK enum sp_err report_helper_log(const char *side, const char *kind,
+/*
+ * The same for processes that belong to no session. sender: whose events it may say (a
+ * template: those of the processes that are forked from it). kind may be NULL.
+ */
+SP_CHECK enum sp_err report_helper_log(unsigned sender, const char *side, const char *kind,
                                        const struct message *m);
 SP_CHECK enum sp_err report_helper_sandbox(const char *side, const char *kind,
                                            const struct settings *settings,

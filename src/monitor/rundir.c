@@ -39,7 +39,7 @@ refuse(const char *directory, const char *what)
 {
     struct log_escaped text;
 
-    log_error("configuration.fault key=run_directory directory=%s: %s",
+    log_event(EVENT_CONFIGURATION_FAULT, "key=run_directory directory=%s fault=\"%s\"",
               log_text(slice_of(directory), &text), what);
     return SP_INPUT;
 }
@@ -72,7 +72,7 @@ take(struct rundir_place *p, const char *directory)
     }
     len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) == -1 || pwrite(fd, pid, (size_t)len, 0) != len)
-        log_warning("lock.failed: %s", strerror(errno));     /* held all the same */
+        log_event(EVENT_LOCK_FAILED, "fault=\"%s\"", strerror(errno));     /* held all the same */
     p->lock = fd_move(&fd);
     rc = SP_OK;
 out:
@@ -142,8 +142,8 @@ rundir_restore(struct rundir *r, const struct settings *s)
         return false;
     if (strcmp(s->run_directory, r->now.path) != 0)
         return prepare_directories(s) == SP_OK;
-    log_warning("run-directory.missing directory=%s: somebody removed it; it is made again",
-                log_text(slice_of(s->run_directory), &text));
+    log_event(EVENT_RUN_DIRECTORY_MISSING, "directory=%s",
+              log_text(slice_of(s->run_directory), &text));
     fd_close(&r->now.lock);
     if (prepare_directories(s) != SP_OK || take(&r->now, s->run_directory) != SP_OK)
         return false;

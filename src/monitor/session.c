@@ -61,9 +61,10 @@ report_refused(struct monitor *m, const struct net_addr *peer, const char *reaso
         return;
     }
     if (m->refusals_unsaid > 0)
-        log_notice("log.suppressed event=session.refused lines=%u", m->refusals_unsaid);
+        log_event(EVENT_LOG_SUPPRESSED, "event=session.refused lines=%u",
+                  m->refusals_unsaid);
     m->refusals_unsaid = 0;
-    log_notice("session.refused peer=%s reason=%s", net_text(peer, text), reason);
+    log_event(EVENT_SESSION_REFUSED, "peer=%s reason=%s", net_text(peer, text), reason);
 }
 
 static enum sp_err
@@ -135,7 +136,7 @@ make_room(struct monitor *m, struct crowd_member *gone)
     struct session *s = (struct session *)((char *)gone - offsetof(struct session, member));
 
     if (report_may(s))
-        report_session(s, LOG_LEVEL_NOTICE, "session.dropped seconds=%lld",
+        report_session(s, EVENT_SESSION_DROPPED, "seconds=%lld",
                        (long long)((clock_ms() - s->began) / 1000));
     if (m->admission.sessions < m->current->limits.sessions)
         session_shutdown(s, "crowded",
@@ -170,7 +171,7 @@ session_open(struct monitor *m, int *client, const struct net_addr *peer,
     s->generation = generation_ref(m->current);
     TAILQ_INSERT_TAIL(&m->sessions, s, entry);
     if ((rc = start_worker(s, client)) != SP_OK) {
-        report_session(s, LOG_LEVEL_ERROR, "session.failed: %s",
+        report_session(s, EVENT_SESSION_FAILED, "fault=\"%s\"",
                        rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         turn_away(*client, implicit);
         session_end(s, "failed");
@@ -178,8 +179,8 @@ session_open(struct monitor *m, int *client, const struct net_addr *peer,
         return;
     }
     session_start_timer(s);
-    report_session(s, LOG_LEVEL_DEBUG, "session.opened port=%u tls=%s",
-                   (unsigned)s->local.port, implicit ? "implicit" : "explicit");
+    report_session(s, EVENT_SESSION_OPENED, "port=%u tls=%s", (unsigned)s->local.port,
+                   implicit ? "implicit" : "explicit");
 }
 
 /* ---- the state --------------------------------------------------------------------- */
@@ -224,7 +225,7 @@ session_tell(struct session *s, struct message *m)
     rc = part_send(s->worker, m);
     if (rc == SP_OK || rc == SP_CLOSED)
         return;                     /* gone: its channel and its process will say so */
-    report_session(s, LOG_LEVEL_ERROR, "worker.unreachable message=%s: %s",
+    report_session(s, EVENT_WORKER_UNREACHABLE, "message=%s fault=\"%s\"",
                    message_name(type),
                    rc == SP_AGAIN ? "it does not read" : sp_err_text(rc));
     session_end(s, "worker-unreachable");
@@ -286,8 +287,8 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
                          "The process that serves your files ended; closing connection.");
     } else {
         if (s->attempt != NULL && attempt_is_checked(s))
-            report_session(s, LOG_LEVEL_ERROR, "login.hung seconds=%lld "
-                           "remedy=see_what_PAM_or_the_name_services_wait_for",
+            report_session(s, EVENT_LOGIN_HUNG, "seconds=%lld "
+                           "remedy=\"find out what PAM or the name services wait for\"",
                            (long long)s->generation->settings.login_timeout);
         session_shutdown(s, "login-timeout", "Timeout: login took too long; closing connection.");
     }
@@ -399,9 +400,9 @@ session_violation(struct session *s)
 
     if (!admission_violation(&m->admission, &m->current->limits, &s->peer, clock_ms()))
         return;
-    log_warning("address.banned peer=%s seconds=%lld violations=%u sessions=%u", s->peer_text,
-                (long long)(m->current->limits.ban_ms / 1000),
-                m->current->limits.violations, expel_network(m, &address, s));
+    log_event(EVENT_ADDRESS_BANNED, "peer=%s seconds=%lld violations=%u sessions=%u",
+              s->peer_text, (long long)(m->current->limits.ban_ms / 1000),
+              m->current->limits.violations, expel_network(m, &address, s));
 }
 
 void
@@ -495,7 +496,7 @@ session_closed(struct part *part)
 void
 session_spawn_failed(struct part *part, int error)
 {
-    report_session(part->session, LOG_LEVEL_ERROR, "spawn.failed kind=%s: %s",
+    report_session(part->session, EVENT_SPAWN_FAILED, "kind=%s fault=\"%s\"",
                    peer_name(part->kind), strerror(error));
     if (part->kind == WORKER && part->request.fds[0] != -1)
         turn_away(part->request.fds[0], part->session->implicit);
@@ -506,20 +507,20 @@ worker_gone(struct session *s, const struct process_end *how)
 {
     s->worker = NULL;
     if (s->reason != NULL && how != NULL && how->status != 0 && !how->by_us)
-        report_session(s, LOG_LEVEL_WARNING, "worker.ended status=%d", how->status);
+        report_session(s, EVENT_WORKER_ENDED, "status=%d", how->status);
     if (s->reason == NULL && how == NULL)
         s->reason = "failed";
     if (s->reason == NULL && how->signal != 0)
         s->reason = "crashed";
     if (s->reason == NULL && how->status != 0)
         s->reason = "worker-error";
-    report_session(
-        s, s->tried ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG,
-        "session.closed reason=%s user=%s seconds=%lld transfers=%llu bytes=%llu "
-        "tls=%s",
-        s->reason == NULL ? "ended" : s->reason, s->user == NULL ? "-" : s->user,
-        (long long)((clock_ms() - s->began) / 1000), (unsigned long long)s->transfers,
-        (unsigned long long)s->bytes, s->tls);
+    report_session(s, s->tried ? EVENT_SESSION_CLOSED : EVENT_SESSION_UNTRIED,
+                   "reason=%s user=%s seconds=%lld transfers=%llu bytes=%llu tls=%s",
+                   s->reason == NULL ? "ended" : s->reason,
+                   s->user == NULL ? "-" : s->user,
+                   (long long)((clock_ms() - s->began) / 1000),
+                   (unsigned long long)s->transfers, (unsigned long long)s->bytes,
+                   s->tls);
     session_end(s, NULL);
 }
 
@@ -537,7 +538,7 @@ broker_gone(struct session *s, struct part *broker, const struct process_end *ho
         session_violation(s);           /* its own line says what the worker did */
         session_end(s, "breach");
     } else if (how != NULL && how->status != 0 && !how->by_us) {
-        report_session(s, LOG_LEVEL_WARNING, "broker.ended status=%d", how->status);
+        report_session(s, EVENT_BROKER_ENDED, "status=%d", how->status);
     }
     if (login != NULL)
         end_login(login);
@@ -566,7 +567,7 @@ login_gone(struct session *s, struct part *login, const struct process_end *how)
     if (current)
         s->login = NULL;
     if (how != NULL && how->status != 0 && !how->by_us)
-        report_session(s, LOG_LEVEL_WARNING, "login.ended status=%d", how->status);
+        report_session(s, EVENT_LOGIN_ENDED, "status=%d", how->status);
     if (!current || decided || s->ended || s->attempt == NULL)
         return;
     attempt_refuse(s, REFUSE_ERROR, "");

@@ -56,7 +56,8 @@ retry_later(struct pool *p)
     after.tv_usec = wait % 1000 * 1000;
     p->failures++;
     if (event_add(&p->retry, &after) == -1)
-        log_error("template.retry kind=%s no timer", template_kind_name(p->kind));
+        log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"no memory for a timer\"",
+                  template_kind_name(p->kind));
 }
 
 /* The next template, unless one is under way, or has just failed and has to wait. */
@@ -81,9 +82,7 @@ may_go_on(struct pool *p)
     if (p->failures == 0)
         return false;
     if (!p->kept)
-        log_error("template.kept kind=%s: a fresh one does not start, so sessions go on "
-                  "from the old one; see the lines above",
-                  template_kind_name(p->kind));
+        log_event(EVENT_TEMPLATE_KEPT, "kind=%s", template_kind_name(p->kind));
     p->kept = true;
     return true;
 }
@@ -251,8 +250,7 @@ pool_template_ready(struct pool *p, struct template *t)
 {
     p->failures = 0;
     if (p->kept)
-        log_notice("template.replaced kind=%s: a fresh one is ready",
-                   template_kind_name(p->kind));
+        log_event(EVENT_TEMPLATE_REPLACED, "kind=%s", template_kind_name(p->kind));
     p->kept = false;
     if (p->active == NULL && p->next == t) {
         p->active = t;

@@ -128,7 +128,7 @@ look_at(const char *directory, const char *name)
     fd_close(&fd);
     if (rc != SP_REFUSED)
         return rc;
-    log_error("program.refused directory=%s program=%s: %s",
+    log_event(EVENT_PROGRAM_REFUSED, "directory=%s program=%s fault=\"%s\"",
               log_text(slice_of(directory), &text), name, why);
     errno = EACCES;
     return SP_OS;

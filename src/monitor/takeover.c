@@ -180,7 +180,7 @@ end_session(struct takeover *t, struct part *broker)
     t->yielded = true;
     t->broker = broker;
     t->worker = s->worker;
-    report_session(s, LOG_LEVEL_NOTICE, "upload.taken_over user=%s by=%s",
+    report_session(s, EVENT_UPLOAD_TAKEN_OVER, "user=%s by=%s",
                    s->user == NULL ? "-" : s->user, t->asks->session->id);
     set_timer(t, END_MS);
     session_shutdown(s, "taken-over",

@@ -89,7 +89,8 @@ set_deadline(struct template *t, int seconds)
     struct timeval after = { seconds, 0 };
 
     if (event_add(&t->deadline, &after) == -1)
-        log_error("template.deadline kind=%s no timer", kinds[t->pool->kind].name);
+        log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"no memory for a timer\"",
+                  kinds[t->pool->kind].name);
 }
 
 static void
@@ -100,8 +101,8 @@ on_deadline_event(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     if (!t->ready && !t->retired)
-        log_error("template.timeout kind=%s seconds=%d: it did not become ready",
-                  kinds[t->pool->kind].name, START_SECONDS);
+        log_event(EVENT_TEMPLATE_TIMEOUT, "kind=%s seconds=%d", kinds[t->pool->kind].name,
+                  START_SECONDS);
     process_kill(&t->process);
 }
 
@@ -155,7 +156,7 @@ template_new(struct pool *p, uint64_t serial, struct template **out)
     rc = SP_OK;
 out:
     if (rc != SP_OK)
-        log_error("template.failed kind=%s program=%s/%s: %s", kind->name,
+        log_event(EVENT_TEMPLATE_FAILED, "kind=%s program=%s/%s fault=\"%s\"", kind->name,
                   g->settings.libexec_directory, kind->program,
                   rc == SP_OS ? strerror(errno) : sp_err_text(rc));
     if (t != NULL) {
@@ -260,7 +261,8 @@ template_break(struct template *t, const char *fault)
         return;
     t->broken = true;
     if (fault != NULL)
-        log_error("breach side=template kind=%s fault=%s", kinds[t->pool->kind].name, fault);
+        log_event(EVENT_BREACH, "side=template kind=%s fault=%s",
+                  kinds[t->pool->kind].name, fault);
     process_kill(&t->process);
 }
 
@@ -343,7 +345,7 @@ hear_spawn_failed(struct template *t, const struct message *m)
 
     if (msg_spawn_failed_unpack(m, &in) != SP_OK || (r = take_sent(t, in.number)) == NULL)
         return SP_INPUT;
-    log_error("spawn.failed kind=%s error=%s", kinds[t->pool->kind].name,
+    log_event(EVENT_SPAWN_FAILED, "kind=%s fault=\"%s\"", kinds[t->pool->kind].name,
               strerror((int)in.error));
     pool_template_answered(t->pool, r, 0, &none, in.error == 0 ? EAGAIN : (int)in.error);
     end_if_idle(t);
@@ -357,7 +359,8 @@ hear(struct template *t, struct message *m)
     case MSG_READY: return hear_ready(t);
     case MSG_SPAWNED: return hear_spawned(t, m);
     case MSG_SPAWN_FAILED: return hear_spawn_failed(t, m);
-    case MSG_LOG: return report_helper_log("template", kinds[t->pool->kind].name, m);
+    case MSG_LOG: return report_helper_log(kinds[t->pool->kind].peer, "template",
+                                          kinds[t->pool->kind].name, m);
     case MSG_SANDBOX:
         return report_helper_sandbox("template", kinds[t->pool->kind].name,
                                      &t->pool->generation->settings, m);
@@ -387,8 +390,8 @@ hear_one(struct template *t)
     } else if (rc == SP_CLOSED) {
         (void)event_del(&t->readable); /* it is about to end: the process event says so */
     } else if (rc != SP_AGAIN) {
-        log_error("template.unheard kind=%s: %s", kinds[t->pool->kind].name,
-                  strerror(errno));
+        log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"%s\"",
+                  kinds[t->pool->kind].name, strerror(errno));
         t->broken = true;       /* alive, and not listened to, it would serve nobody */
         process_kill(&t->process);
     }
@@ -416,7 +419,7 @@ on_process_end(void *owner, const struct process_end *how)
         continue;
     in_order = t->retired && how->signal == 0 && TAILQ_EMPTY(&t->sent);
     if (!in_order && !p->stopped)
-        log_error("template.ended kind=%s ready=%s status=%d signal=%d",
+        log_event(EVENT_TEMPLATE_ENDED, "kind=%s ready=%s status=%d signal=%d",
                   kinds[p->kind].name, t->ready ? "yes" : "no", how->status, how->signal);
     pool_template_gone(p, t, t->ready, in_order);
     while ((r = TAILQ_FIRST(&t->sent)) != NULL) {

@@ -37,16 +37,16 @@ say(const char *file, const struct validity *v, long stage, int64_t now)
     clock_date(v->from, from);
     clock_date(v->until, until);
     if (stage < 0)
-        log_error("certificate.not-yet-valid file=%s from=%s: clients will refuse it; is the "
-                  "clock right?",
+        log_event(EVENT_CERTIFICATE_NOT_YET_VALID, "file=%s from=%s remedy=\"check the clock\"",
                   name.text, from);
     else if (stage > 4)
-        log_error("certificate.expired file=%s until=%s days=%lld: clients will refuse it; "
-                  "renew it, and reload",
+        log_event(EVENT_CERTIFICATE_EXPIRED,
+                  "file=%s until=%s days=%lld remedy=\"renew it, and reload\"",
                   name.text, until, (long long)((now - v->until) / DAY));
     else
-        log_warning("certificate.expires file=%s until=%s days=%lld: renew it, and reload",
-                    name.text, until, (long long)((v->until - now) / DAY));
+        log_event(EVENT_CERTIFICATE_EXPIRES,
+                  "file=%s until=%s days=%lld remedy=\"renew it, and reload\"",
+                  name.text, until, (long long)((v->until - now) / DAY));
 }
 
 void

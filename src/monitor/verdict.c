@@ -203,7 +203,7 @@ hear_granted(struct part *login, const struct message *m)
     /* who may be anybody makes no address known */
     attempt_granted(s, (in.flags & ACCOUNT_ANONYMOUS) == 0);
     if ((wrong = wrong_with(s, &in)) != NULL) {
-        report_session(s, LOG_LEVEL_ERROR, "account.unusable user=%s: %s",
+        report_session(s, EVENT_ACCOUNT_UNUSABLE, "user=%s fault=\"%s\"",
                        log_text(in.user, &user), wrong);
         goto out;
     }
@@ -261,9 +261,8 @@ hear_serving(struct part *broker, const struct message *m)
     (void)event_del(&s->timer);
     crowd_settle(&s->monitor->admission.crowd, &s->member);
     remember_user(s, told.user);
-    report_session(s, LOG_LEVEL_NOTICE,
-                   "login.granted user=%s backend=%s tls=%s cipher=%s "
-                   "resumed=%s",
+    report_session(s, EVENT_LOGIN_GRANTED,
+                   "user=%s backend=%s tls=%s cipher=%s resumed=%s",
                    s->user == NULL ? "?" : s->user, log_text(told.backend, &backend),
                    s->tls, s->cipher, s->resumed ? "yes" : "no");
     attempt_clear(s);

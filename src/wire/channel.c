@@ -262,12 +262,15 @@ channel_has_unread(const struct channel *c)
 }
 
 void
-channel_log(void *context, enum log_level level, const char *line)
+channel_log(void *context, enum log_event event, const char *line)
 {
     struct channel *c = context;
     struct message m;
 
-    msg_log_pack(&m, &(struct msg_log){ .level = (uint8_t)level, .text = slice_of(line) });
+    /* the monitor knows the name by its number */
+    line += strlen(log_event_name(event));
+    line += *line == ' ';
+    msg_log_pack(&m, &(struct msg_log){ .event = (uint16_t)event, .text = slice_of(line) });
     /* the monitor may let a session that says much wait, and then no line is to be lost */
     SP_IGNORE(channel_send_wait(c, &m));
 }

@@ -122,12 +122,13 @@ start_leave_privileges(const char *empty_directory, uid_t uid, gid_t gid)
     enum sp_err rc = SP_OK;
 
     if (!root && privilege_enter_userns() != SP_OK) {
-        log_warning("wall.missing what=chroot reason=no-user-namespace");
+        log_event(EVENT_WALL_MISSING, "what=chroot reason=no-user-namespace");
         return privilege_drop(uid, gid, NULL, 0);
     }
     rc = privilege_chroot(empty_directory);
     if (rc != SP_OK) {
-        log_error("wall.failed what=chroot directory=%s error=%d", empty_directory, errno);
+        log_event(EVENT_WALL_FAILED, "what=chroot directory=%s error=%d", empty_directory,
+                  errno);
         return rc;
     }
     return privilege_drop(uid, gid, NULL, 0);

@@ -197,8 +197,9 @@ warn_private(struct worker *w, const struct net_addr *a)
     if (w->private_warned || !net_is_private(a) || net_is_private(&w->session.peer))
         return;
     w->private_warned = true;
-    log_warning("pasv.private address=%s remedy=\"set passive_address to the public address\"",
-                net_text(a, text));
+    log_event(EVENT_PASV_PRIVATE,
+              "address=%s remedy=\"set passive_address to the public address\"",
+              net_text(a, text));
 }
 
 /* A listener in place, or the reply that says why not (SP_REFUSED). */

@@ -39,7 +39,7 @@ cmd_clnt(struct worker *w, const struct command *c, struct buf *out)
     struct log_escaped name;
 
     (void)w;
-    log_debug("client name=%s", log_text(c->trimmed, &name));
+    log_event(EVENT_CLIENT, "name=%s", log_text(c->trimmed, &name));
     return reply_line(out, 200, "CLNT OK.");
 }
 

@@ -104,8 +104,8 @@ reply_outcome(struct worker *w, const struct login_result *result, struct buf *o
     if (rc == SP_OK)
         SP_IGNORE(path_join(&w->cwd, slice_of("/"), slice_of(result->start))); /* else stay at the root */
     else
-        log_warning("login.start path=%s reason=not-there",
-                    log_text(slice_of(result->start), &shown));
+        log_event(EVENT_LOGIN_START, "path=%s reason=not-there",
+                  log_text(slice_of(result->start), &shown));
     w->start = w->cwd;
     w->memory_due = true;
     return reply_line(out, 230, "Login successful.");

@@ -25,7 +25,7 @@ cmd_auth(struct worker *w, const struct command *c, struct buf *out)
     if (w->account.active)
         return reply_line(out, 503, "AUTH must come before login; send REIN first.");
     if (control_has_injected(&w->control)) {
-        log_warning("tls.injection reason=bytes-behind-auth");
+        log_event(EVENT_TLS_INJECTION, "reason=bytes-behind-auth");
         w->quitting = true;
         return reply_line(out, 503, "Data arrived between AUTH and the TLS handshake;"
                           " closing connection.");

@@ -153,7 +153,7 @@ command_serve(struct worker *w, struct slice line, struct buf *out)
     enum sp_err rc = SP_OK;
 
     if (parse_is_http(line)) {
-        log_warning("control.http reason=cross-protocol");
+        log_event(EVENT_CONTROL_HTTP, "reason=cross-protocol");
         w->quitting = true;
         return reply_line(out, 421, "This is an FTP server; closing connection.");
     }

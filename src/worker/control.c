@@ -56,9 +56,9 @@ read_goodbye(struct control *c)
         return SP_AGAIN;
     wipe(piece, got);
     if (rc == SP_OK || !tls_stream_ended_well(c->left)) {
-        log_notice("tls.failed channel=control reason=\"after CCC: %s\"",
-                   rc == SP_OK ? "the client sends more than close_notify"
-                   : log_text(slice_of(tls_stream_fault(c->left)), &why));
+        log_event(EVENT_TLS_FAILED, "channel=control reason=\"after CCC: %s\"",
+                  rc == SP_OK ? "the client sends more than close_notify"
+                  : log_text(slice_of(tls_stream_fault(c->left)), &why));
         return SP_CLOSED;
     }
 out:
@@ -228,14 +228,14 @@ control_secure(struct worker *w)
         short events = tls_stream_wants_write(tls) ? POLLOUT : POLLIN;
 
         if (wait_handshake(w, events, deadline) != SP_OK) {
-            log_notice("tls.failed channel=control reason=%s",
-                       w->shutdown ? "shutdown" : "timeout");
+            log_event(EVENT_TLS_FAILED, "channel=control reason=%s",
+                      w->shutdown ? "shutdown" : "timeout");
             goto out;
         }
     }
     if (rc != SP_OK) {
-        log_notice("tls.failed channel=control reason=%s",
-                   rc == SP_CLOSED ? "client-left" : log_text(slice_of(tls_stream_fault(tls)), &why));
+        log_event(EVENT_TLS_FAILED, "channel=control reason=%s",
+                  rc == SP_CLOSED ? "client-left" : log_text(slice_of(tls_stream_fault(tls)), &why));
         goto out;
     }
     c->tls = tls;
@@ -262,7 +262,8 @@ control_unsecure(struct worker *w)
         if (wait_socket(c->fd, POLLOUT, deadline) != SP_OK)
             break;
     if (rc != SP_OK) {
-        log_notice("tls.failed channel=control reason=\"after CCC: the client does not read\"");
+        log_event(EVENT_TLS_FAILED,
+                  "channel=control reason=\"after CCC: the client does not read\"");
         return SP_CLOSED;
     }
     c->left = c->tls;

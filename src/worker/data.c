@@ -149,7 +149,7 @@ make_room(struct data *d)
         if (a->heard != b->heard ? b->heard : a->since < b->since)
             least = i;
     }
-    log_notice("data.displaced reason=silent");
+    log_event(EVENT_DATA_DISPLACED, "reason=silent");
     candidate_drop(d, least);
 }
 
@@ -180,7 +180,7 @@ accept_candidate(struct worker *w)
         }
         if (net_from_sockaddr(&who, (struct sockaddr *)&from, len) != SP_OK
             || !net_same(&who, &w->session.peer)) {
-            log_warning("data.refused reason=foreign-address");
+            log_event(EVENT_DATA_REFUSED, "reason=foreign-address");
             fd_close(&fd);
             continue;
         }
@@ -246,24 +246,24 @@ candidate_step(struct worker *w, size_t i)
     if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN) {
         if (clock_ms() < c->until)
             return SP_AGAIN;
-        log_notice("tls.failed channel=data reason=timeout");
+        log_event(EVENT_TLS_FAILED, "channel=data reason=timeout");
         candidate_failed(w, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
     if (rc != SP_OK) {
-        log_notice("tls.failed channel=data reason=%s",
-                   rc == SP_CLOSED ? "client-left"
-                   : log_text(slice_of(tls_stream_fault(c->tls)), &why));
+        log_event(EVENT_TLS_FAILED, "channel=data reason=%s",
+                  rc == SP_CLOSED ? "client-left" : log_text(slice_of(tls_stream_fault(c->tls)), &why));
         candidate_failed(w, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
     if (!tls_stream_resumed(c->tls)) {
         if (!d->exempt) {
-            log_warning("data.refused reason=not-resumed remedy=no_resumption_users");
+            log_event(EVENT_DATA_REFUSED,
+                      "reason=not-resumed remedy=no_resumption_users");
             candidate_failed(w, i, DATA_NO_BOND);
             return SP_REFUSED;
         }
-        log_debug("data.exempt reason=not-resumed");
+        log_event(EVENT_DATA_EXEMPT, "reason=not-resumed");
     }
     return SP_OK;
 }

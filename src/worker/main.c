@@ -117,14 +117,14 @@ main(int argc, char **argv)
     if (start_adopt(argc, argv, "sallyport-worker", &monitor, WORKER, &r.uid, &r.gid) != SP_OK)
         return 2;
     if ((rc = prepare(&monitor, &r)) != SP_OK) {
-        log_error("template.failed reason=%s", sp_err_text(rc));
+        log_event(EVENT_TEMPLATE_FAILED, "fault=\"%s\"", sp_err_text(rc));
         return 1;
     }
     if ((rc = template_serve(&monitor, MSG_SPAWN_WORKER, &number)) != SP_OK)
         return rc == SP_CLOSED ? 0 : 1;
     if ((rc = worker_begin(&w, &r)) != SP_OK) {
         if (rc != SP_CLOSED)
-            log_error("worker.failed reason=%s", sp_err_text(rc));
+            log_event(EVENT_WORKER_FAILED, "fault=\"%s\"", sp_err_text(rc));
         template_end_child(1);
     }
     template_end_child(worker_serve(&w));

@@ -130,7 +130,7 @@ check_clocks(struct worker *w)
     if (!w->account.active) {
         if (now < w->begun + w->settings.login_timeout * 1000)
             return SP_OK;
-        log_notice("session.timeout reason=not-logged-in");
+        log_event(EVENT_SESSION_TIMEOUT, "reason=not-logged-in");
         w->quitting = true;
         return reply_line(&w->control.out, 421,
                           "Timeout: no login within %lld seconds; closing connection.",
@@ -138,7 +138,7 @@ check_clocks(struct worker *w)
     }
     if (now < w->active + w->idle_seconds * 1000)
         return SP_OK;
-    log_notice("session.timeout reason=idle");
+    log_event(EVENT_SESSION_TIMEOUT, "reason=idle");
     w->quitting = true;
     return reply_line(&w->control.out, 421,
                       "Timeout: idle for %lld seconds; closing connection.",

@@ -77,7 +77,7 @@ def test_a_reload_that_succeeds_is_over_when_the_tool_ends(make_server):
     ("max_sessions", 0, r"sallyport\.conf:\d+: max_sessions: "),
     ("no_such_setting", 7, r"sallyport\.conf:\d+: no_such_setting: "),
     ("certificate", ["/nowhere/cert.pem", "/nowhere/rsa.pem"], r"certificate.*/nowhere/cert\.pem"),
-    ("listen", ["192.0.2.1:2121"], r"listen\.failed address=192\.0\.2\.1:2121: "),
+    ("listen", ["192.0.2.1:2121"], r'listen\.failed address=192\.0\.2\.1:2121 fault="'),
 ])
 def test_a_reload_that_is_refused_says_why(make_server, key, value, says):
     s = make_server()

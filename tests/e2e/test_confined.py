@@ -131,4 +131,4 @@ def is_refused(world, walls, says, does):
     line, last = r.stderr.splitlines()[-2:]
     assert "ready" not in r.stderr
     assert f"start.missing {says}" in line and re.search(does, line), r.stderr
-    assert "start.failed: sessions could not be served here" in last
+    assert 'start.failed fault="sessions could not be served here' in last

@@ -125,13 +125,13 @@ fuzz_open_descriptors(void)
  * A sink that looks at each line: printable, bounded, one line. FUZZ_VERBOSE: shows it.
  */
 static inline void
-fuzz_log_line(void *context, enum log_level level, const char *line)
+fuzz_log_line(void *context, enum log_event event, const char *line)
 {
     size_t len = strnlen(line, LOG_LINE_MAX + 1);
 
     (void)context;
     if (getenv("FUZZ_VERBOSE") != NULL)
-        (void)fprintf(stderr, "%s %s\n", log_level_text(level), line);
+        (void)fprintf(stderr, "%s %s\n", log_level_text(log_event_level(event)), line);
     FUZZ_HOLDS(len <= LOG_LINE_MAX);
     for (size_t i = 0; i < len; i++)
         FUZZ_HOLDS((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);

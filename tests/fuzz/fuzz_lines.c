@@ -86,7 +86,7 @@ check_log(struct slice s)
     for (size_t i = 0; i < len; i++)
         FUZZ_HOLDS((unsigned char)e.text[i] > 0x20 && e.text[i] != 0x7f
                    && strchr("\"'", e.text[i]) == NULL);
-    log_notice("fuzz text=%s", e.text);
+    log_event(EVENT_CLIENT, "name=%s", e.text);
     /* a caller that forgot log_text still makes one printable line */
     if (s.len < 3000) {
         char *copy = calloc(1, s.len + 1);
@@ -94,7 +94,7 @@ check_log(struct slice s)
         FUZZ_HOLDS(copy != NULL);
         if (s.len > 0)
             memcpy(copy, s.at, s.len);
-        log_notice("fuzz text=%s", copy);
+        log_event(EVENT_CLIENT, "name=%s", copy);
         free(copy);
     }
 }

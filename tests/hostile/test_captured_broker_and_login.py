@@ -308,8 +308,8 @@ def test_a_verdict_after_the_verdict_is_a_breach(with_login):
 def test_what_a_captured_login_says_is_one_escaped_line(with_login):
     forged = "session=AAAA-1 peer=192.0.2.1 login.granted user=root"
     with Session(with_login, "login", "LOGIN") as p:
-        p.other.send("m", "LOG", u8(2) + text(forged))
-        p.other.send("m", "LOG", u8(0) + text(b"a\x1b[2Jb\x7f\xff\xc0\x80c"))
+        p.other.send("m", "LOG", u16(0) + text(forged))
+        p.other.send("m", "LOG", u16(0) + text(b"a\x1b[2Jb\x7f\xff\xc0\x80c"))
         p.other.send("m", "REFUSED", u8(1) + text(b"\x1b]0;x\x07 \xff why"))
         assert p.get("m")[0] == "LOGIN_REFUSED"
         assert wait_until(lambda: p.lines(r"login\.refused"), 5)

@@ -8,6 +8,7 @@ import re
 import resource
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from puppet import (FAULTS, FDS, MESSAGE_MAX, MONITOR, STATE, Gone, Puppet, text
 pytestmark = [pytest.mark.expects(r"\bbreach\b|sandbox\.violation|\bcrashed\b"),
               pytest.mark.limit(300)]
 
+LOG_DEF = Path(__file__).resolve().parents[2] / "include" / "base" / "log.def"
 REACHED = ("CLEAR", "SECURE", "LOGIN", "USER", "LEAVING")
 
 
@@ -182,9 +184,9 @@ def test_a_worker_cannot_write_another_line_into_the_log(captured):
     forged = 'x session=AAAA-1 peer=192.0.2.1 login.ok user=root'
     breaking_out = 'x" user=root text="y\\" user=root \\'
     with Puppet(captured) as p:
-        p.send("m", "LOG", u8(2) + text(forged))
-        p.send("m", "LOG", u8(0) + text("a\x1b[2Jb\x7f\u202e\x85c"))
-        p.send("m", "LOG", u8(2) + text(breaking_out))
+        p.send("m", "LOG", u16(0) + text(forged))
+        p.send("m", "LOG", u16(0) + text("a\x1b[2Jb\x7f\u202e\x85c"))
+        p.send("m", "LOG", u16(0) + text(breaking_out))
         assert wait_until(lambda: len(p.lines(r"side=worker")) == 3, 5), p.lines()
         first, second, third = p.lines(r"side=worker")
     # Who said it stands in front of what was said.
@@ -195,6 +197,21 @@ def test_a_worker_cannot_write_another_line_into_the_log(captured):
     for line in (first, second, third):
         assert re.fullmatch(rf'\S+ \w+ session={p.id} peer=\S+ side=worker text="[^"]*"',
                             line), line
+
+
+def test_a_worker_cannot_say_what_others_did(captured):
+    """Each event has its senders: a worker that says another one has broken a rule."""
+    rows = re.findall(r'^EVENT\((\w+), "([\w.-]+)", \w+, ([\w |]+),', LOG_DEF.read_text(), re.M)
+    others = [i for i, (_id, _name, senders) in enumerate(rows)
+              if not {"WORKER", "ANYONE"} & set(senders.split(" | "))]
+    names = [rows[i][1] for i in others]
+    assert "file.deleted" in names
+    for event in (*others[::20], others[names.index("file.deleted")],
+                  len(rows), 65535):
+        with Puppet(captured) as p:
+            p.send("m", "LOG", u16(event) + text("path=/a"))
+            assert wait_until(lambda: p.lines(r"breach side=worker message=LOG"), 5), event
+            assert not p.lines(r"path=/a"), event
 
 
 def test_a_worker_cannot_fill_the_log(captured):
@@ -221,7 +238,7 @@ def test_a_worker_cannot_fill_the_log_with_transfers(captured, tried):
     assert 4000 <= lines <= 4000 + 1500 * seconds + 1, (lines, seconds)
     assert not p.lines("breach")        # more than are heard at once: it waits
     if sent > lines:
-        assert wait_until(lambda: p.lines(r"log\.suppressed lines=\d+"), 5)
+        assert wait_until(lambda: p.lines(r"log\.suppressed event=any lines=\d+"), 5)
         assert f" transfers={sent} " in p.lines(r"session\.closed")[0]
     tried("lines of transfers that were made up", sent)
 

@@ -127,7 +127,7 @@ do_wrong(struct fake_worker *w, const char *verb, unsigned n)
         send_raw(w, n, 60);
     else if (strcmp(verb, "lines") == 0)
         for (unsigned i = 0; i < n; i++)
-            log_warning("chatter n=%u", i);
+            log_event(EVENT_TLS_FAILED, "channel=chatter reason=%u", i);
     else if (strcmp(verb, "flood") == 0)
         for (unsigned i = 0; i < n; i++)
             do_transfer(w);
@@ -263,7 +263,7 @@ play_login(void)
         say(&monitor, &m);
         if (!hear(&monitor, &m) || m.type != MSG_PLACE)
             return 0;
-        log_notice("pam.entered user=%s", name);
+        log_event(EVENT_LOGIN_PAM_SAID, "user=%s text=entered", name);
         if (begins(user, "inpam-hang"))
             return hear(&monitor, &m) ? 1 : 0;
     }
@@ -280,7 +280,7 @@ play_login(void)
     }
     grant(&monitor, user);
     if (begins(user, "pam") && hear(&monitor, &m))
-        log_notice("pam.closed by=%s", message_name(m.type));
+        log_event(EVENT_LOGIN_PAM_SAID, "text=closed by=%s", message_name(m.type));
     return 0;
 }
 
@@ -305,7 +305,7 @@ play_broker(void)
     if (begins(in.user, "dies"))
         return (int)usleep(100000);
     if (read(CHILD_FD + 1, &byte, 1) <= 0)
-        log_notice("broker.settled");
+        log_event(EVENT_UPLOAD_EXPIRED, "name=settled");
     return 0;
 }
 

@@ -13,10 +13,10 @@ static const struct unit_suite *const suites[] = {
 
 /* Much of what is tested here is logged as an error, as it should be. */
 static void
-swallow(void *unused, enum log_level level, const char *line)
+swallow(void *unused, enum log_event event, const char *line)
 {
     (void)unused;
-    (void)level;
+    (void)event;
     (void)line;
 }
 

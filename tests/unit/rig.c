@@ -50,10 +50,10 @@ rig_advance(struct rig *r, int64_t milliseconds)
 }
 
 static void
-quiet(void *context, enum log_level level, const char *line)
+quiet(void *context, enum log_event event, const char *line)
 {
     (void)context;
-    (void)level;
+    (void)event;
     (void)line;
 }
 

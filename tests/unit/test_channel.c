@@ -399,7 +399,7 @@ sending_to_one_who_is_gone_says_so(void)
 }
 
 static void
-a_log_line_arrives_with_its_level(void)
+a_log_line_arrives_with_its_event(void)
 {
     struct channel worker = CHANNEL_EMPTY, monitor = CHANNEL_EMPTY;
     struct msg_log got = {0};
@@ -409,12 +409,12 @@ a_log_line_arrives_with_its_level(void)
     channel_init(&monitor, one, MONITOR, WORKER, ST_CLEAR);
     channel_init(&worker, other, WORKER, MONITOR, ST_CLEAR);
     log_set_sink(channel_log, &worker);
-    log_warning("test.line number=%d", 7);
+    log_event(EVENT_WALL_MISSING, "what=%d", 7);
     log_set_sink(NULL, NULL);
     CU_ASSERT_EQUAL_FATAL(channel_receive(&monitor, &message), SP_OK);
     CU_ASSERT_EQUAL_FATAL(msg_log_unpack(&message, &got), SP_OK);
-    CU_ASSERT_EQUAL(got.level, LOG_LEVEL_WARNING);
-    CU_ASSERT(slice_equal(got.text, slice_of("test.line number=7")));
+    CU_ASSERT_EQUAL(got.event, EVENT_WALL_MISSING);
+    CU_ASSERT(slice_equal(got.text, slice_of("what=7")));
     channel_clear(&monitor);
     channel_clear(&worker);
 }
@@ -436,7 +436,7 @@ a_log_line_waits_for_room(void)
     if (writer == 0) {
         channel_clear(&monitor);
         for (unsigned i = 0; i < lines; i++)
-            channel_log(&worker, LOG_LEVEL_NOTICE, "test.line");
+            channel_log(&worker, EVENT_FILE_DELETED, "file.deleted path=/");
         _exit(0);
     }
     channel_clear(&worker);
@@ -473,7 +473,7 @@ static const struct unit_test tests[] = {
       sending_to_one_who_does_not_read_never_waits_and_keeps_the_descriptors },
     { "sending to one who is gone says so", sending_to_one_who_is_gone_says_so },
     { "it can be told whether all was read", it_can_be_told_whether_all_was_read },
-    { "a log line arrives with its level", a_log_line_arrives_with_its_level },
+    { "a log line arrives with its level", a_log_line_arrives_with_its_event },
     { "a log line waits for room", a_log_line_waits_for_room },
     { NULL, NULL }
 };

@@ -5,15 +5,15 @@
 #include "base/log.h"
 #include "suites.h"
 
-struct seen { unsigned count; enum log_level level; char line[LOG_LINE_MAX]; };
+struct seen { unsigned count; enum log_event event; char line[LOG_LINE_MAX]; };
 
 static void
-remember(void *context, enum log_level level, const char *line)
+remember(void *context, enum log_event event, const char *line)
 {
     struct seen *seen = context;
 
     seen->count++;
-    seen->level = level;
+    seen->event = event;
     (void)text_copy(seen->line, sizeof seen->line, line);
     errno = EXDEV;
 }
@@ -25,16 +25,17 @@ lines_go_to_the_sink_from_the_level_on(void)
 
     log_set_sink(remember, &seen);
     log_set_level(LOG_LEVEL_NOTICE);
-    log_debug("never.seen");
+    log_event(EVENT_CLIENT, "name=%s", "unseen");
     CU_ASSERT_EQUAL(seen.count, 0);
-    log_notice("login.refused user=%s", "a");
-    CU_ASSERT_EQUAL(seen.level, LOG_LEVEL_NOTICE);
-    CU_ASSERT_STRING_EQUAL(seen.line, "login.refused user=a");
-    log_error("e");
-    CU_ASSERT_EQUAL(seen.level, LOG_LEVEL_ERROR);
+    log_event(EVENT_FILE_DELETED, "path=%s", "a");
+    CU_ASSERT_EQUAL(seen.event, EVENT_FILE_DELETED);
+    CU_ASSERT_STRING_EQUAL(seen.line, "file.deleted path=a");
+    log_bare(EVENT_RELOAD_REFUSED);
+    CU_ASSERT_EQUAL(seen.event, EVENT_RELOAD_REFUSED);
+    CU_ASSERT_STRING_EQUAL(seen.line, "reload.refused");
     log_set_level(LOG_LEVEL_DEBUG);
-    log_debug("d");
-    log_warning("w");
+    log_event(EVENT_CLIENT, "name=%s", "seen");
+    log_event(EVENT_WALL_MISSING, "what=%s", "w");
     CU_ASSERT_EQUAL(seen.count, 4);
     log_set_level(LOG_LEVEL_NOTICE);
     log_set_sink(NULL, NULL);
@@ -49,7 +50,7 @@ a_long_line_ends_in_dots_and_errno_stays(void)
     memset(big, 'x', sizeof big - 1);
     log_set_sink(remember, &seen);
     errno = ENOENT;
-    log_notice("%s", big);
+    log_event(EVENT_FILE_DELETED, "name=%s", big);
     CU_ASSERT_EQUAL(errno, ENOENT);
     CU_ASSERT_EQUAL(strlen(seen.line), LOG_LINE_MAX - 1);
     CU_ASSERT_STRING_EQUAL(seen.line + LOG_LINE_MAX - 4, "...");
@@ -62,8 +63,8 @@ a_line_never_becomes_two(void)
     struct seen seen = {0};
 
     log_set_sink(remember, &seen);
-    log_notice("a %s", "b\r\nnotice forged\033[2J\x7f");
-    CU_ASSERT_STRING_EQUAL(seen.line, "a b??notice forged?[2J?");
+    log_event(EVENT_FILE_DELETED, "path=a %s", "b\r\nnotice forged\033[2J\x7f");
+    CU_ASSERT_STRING_EQUAL(seen.line, "file.deleted path=a b??notice forged?[2J?");
     log_set_sink(NULL, NULL);
 }
 

@@ -20,7 +20,7 @@ granted(void)
     CU_ASSERT_TRUE(rig_logs(&r, "login.granted user=good backend=users tls=TLSv1.3 "
                             "cipher=SOME-CIPHER"));
     rig_say(client, "exit 0");
-    CU_ASSERT_TRUE(rig_logs(&r, "side=broker text=\"broker.settled\""));
+    CU_ASSERT_TRUE(rig_logs(&r, "side=broker text=\"upload.expired name=settled\""));
     fd_close(&client);
     rig_stop(&r);
 }
@@ -242,7 +242,7 @@ who_hangs_in_pam_is_out_of_the_way(void)
         hung[i] = rig_client(&r, true);
         rig_say(hung[i], "login inpam-hang right");
     }
-    CU_ASSERT_TRUE(rig_logs(&r, "pam.entered user=inpam-hang"));
+    CU_ASSERT_TRUE(rig_logs(&r, "login.pam_said user=inpam-hang text=entered"));
     good = rig_client(&r, true);
     rig_ask(good, "login good right", "LOGGED_IN good");
     CU_ASSERT_TRUE(rig_logs(&r, "login.pam_hangs checks=1"));
@@ -255,12 +255,12 @@ who_hangs_in_pam_is_out_of_the_way(void)
         rig_ask(good, "logout", "LOGGED_OUT");
         rig_ask(good, "login good right", "LOGGED_IN good");
     }
-    CU_ASSERT_EQUAL(rig_count(&r, "pam.entered"), 1);
+    CU_ASSERT_EQUAL(rig_count(&r, "text=entered"), 1);
     CU_ASSERT_EQUAL(rig_count(&r, "login.pam_hangs"), 1);
     /* a place that is free again is the next one's */
     rig_mark(&r);
     fd_close(&hung[0]);
-    CU_ASSERT_TRUE(rig_logs(&r, "pam.entered user=inpam-hang"));
+    CU_ASSERT_TRUE(rig_logs(&r, "login.pam_said user=inpam-hang text=entered"));
     for (unsigned i = 1; i < 5; i++)
         fd_close(&hung[i]);
     fd_close(&good);
@@ -291,7 +291,7 @@ places_in_pam_come_back(void)
         CU_ASSERT_EQUAL(strncmp(line, i % 3 == 1 ? "LOGIN_REFUSED 1" : "LOGGED_IN inpam",
                                 15), 0);
     }
-    CU_ASSERT_EQUAL(rig_count(&r, "pam.entered"), 9);
+    CU_ASSERT_EQUAL(rig_count(&r, "text=entered"), 9);
     CU_ASSERT_EQUAL(rig_count(&r, "login.pam_hangs"), 0);
     for (unsigned i = 0; i < 9; i++)
         fd_close(&clients[i]);
@@ -321,7 +321,7 @@ a_wrong_password_waits_for_pam_like_other_names(void)
         rig_mark(&r);
         clients[0] = rig_client(&r, true);
         rig_say(clients[0], "login inpam-hang right");
-        CU_ASSERT_TRUE(rig_logs(&r, "pam.entered"));
+        CU_ASSERT_TRUE(rig_logs(&r, "text=entered"));
         for (unsigned k = 1; k < 4; k++) {
             clients[k] = rig_client(&r, true);
             rig_say(clients[k], names[i]);
@@ -372,7 +372,7 @@ logged_out_and_in_again(void)
         rig_ask(client, "listen", "LISTENING");
         rig_ask(client, "logout", "LOGGED_OUT");
         CU_ASSERT_TRUE(
-            rig_logs(&r, "side=broker text=\"broker.settled\"")); /* before the answer */
+            rig_logs(&r, "side=broker text=\"upload.expired name=settled\"")); /* before the answer */
         rig_mark(&r);
     }
     rig_say(client, "listen");
@@ -393,8 +393,8 @@ pam_closes_after_the_broker(void)
     rig_ask(client, "login pam right", "LOGGED_IN pam");
     rig_say(client, "exit 0");
     CU_ASSERT_STRING_EQUAL(rig_hear(client, line), "");
-    CU_ASSERT_TRUE(rig_logs(&r, "side=login text=\"pam.closed by=END_LOGIN\""));
-    CU_ASSERT_TRUE(rig_order(&r, "broker.settled", "pam.closed"));
+    CU_ASSERT_TRUE(rig_logs(&r, "side=login text=\"login.pam_said text=closed by=END_LOGIN\""));
+    CU_ASSERT_TRUE(rig_order(&r, "name=settled", "text=closed"));
     fd_close(&client);
     rig_stop(&r);
 }

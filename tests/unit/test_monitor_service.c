@@ -108,7 +108,7 @@ stops_in_order(void)
     CU_ASSERT_STRING_EQUAL(rig_hear(user, line), "SHUTDOWN The server is shutting down; closing connection.");
     CU_ASSERT_EQUAL(rig_wait(&r, 3), 0);
     CU_ASSERT_TRUE(rig_logs(&r, "session.closed reason=shutdown user=good"));
-    CU_ASSERT_TRUE(rig_logs(&r, "broker.settled"));
+    CU_ASSERT_TRUE(rig_logs(&r, "upload.expired name=settled"));
     CU_ASSERT_EQUAL(rig_dial(&r, false), -1);
     fd_close(&idle);
     fd_close(&user);

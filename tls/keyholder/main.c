@@ -37,8 +37,8 @@ fail(const char *step, enum sp_err rc)
 {
     int why = errno;
 
-    log_error("keyholder.failed step=%s code=%s errno=\"%s\"", step, sp_err_text(rc),
-              rc == SP_OS ? strerror(why) : "");
+    log_event(EVENT_KEYHOLDER_FAILED, "step=%s code=%s fault=\"%s\"", step,
+              sp_err_text(rc), rc == SP_OS ? strerror(why) : "");
     return rc;
 }
 
@@ -59,7 +59,7 @@ keyholder_adopt(struct keyholder *k, int argc, char **argv)
     if (privilege_is_root() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return fail("dumpable", SP_OS);
     if (keys_prepare() != SP_OK)
-        log_warning("wall.missing what=locked-memory reason=RLIMIT_MEMLOCK");
+        log_event(EVENT_WALL_MISSING, "what=locked-memory reason=RLIMIT_MEMLOCK");
     return SP_OK;
 }
 

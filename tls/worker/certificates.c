@@ -22,7 +22,8 @@ complain(const char *file, const char *what)
 {
     struct log_escaped name;
 
-    log_error("certificate.unusable file=%s %s", log_text(slice_of(file), &name), what);
+    log_event(EVENT_CERTIFICATE_UNUSABLE, "file=%s fault=\"%s\"",
+              log_text(slice_of(file), &name), what);
     return SP_INPUT;
 }
 

@@ -53,7 +53,7 @@ bad_setting(const char *key, const char *value, const char *fault)
 {
     struct log_escaped text;
 
-    log_error("tls.setting key=%s value=%s fault=\"%s\"", key,
+    log_event(EVENT_TLS_SETTING, "key=%s value=%s fault=\"%s\"", key,
               log_text(slice_of(value), &text), fault);
     ERR_clear_error();
     return SP_INPUT;
@@ -277,8 +277,8 @@ check_server_name(SSL *ssl, int *alert, void *context)
     if (names_nobody(name) || is_listed(c->server_names, name)
         || certificates_have(&c->certificates, name))
         return SSL_TLSEXT_ERR_OK;
-    log_notice("tls.refused reason=server-name name=%s remedy=server_names",
-               log_text(slice_of(name), &text));
+    log_event(EVENT_TLS_REFUSED, "reason=server-name name=%s remedy=server_names",
+              log_text(slice_of(name), &text));
     ERR_raise_data(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT,
                    "the client asked for another server's name");
     *alert = SSL_AD_UNRECOGNIZED_NAME;
@@ -390,7 +390,7 @@ try_on(struct tls_context *c, const struct certificate *one, const char *file)
     if (good == 1)
         return SP_OK;
     why = ERR_reason_error_string(ERR_peek_error());
-    log_error("certificate.unusable file=%s fault=\"%s\"",
+    log_event(EVENT_CERTIFICATE_UNUSABLE, "file=%s fault=\"%s\"",
               log_text(slice_of(file), &name), why != NULL ? why : "OpenSSL refuses it");
     ERR_clear_error();
     return SP_INPUT;

@@ -216,7 +216,7 @@ tls_context_warm(struct tls_context *c)
 out:
     if (rc != SP_OK) {
         why = ERR_reason_error_string(ERR_peek_error());
-        log_error("tls.warm fault=\"%s\" code=%s", why == NULL ? "" : why,
+        log_event(EVENT_TLS_WARM, "fault=\"%s\" code=%s", why == NULL ? "" : why,
                   sp_err_text(rc));
     }
     ERR_clear_error();

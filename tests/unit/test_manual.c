@@ -1,8 +1,9 @@
 /*
- * tests/unit/test_manual.c - sallyport.conf(5) and the example against settings.def
+ * tests/unit/test_manual.c - the manual pages against settings.def and log.def
  *
  * Every setting stands in the page with its default and its range; nothing else does; and
- * every example in it is a configuration that loads.
+ * every example in it is a configuration that loads. The list of events of sallyportd(8)
+ * is the table of events, word for word.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "config/load.h"
 #include "unit.h"
 
@@ -252,7 +254,74 @@ the_example_file_loads(void)
     buf_free(&text);
 }
 
+/* ---- sallyportd(8) ------------------------------------------------------------------- */
+
+#define EVENTS_FROM ".\\\" The table of events begins; it is made from include/base/log.def.\n"
+#define EVENTS_TO ".\\\" The table of events ends.\n"
+
+/* As the page wants it: a sentence begins a line. */
+static void
+add_sentences(struct buf *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        bool end = (*text == '.' || *text == '?') && text[1] == ' ';
+
+        CU_ASSERT_EQUAL(buf_add(out, text, 1), SP_OK);
+        if (end) {
+            CU_ASSERT_EQUAL(buf_add(out, "\n", 1), SP_OK);
+            text++;
+        }
+    }
+    CU_ASSERT_EQUAL(buf_add(out, "\n", 1), SP_OK);
+}
+
+static void
+add_events(struct buf *out)
+{
+    static const struct { const char *name; enum log_level level; const char *fields, *meaning; }
+        rows[] = {
+#define EVENT(NAME, name, level, senders, fields, meaning) \
+            { name, LOG_LEVEL_##level, fields, meaning },
+#include "base/log.def"
+        };
+
+    CU_ASSERT_EQUAL(buf_add_text(out, EVENTS_FROM), SP_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CU_ASSERT_EQUAL(buf_printf(out, ".It Li %s Pq %s\n", rows[i].name,
+                                   log_level_text(rows[i].level)), SP_OK);
+        add_sentences(out, rows[i].meaning);
+        if (rows[i].fields[0] != '\0') {
+            CU_ASSERT_EQUAL(buf_add_text(out, "Fields:\n.Li "), SP_OK);
+            for (const char *at = rows[i].fields; *at != '\0'; at++)
+                CU_ASSERT_EQUAL(buf_add(out, *at == ' ' ? " , " : at, *at == ' ' ? 3 : 1),
+                                SP_OK);
+            CU_ASSERT_EQUAL(buf_add_text(out, " .\n"), SP_OK);
+        }
+    }
+    CU_ASSERT_EQUAL(buf_add_text(out, EVENTS_TO), SP_OK);
+}
+
+static void
+the_page_has_every_event(void)
+{
+    struct buf page = BUF_EMPTY(PAGE_MAX), events = BUF_EMPTY(PAGE_MAX);
+    int fd = -1;
+
+    read_source("src/monitor/sallyportd.8", &page);
+    add_events(&events);
+    if (memmem(page.at, page.len, events.at, events.len) == NULL) {
+        printf("\nsallyportd.8: its table of events must be as in ./events.mdoc\n");
+        CU_FAIL("the table of events in sallyportd.8 differs from log.def");
+        fd = open("events.mdoc", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        CU_ASSERT_EQUAL(fd_write_all(fd, events.at, events.len), SP_OK);
+        fd_close(&fd);
+    }
+    buf_free(&events);
+    buf_free(&page);
+}
+
 static const struct unit_test tests[] = {
+    { "the page has every event", the_page_has_every_event },
     { "every setting is in the page with its default",
       every_setting_is_in_the_page_with_its_default },
     { "every setting of the page is one", every_setting_of_the_page_is_one },

@@ -87,7 +87,7 @@ check_run(struct site *site, int argc, char **argv)
     int option = 0;
 
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, OPTIONS_PLACE, table, NULL)) != -1) {
+    while ((option = options_next(argc, argv, OPTIONS_PLACE, table)) != -1) {
         if (option == 's')
             return show_settings();
         if (!options_place(site, option))

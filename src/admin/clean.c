@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "admin/ban.h"
+#include "admin/options.h"
 #include "admin/site.h"
 #include "admin/sweep.h"
 #include "auth/accounts.h"
@@ -399,7 +400,7 @@ parse(struct clean *c, int argc, char **argv)
     int option = 0;
 
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, "c:d:", table, NULL)) != -1) {
+    while ((option = options_next(argc, argv, OPTIONS_PLACE, table)) != -1) {
         switch (option) {
         case 'c':
             c->site->config = optarg;

@@ -54,6 +54,19 @@ on_or_off(const char *option, const char *word, int *out)
     return SP_OK;
 }
 
+int
+options_next(int argc, char **argv, const char *letters, const struct option *longs)
+{
+    static char program[] = "sallyport";
+    char *command = argv[0];
+    int option = 0;
+
+    argv[0] = program;
+    option = getopt_long(argc, argv, letters, longs, NULL);
+    argv[0] = command;
+    return option;
+}
+
 bool
 options_place(struct site *site, int option)
 {
@@ -105,7 +118,7 @@ options_parse(struct user_options *o, struct site *site, int argc, char **argv)
     *o = (struct user_options){ .writable = -1, .disabled = -1, .no_resumption = -1,
                                 .no_close_notify = -1, .cleartext = -1, .ccc = -1 };
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, OPTIONS_PLACE, table, NULL)) != -1)
+    while ((option = options_next(argc, argv, OPTIONS_PLACE, table)) != -1)
         if (take(o, site, option) != SP_OK)
             return SP_INPUT;
     if (optind < argc)
@@ -130,7 +143,7 @@ options_words(struct site *site, int argc, char **argv, int most, char ***words,
     int option = 0;
 
     optind = 0;                 /* a second list of words, in GNU's way */
-    while ((option = getopt_long(argc, argv, OPTIONS_PLACE, none, NULL)) != -1)
+    while ((option = options_next(argc, argv, OPTIONS_PLACE, none)) != -1)
         if (!options_place(site, option))
             return SAY_USAGE;
     if (argc - optind > most)

@@ -23,6 +23,10 @@ struct user_options {
     bool random, password_stdin;
 };
 
+struct option;
+
+/* As getopt_long(3), whose complaints begin with "sallyport: " and not with the command. */
+int options_next(int argc, char **argv, const char *letters, const struct option *longs);
 /* Where it looks, which every command takes: for getopt_long(3), and what to do with one. */
 #define OPTIONS_PLACE "c:d:"
 /* -c and -d are put into *site; false: it is neither. */

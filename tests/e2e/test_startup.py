@@ -110,6 +110,13 @@ def test_a_name_behind_two_hyphens_asks_for_no_help(world):
     assert r.returncode == 1 and "usage" not in r.stdout + r.stderr, r
 
 
+@pytest.mark.parametrize("words", ["user set", "check", "reload", "clean"])
+def test_what_the_tool_refuses_begins_with_its_name(world, words):
+    for option in ("--no-such", "-c"):
+        r = run(world.build / "sallyport", *words.split(), option, check=False)
+        assert r.returncode == 2 and r.stderr.startswith("sallyport: "), r
+
+
 def test_options(world):
     program = world.build / "sallyportd"
     r = run(program, "-h")

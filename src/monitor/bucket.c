@@ -35,3 +35,33 @@ bucket_take(struct bucket *b, int64_t now)
     b->level -= TOKEN;
     return true;
 }
+
+int64_t
+bucket_wait(struct bucket *b, uint32_t tokens, int64_t now)
+{
+    uint64_t wanted = (uint64_t)tokens * TOKEN;
+
+    fill(b, now);
+    if (wanted <= b->level)
+        return 0;
+    return (int64_t)((wanted - b->level + b->rate - 1) / b->rate);
+}
+
+bool
+bucket_is_full(struct bucket *b, int64_t now)
+{
+    fill(b, now);
+    return b->level == (uint64_t)b->burst * TOKEN;
+}
+
+void
+bucket_change(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now)
+{
+    uint64_t most = (uint64_t)burst * TOKEN;
+
+    fill(b, now);
+    b->burst = burst;
+    b->rate = rate;
+    if (b->level > most)
+        b->level = most;
+}

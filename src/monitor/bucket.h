@@ -16,5 +16,10 @@ struct bucket { uint32_t burst, rate; uint64_t level; int64_t filled; };
 void bucket_init(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now);
 /* One token; false: there was none. */
 bool bucket_take(struct bucket *b, int64_t now);
+/* Microseconds until there are so many; rate is not 0. */
+int64_t bucket_wait(struct bucket *b, uint32_t tokens, int64_t now);
+bool bucket_is_full(struct bucket *b, int64_t now);
+/* What is in it stays, as far as there is room. */
+void bucket_change(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now);
 
 #endif

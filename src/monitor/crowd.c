@@ -41,12 +41,6 @@ crowd_clear(struct crowd *c)
 
 /* ---- networks ---------------------------------------------------------------------- */
 
-static struct network
-name_of(const struct net_addr *peer)
-{
-    return peer->family == AF_INET ? network_of(peer) : network_around(peer);
-}
-
 static struct crowd_chain *
 chain_of(const struct crowd *c, const struct network *name)
 {
@@ -56,7 +50,7 @@ chain_of(const struct crowd *c, const struct network *name)
 static struct crowd_network *
 find(const struct crowd *c, const struct net_addr *peer)
 {
-    const struct network name = name_of(peer);
+    const struct network name = network_widest(peer);
     struct crowd_network *n = NULL;
 
     LIST_FOREACH(n, chain_of(c, &name), chain)
@@ -72,7 +66,7 @@ make(struct crowd *c, const struct net_addr *peer)
 
     if (n == NULL)
         return NULL;
-    n->name = name_of(peer);
+    n->name = network_widest(peer);
     TAILQ_INIT(&n->list);
     LIST_INSERT_HEAD(chain_of(c, &n->name), n, chain);
     TAILQ_INSERT_TAIL(&c->levels[0], n, level);

@@ -104,6 +104,12 @@ network_around(const struct net_addr *a)
                : (struct network){ NETWORK_48, prefix_of(a, 6) << 16 };
 }
 
+struct network
+network_widest(const struct net_addr *a)
+{
+    return a->family == AF_INET ? network_of(a) : network_around(a);
+}
+
 bool
 network_valid(const struct network *n)
 {

@@ -33,6 +33,8 @@ uint64_t keyed_network(const struct keyed *k, const struct network *n);
 struct network network_of(const struct net_addr *a);
 /* The /48 of an IPv6 address; NETWORK_NONE for IPv4. */
 struct network network_around(const struct net_addr *a);
+/* The largest that is one customer's: an IPv4 address, the /48 of an IPv6 address. */
+struct network network_widest(const struct net_addr *a);
 /* Can it be one that these make? A kind that is none, or bits beyond its prefix: no. */
 bool network_valid(const struct network *n);
 /* The same as a network with a prefix; n is valid. */

@@ -7,7 +7,8 @@ int
 main(void)
 {
     static const struct unit_suite *const suites[] = {
-        &suite_bucket, &suite_admission, &suite_bans, &suite_crowd, &suite_deaths, &suite_keyed,
+        &suite_bucket, &suite_budget, &suite_admission, &suite_bans, &suite_crowd, &suite_deaths,
+        &suite_keyed,
         &suite_known, &suite_guessers, &suite_kept, &suite_naming, &suite_monitor_options,
         &suite_logsink,
         &suite_dataport, &suite_listener, &suite_process, &suite_monitor_sessions,

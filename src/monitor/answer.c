@@ -16,6 +16,7 @@
 #include "wire/fail.h"
 #include "wire/pack.h"
 
+#define WAIT_SHARE 2            /* of handshake_timeout: the rest is for the handshake itself */
 #define PORTS_TO_SPARE 16       /* for each session, so that one of them may be held ahead */
 
 /* ---- TLS --------------------------------------------------------------------------- */
@@ -72,8 +73,8 @@ answer_cleared(struct session *s, const struct message *m, const char **fault)
     return SP_OK;
 }
 
-static void
-refuse_signature(struct session *s)
+void
+answer_no_signature(struct session *s)
 {
     struct message m;
 
@@ -89,17 +90,33 @@ on_signature(void *owner, const struct slice *signature)
 
     s->signing = NULL;
     if (signature == NULL) {
-        refuse_signature(s);
+        answer_no_signature(s);
         return;
     }
     msg_signed_pack(&m, &(struct msg_signed){ .signature = *signature });
     session_tell(s, &m);
 }
 
+/*
+ * An honest client that makes a full handshake for each file is slowed down; it fails only
+ * where so many of its account wait that the handshake would hardly end in time.
+ */
+static void
+tell_held_back(struct session *s, bool refused)
+{
+    if (report_may(s))
+        report_session(s, refused ? EVENT_SIGNATURE_LIMITED : EVENT_SIGNATURE_WAITS,
+                       "user=%s remedy=%s", s->user == NULL ? "-" : s->user,
+                       refused ? "signatures_rate" : "\"signatures_burst, signatures_rate\"");
+}
+
 static enum sp_err
 answer_sign(struct session *s, const struct message *m, const char **fault)
 {
     struct msg_sign in = { 0 };
+    struct sign_terms terms = { &s->peer, s->kin != NULL ? &s->kin->signatures : &s->signatures,
+                                s->generation->settings.handshake_timeout * 1000000
+                                    / WAIT_SHARE };
     enum sp_err rc = SP_OK;
 
     if (msg_sign_unpack(m, &in) != SP_OK)
@@ -108,16 +125,12 @@ answer_sign(struct session *s, const struct message *m, const char **fault)
         *fault = "two-signatures-at-once";
         return SP_INPUT;
     }
-    if (!bucket_take(&s->signatures, clock_us())) {
-        if (report_may(s))
-            report_session(s, EVENT_SIGNATURE_LIMITED,
-                           "remedy=\"signatures_burst, signatures_rate\"");
-        refuse_signature(s);
-        return SP_OK;
-    }
-    rc = keyholder_ask(&s->generation->keyholder, &in, on_signature, s, &s->signing);
-    if (rc != SP_OK)
-        refuse_signature(s);
+    rc = keyholder_ask(&s->generation->keyholder, &in, &terms, on_signature, s, &s->signing);
+    if (rc == SP_REFUSED || (rc == SP_AGAIN && !s->held_back))
+        tell_held_back(s, rc == SP_REFUSED);
+    s->held_back = s->held_back || rc == SP_AGAIN;
+    if (rc != SP_OK && rc != SP_AGAIN)
+        answer_no_signature(s);
     return SP_OK;
 }
 

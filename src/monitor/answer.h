@@ -16,5 +16,7 @@ struct session;
  * answered. */
 SP_CHECK enum sp_err answer_worker(struct session *s, const struct message *m,
                                    const char **fault);
+/* It waits for a signature and gets none. */
+void answer_no_signature(struct session *s);
 
 #endif

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "monitor/budget.h"
 #include "monitor/generation.h"
 #include "monitor/logsink.h"
 #include "monitor/monitor.h"
@@ -17,14 +19,18 @@
 
 #define START_SECONDS 30        /* from execve to READY                                */
 #define ANSWER_SECONDS 30       /* with something asked and nothing answered it hangs  */
-#define OUTSTANDING_MOST 32     /* asked and not answered; all others wait here        */
+#define OUTSTANDING_MOST 8      /* asked and not answered; all others take turns here  */
 #define RETRY_LEAST_MS 100
 #define RETRY_MOST_MS 10000
 #define TBS_MOST 512            /* messages.def */
 
+/* First it waits for its budget, then for its turn, then for the answer. */
 struct sign_request {
-    TAILQ_ENTRY(sign_request) entry;
+    struct budget_turn held;
+    struct fair_member waiting;
+    TAILQ_ENTRY(sign_request) entry;    /* sent */
     struct keyholder *keyholder;
+    struct net_addr peer;
     uint64_t number;
     sign_answer *answer;        /* NULL: nobody waits any more */
     void *owner;
@@ -158,31 +164,32 @@ send_request(struct keyholder *k, const struct sign_request *r)
     return channel_send(&k->channel, &m);
 }
 
+static struct sign_request *
+request_in(struct fair_member *waiting)
+{
+    return (struct sign_request *)((char *)waiting - offsetof(struct sign_request, waiting));
+}
+
 static void
 on_dispatch_event(evutil_socket_t fd, short what, void *context)
 {
     struct keyholder *k = context;
-    struct sign_request *r = NULL;
+    struct fair_member *next = NULL;
 
     (void)fd;
     (void)what;
     while (k->ready && k->outstanding < OUTSTANDING_MOST
-           && (r = TAILQ_FIRST(&k->waiting)) != NULL) {
+           && (next = fair_first(&k->waiting)) != NULL) {
+        struct sign_request *r = request_in(next);
         enum sp_err rc = SP_OK;
 
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed has left the list */
-        if (r->answer == NULL) {
-            TAILQ_REMOVE(&k->waiting, r, entry);
-            free(r);
-            continue;
-        }
         if ((rc = send_request(k, r)) == SP_AGAIN && k->outstanding > 0)
             return;                     /* goes on with the next answer */
         if (rc != SP_OK) {
             process_kill(&k->process);  /* its end starts another one */
             return;
         }
-        TAILQ_REMOVE(&k->waiting, r, entry);
+        fair_take(&k->waiting, &r->waiting);
         TAILQ_INSERT_TAIL(&k->sent, r, entry);
         if (k->outstanding++ == 0)
             set_timer(&k->deadline, ANSWER_SECONDS * 1000L);
@@ -195,17 +202,39 @@ run_dispatch(struct keyholder *k)
     event_active(&k->dispatch, EV_TIMEOUT, 0);
 }
 
+static enum sp_err
+wait_for_turn(struct sign_request *r)
+{
+    enum sp_err rc = fair_add(&r->keyholder->waiting, &r->waiting, &r->peer);
+
+    if (rc == SP_OK)
+        run_dispatch(r->keyholder);
+    return rc;
+}
+
+void
+keyholder_go_on(struct budget_turn *held)
+{
+    struct sign_request *r =
+        (struct sign_request *)((char *)held - offsetof(struct sign_request, held));
+
+    if (wait_for_turn(r) != SP_OK)
+        answer_request(r, NULL);
+}
+
 enum sp_err
-keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *answer,
-              void *owner, struct sign_request **out)
+keyholder_ask(struct keyholder *k, const struct msg_sign *what, const struct sign_terms *terms,
+              sign_answer *answer, void *owner, struct sign_request **out)
 {
     struct sign_request *r = NULL;
+    enum sp_err rc = SP_OK;
 
     if (what->key >= key_count(k) || what->tbs.len > sizeof r->tbs)
-        return SP_REFUSED;
+        return SP_INPUT;
     if ((r = calloc(1, sizeof *r)) == NULL)
         return SP_NOMEM;
     r->keyholder = k;
+    r->peer = *terms->peer;
     r->number = ++k->numbers;
     r->answer = answer;
     r->owner = owner;
@@ -213,17 +242,32 @@ keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *ans
     r->scheme = what->scheme;
     r->len = what->tbs.len;
     memcpy(r->tbs, what->tbs.at, what->tbs.len);
-    TAILQ_INSERT_TAIL(&k->waiting, r, entry);
-    run_dispatch(k);
-    *out = r;
-    return SP_OK;
+    if ((rc = budget_ask(terms->budget, &r->held, terms->wait_us)) == SP_OK)
+        rc = wait_for_turn(r);
+    if (rc == SP_OK || rc == SP_AGAIN)
+        *out = r;
+    else
+        free(r);
+    return rc;
+}
+
+bool
+keyholder_holds_back(const struct sign_request *r)
+{
+    return r->held.budget != NULL;
 }
 
 void
 keyholder_forget(struct sign_request *r)
 {
-    r->answer = NULL;           /* freed when its turn or its answer comes */
-    r->owner = NULL;
+    if (r->held.budget == NULL && r->waiting.lane == NULL) {
+        r->answer = NULL;       /* freed when its answer comes */
+        r->owner = NULL;
+        return;
+    }
+    budget_leave(&r->held);
+    fair_take(&r->keyholder->waiting, &r->waiting);
+    free(r);
 }
 
 /* ---- what it says ------------------------------------------------------------------ */
@@ -445,11 +489,13 @@ enum sp_err
 keyholder_init(struct keyholder *k, struct generation *g)
 {
     struct event_base *loop = g->monitor->loop;
+    enum sp_err rc = SP_OK;
 
     *k = (struct keyholder){ .generation = g, .channel = CHANNEL_EMPTY };
     process_init(&k->process);
-    TAILQ_INIT(&k->waiting);
     TAILQ_INIT(&k->sent);
+    if ((rc = fair_init(&k->waiting)) != SP_OK)
+        return rc;
     if (event_assign(&k->deadline, loop, -1, 0, on_deadline_event, k) == -1
         || event_assign(&k->retry, loop, -1, 0, on_retry_event, k) == -1
         || event_assign(&k->dispatch, loop, -1, 0, on_dispatch_event, k) == -1)
@@ -457,28 +503,22 @@ keyholder_init(struct keyholder *k, struct generation *g)
     return SP_OK;
 }
 
-static void
-forget_all(struct sign_queue *queue)
-{
-    struct sign_request *r = NULL;
-
-    while ((r = TAILQ_FIRST(queue)) != NULL) {
-        TAILQ_REMOVE(queue, r, entry);
-        free(r);
-    }
-}
-
 void
 keyholder_clear(struct keyholder *k)
 {
+    struct sign_request *r = NULL;
+
     if (k->generation == NULL)
         return;
+    SP_ASSERT(fair_first(&k->waiting) == NULL);
     (void)event_del(&k->deadline);
     (void)event_del(&k->retry);
     (void)event_del(&k->dispatch);
     process_abandon(&k->process);
     close_channel(k);
-    forget_all(&k->waiting);
-    forget_all(&k->sent);
+    while ((r = TAILQ_FIRST(&k->sent)) != NULL) {
+        TAILQ_REMOVE(&k->sent, r, entry);
+        free(r);
+    }
     k->generation = NULL;
 }

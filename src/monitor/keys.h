@@ -16,13 +16,17 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "monitor/fair.h"
 #include "monitor/process.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
 
 #define KEYHOLDER_PROGRAM "sallyport-keyholder"
 
+struct budget;
+struct budget_turn;
 struct generation;
+struct net_addr;
 struct sign_request;
 
 /* signature: NULL where it was refused. Called once, from the loop. */
@@ -36,7 +40,8 @@ struct keyholder {
     bool ready;
     unsigned failures, outstanding;
     uint64_t numbers;
-    TAILQ_HEAD(sign_queue, sign_request) waiting, sent;
+    struct fair waiting;
+    TAILQ_HEAD(, sign_request) sent;
 };
 
 SP_CHECK enum sp_err keyholder_init(struct keyholder *k, struct generation *g);
@@ -44,11 +49,21 @@ SP_CHECK enum sp_err keyholder_init(struct keyholder *k, struct generation *g);
 SP_CHECK enum sp_err keyholder_start(struct keyholder *k);
 /* True also where no key is configured and there is no process. */
 bool keyholder_is_ready(const struct keyholder *k);
-/* *out is valid until the answer; for keyholder_forget. SP_REFUSED: no such key.
- * SP_NOMEM. */
+/* Who asks, what he may ask for, and how long he waits where that is used up. */
+struct sign_terms { const struct net_addr *peer; struct budget *budget; int64_t wait_us; };
+
+/*
+ * *out is valid until the answer; for keyholder_forget. SP_AGAIN: the same, but it waits for
+ * the budget first. SP_REFUSED: it would wait too long. SP_INPUT: no such key. SP_NOMEM,
+ * SP_OS.
+ */
 SP_CHECK enum sp_err
-keyholder_ask(struct keyholder *k, const struct msg_sign *what, sign_answer *answer,
-              void *owner, struct sign_request **out);
+keyholder_ask(struct keyholder *k, const struct msg_sign *what, const struct sign_terms *terms,
+              sign_answer *answer, void *owner, struct sign_request **out);
+/* The budget_go of each budget that is named in terms. */
+void keyholder_go_on(struct budget_turn *held);
+/* Does it wait for its budget still? */
+bool keyholder_holds_back(const struct sign_request *r);
 /* The owner does not wait any more: no answer is called. */
 void keyholder_forget(struct sign_request *r);
 /* Ends it; no request may be left that is waited for. */

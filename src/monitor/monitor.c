@@ -274,7 +274,8 @@ init(struct monitor *m)
     admin_init(&m->admin, m);
     if ((rc = naming_random(&boot)) != SP_OK || (rc = naming_random(&seed)) != SP_OK
         || (rc = admission_init(&m->admission, seed)) != SP_OK
-        || (rc = guessers_init(&m->guessers)) != SP_OK)
+        || (rc = guessers_init(&m->guessers)) != SP_OK
+        || (rc = kins_init(&m->kins)) != SP_OK)
         return rc;
     naming_boot(boot, m->boot);
     bucket_init(&m->refusal_lines, REFUSALS_BURST, REFUSALS_RATE, clock_us());
@@ -323,6 +324,7 @@ clear(struct monitor *m)
     generation_unref(&m->current);
     children_clear(&m->children);
     ports_clear(&m->ports);
+    kins_clear(&m->kins);
     (void)event_del(&m->burial);
     (void)event_del(&m->stop_timer);
     (void)event_del(&m->sweep);

@@ -17,6 +17,7 @@
 #include "monitor/bucket.h"
 #include "monitor/deaths.h"
 #include "monitor/guessers.h"
+#include "monitor/kin.h"
 #include "monitor/ledger.h"
 #include "monitor/listener.h"
 #include "monitor/places.h"
@@ -49,6 +50,7 @@ struct monitor {
     struct admission admission;
     struct deaths deaths;
     struct guessers guessers;
+    struct kins kins;
     struct ledger ledger;
     struct listeners listeners;
     struct logins logins;

@@ -34,6 +34,9 @@
 #define LINES_RATE 10
 #define TRANSFERS_BURST 4000    /* lines of transfers: more than one client gets done */
 #define TRANSFERS_RATE 1500
+/* Handshakes with nobody logged in: one is needed, and one more behind each REIN and CCC. */
+#define SIGNATURES_BURST 4
+#define SIGNATURES_RATE 1
 #define TAKEOVERS_BURST 20      /* uploads that broke off together; each asks many brokers */
 #define TAKEOVERS_RATE 2
 
@@ -100,7 +103,9 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
 
     if ((s = calloc(1, sizeof *s)) == NULL)
         return NULL;
-    if (event_assign(&s->timer, m->loop, -1, 0, on_timer_event, s) == -1) {
+    if (event_assign(&s->timer, m->loop, -1, 0, on_timer_event, s) == -1
+        || budget_init(&s->signatures, m->loop, SIGNATURES_BURST, SIGNATURES_RATE,
+                       keyholder_go_on) != SP_OK) {
         free(s);
         return NULL;
     }
@@ -121,8 +126,6 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
     bucket_init(&s->transfer_lines, TRANSFERS_BURST, TRANSFERS_RATE, now);
     bucket_init(&s->takeovers, TAKEOVERS_BURST, TAKEOVERS_RATE, now);
-    bucket_init(&s->signatures, (uint32_t)set->signatures_burst,
-                (uint32_t)set->signatures_rate, now);
     return s;
 }
 
@@ -240,6 +243,34 @@ session_start_timer(struct session *s)
         session_end(s, "memory");
 }
 
+/* Nobody waits for it any more. */
+static void
+forget_signature(struct session *s)
+{
+    if (s->signing != NULL)
+        keyholder_forget(s->signing);
+    s->signing = NULL;
+}
+
+void
+session_join_kin(struct session *s)
+{
+    const struct settings *set = &s->generation->settings;
+    const struct kin_figures figures = { (uint32_t)set->signatures_burst,
+                                         (uint32_t)set->signatures_rate, keyholder_go_on };
+
+    SP_ASSERT(s->kin == NULL && s->broker != NULL && s->broker->account != NULL);
+    s->kin = kin_join(&s->monitor->kins, s->monitor->loop, s->broker->account, &s->peer,
+                      &figures);
+}
+
+static void
+leave_kin(struct session *s)
+{
+    kin_leave(&s->monitor->kins, s->kin);
+    s->kin = NULL;
+}
+
 static void
 finish_logout(struct session *s)
 {
@@ -261,6 +292,8 @@ session_leave(struct session *s)
 
     session_enter(s, ST_LEAVING);
     ports_release(&s->monitor->ports, s);
+    forget_signature(s);        /* an honest worker asks for nothing in between */
+    leave_kin(s);
     s->logout = s->broker;
     session_end_account(s, LOGOUT_BROKER_MS);
     free(s->user);
@@ -346,10 +379,9 @@ static void
 forget_questions(struct session *s)
 {
     attempt_clear(s);
-    if (s->signing != NULL)
-        keyholder_forget(s->signing);
-    s->signing = NULL;
+    forget_signature(s);
     forget_answer(s);
+    leave_kin(s);
 }
 
 void
@@ -384,7 +416,11 @@ session_shutdown(struct session *s, const char *reason, const char *text)
     part_give(s->worker, SHUTDOWN_MS);
     msg_shutdown_pack(&m, &(struct msg_shutdown){ .text = slice_of(text) });
     session_tell(s, &m);
-    /* A worker that waits for the verdict is not to wait any longer. */
+    /* A worker that waits for a signature, or the verdict, is not to wait any longer. */
+    if (!s->ended && s->signing != NULL && keyholder_holds_back(s->signing)) {
+        forget_signature(s);
+        answer_no_signature(s);
+    }
     if (!s->ended && s->attempt != NULL && session_state(s) == ST_LOGIN) {
         session_end_account(s, SESSION_SETTLE_MS);
         attempt_deliver(s, true);
@@ -423,6 +459,7 @@ session_free(struct session *s)
 
     report_suppressed(s);
     (void)event_del(&s->timer);
+    budget_clear(&s->signatures);
     TAILQ_REMOVE(s->buried ? &m->ended : &m->sessions, s, entry);
     admission_leave(&m->admission, &s->peer, &s->member, clock_ms());
     generation_unref(&s->generation);

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/net.h"
 #include "monitor/bucket.h"
+#include "monitor/budget.h"
 #include "monitor/crowd.h"
 #include "monitor/gate.h"
 #include "monitor/naming.h"
@@ -30,6 +31,7 @@
 
 struct attempt;
 struct generation;
+struct kin;
 struct monitor;
 struct sign_request;
 
@@ -57,7 +59,10 @@ struct session {
     struct crowd_member member; /* while nobody is logged in (admission.h) */
     struct gate gate;           /* of its data connections */
     struct port_hold port;      /* the passive one */
-    struct bucket messages, signatures, lines, transfer_lines, takeovers;
+    struct budget signatures;   /* with nobody logged in */
+    struct kin *kin;            /* else its account's; NULL also where there was no memory */
+    bool held_back;             /* a signature had to wait, which was said */
+    struct bucket messages, lines, transfer_lines, takeovers;
     unsigned refusals, suppressed;
     char *user;                 /* escaped for the log; NULL: nobody is logged in */
     char tls[17], cipher[65];
@@ -84,6 +89,8 @@ void session_shutdown(struct session *s, const char *reason, const char *text);
 void session_end(struct session *s, const char *reason);
 /* A crash or a broken rule counts against the peer's address. */
 void session_violation(struct session *s);
+/* Somebody is logged in: the broker's account. */
+void session_join_kin(struct session *s);
 /* Ends broker and login of the account, if any; the broker has that long to settle. */
 void session_end_account(struct session *s, int grace_ms);
 /* login_timeout begins to run. */

@@ -86,6 +86,7 @@ start(void)
     admin_init(&m.admin, &m);
     FUZZ_HOLDS(admission_init(&m.admission, 1) == SP_OK);
     FUZZ_HOLDS(guessers_init(&m.guessers) == SP_OK);
+    FUZZ_HOLDS(kins_init(&m.kins) == SP_OK);
     naming_boot(1, m.boot);
     bucket_init(&m.refusal_lines, 10, 10, clock_us());
     FUZZ_HOLDS((m.loop = event_base_new()) != NULL);
@@ -121,6 +122,7 @@ stop(void)
     children_clear(&m.children);
     (void)event_del(&m.burial);
     ports_clear(&m.ports);
+    kins_clear(&m.kins);
     event_base_free(m.loop);
     admission_clear(&m.admission);
     guessers_clear(&m.guessers);

@@ -348,20 +348,48 @@ def test_logins_that_cannot_be_started_are_refused_one_by_one(make_captured):
     captured.serves()
 
 
+HASHED = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + b"x" * 32
+
+
+def sign(p):
+    name, _, _ = p.ask("m", "SIGN", u8(0) + u16(0x0403) + text(HASHED))
+    assert name == "SIGNED", name
+
+
 def test_signatures_are_bounded(captured):
-    """By signatures_burst and signatures_rate, each of what the keyholder would well sign."""
-    signed = refused = 0
-    hashed = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + b"x" * 32
+    """With nobody logged in: four, and one a second; whoever asks for more waits."""
     begin = Stopwatch()
     with Puppet(captured) as p:
-        for _ in range(200):
-            name, _, _ = p.ask("m", "SIGN", u8(0) + u16(0x0403) + text(hashed))
-            signed += name == "SIGNED"
-            refused += name == "SIGN_REFUSED"
-        took = begin.passed()
-        assert p.lines(r"signature\.limited")
-    assert 12 <= signed <= 12 + 4 * (took + 1), (signed, refused, took)
-    assert signed + refused == 200
+        for n in range(1, 8):
+            sign(p)
+            assert n <= 4 + begin.passed() + 1, (n, begin.passed())
+        assert p.lines(r"signature\.waits user=-")
+
+
+def test_signatures_are_bounded_by_account_and_address(make_captured):
+    """More sessions are no more signatures, nor is another login; other addresses are not
+    kept waiting."""
+    captured = make_captured("signatures", signatures_burst=20, signatures_rate=10)
+    signed = 0
+    begin = Stopwatch()
+    with Puppet(captured).secure().login() as one, Puppet(captured).secure().login() as two:
+        for _ in range(25):
+            sign(one)
+            sign(two)
+            signed += 2
+            assert signed <= 20 + 10 * (begin.passed() + 1), (signed, begin.passed())
+        assert one.lines(r"signature\.waits user=guest")
+        with Puppet(captured, 60, ("127.0.0.9", 0)) as other:
+            mark = captured.mark()
+            other.secure().login()
+            for _ in range(10):
+                sign(other)
+            assert "signature." not in captured.log(mark)
+    with Puppet(captured).secure().login() as again:
+        for _ in range(10):
+            sign(again)
+            signed += 1
+            assert signed <= 20 + 10 * (begin.passed() + 1), (signed, begin.passed())
 
 
 def test_a_signature_is_made_for_handshakes_only(captured):

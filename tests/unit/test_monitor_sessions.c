@@ -391,21 +391,65 @@ data_sockets(void)
 
 /* ---- signatures -------------------------------------------------------------------- */
 
+/* The more quickly it asks, the sooner it waits, and it is answered all the same. */
 static void
-signatures(void)
+sign_until_held_back(const struct rig *r, int client, const char *log)
+{
+    for (unsigned i = 0; i < 100 && rig_count(r, log) == 0; i++)
+        rig_ask(client, "sign one", "SIGNED signed-one");
+    CU_ASSERT_EQUAL(rig_count(r, log), 1);
+}
+
+static void
+signatures_wait(void)
 {
     struct rig r;
     int client = -1;
 
-    rig_start(&r, "signatures_burst = 3\nsignatures_rate = 1\n");
-    client = rig_client(&r, false);
-    rig_ask(client, "sign one", "SIGNED signed-one");
+    rig_start(&r, "signatures_burst = 2\nsignatures_rate = 2\n");
+    client = rig_client(&r, true);
     rig_ask(client, "sign refuse", "SIGN_REFUSED");
-    rig_ask(client, "sign two", "SIGNED signed-two");
-    rig_ask(client, "sign three", "SIGN_REFUSED");      /* held back */
-    CU_ASSERT_TRUE(rig_logs(&r, "signature.limited"));
+    sign_until_held_back(&r, client, "signature.waits user=-");
+    fd_close(&client);
+    client = rig_client(&r, true);
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    sign_until_held_back(&r, client, "signature.waits user=good");
+    CU_ASSERT_EQUAL(rig_count(&r, "signature.limited"), 0);
     fd_close(&client);
     rig_stop(&r);
+}
+
+/*
+ * One a second, and half of handshake_timeout to wait: of so many who ask at once the last
+ * ones are refused at once, and whoever waits is not kept when the session is to end.
+ */
+static void
+nobody_waits_in_vain(void)
+{
+    enum { MANY = 60 };
+    struct rig r;
+    int clients[MANY];
+    char line[256];
+    unsigned count = 0;
+
+    rig_start(&r, "signatures_burst = 2\nsignatures_rate = 1\nhandshake_timeout = 40\n");
+    for (; count < MANY && rig_count(&r, "signature.limited user=good") == 0; count++) {
+        clients[count] = rig_client(&r, true);
+        rig_ask(clients[count], "login good right", "LOGGED_IN good");
+        rig_say(clients[count], "deaf");
+        rig_mark(&r);
+        rig_say(clients[count], "sign one");
+        if (count >= 2)
+            (void)rig_logs(&r, "signature.");
+    }
+    CU_ASSERT_TRUE_FATAL(count > 3 && count < MANY);
+    CU_ASSERT_STRING_EQUAL(rig_hear(clients[count - 1], line), "SIGN_REFUSED");
+    rig_signal(&r, SIGTERM);        /* the one before it has 19 seconds still to wait */
+    CU_ASSERT_EQUAL(strncmp(rig_hear(clients[count - 2], line), "SHUTDOWN ", 9), 0);
+    CU_ASSERT_STRING_EQUAL(rig_hear(clients[count - 2], line), "SIGN_REFUSED");
+    while (count > 0)
+        fd_close(&clients[--count]);
+    rig_clear(&r);
 }
 
 static void
@@ -444,7 +488,8 @@ static const struct unit_test tests[] = {
       a_worker_that_dies_while_it_waits_is_buried },
     { "a worker that closes its channel is killed", a_worker_that_hides_is_killed },
     { "data sockets go to the own peer", data_sockets },
-    { "signatures are limited", signatures },
+    { "signatures wait for their turn", signatures_wait },
+    { "nobody waits for a signature in vain", nobody_waits_in_vain },
     { "a keyholder that died comes back", the_keyholder_comes_back },
     { NULL, NULL }
 };

@@ -153,12 +153,19 @@ check_fault(const struct play *p)
         FUZZ_HOLDS((unsigned char)*at >= 0x20 && *at != 0x7f);
 }
 
-/* As tls/context.h says: one of the certificate's, none, an address, localhost. */
+/*
+ * As tls/context.h says: one of the certificate's, none, an address, localhost. A dot at the
+ * end changes nothing.
+ */
 static bool
-is_served(const char *name)
+is_served(const char *given)
 {
-    size_t len = strlen(name), tail = strlen(".wild.example");
+    char name[256];
+    size_t len = strlen(given), tail = strlen(".wild.example");
 
+    FUZZ_HOLDS(text_copy(name, sizeof name, given));
+    if (len > 1 && name[len - 1] == '.')
+        name[--len] = '\0';
     if (len == 0 || strspn(name, "0123456789abcdefABCDEF.:[]") == strlen(name))
         return true;
     if (strcasecmp(name, "ftp.example") == 0 || strcasecmp(name, "localhost") == 0)

@@ -1,0 +1,162 @@
+"""Jails on file systems as they are: without calls that NFS, SMB, eCryptfs or FUSE leave out,
+with other ones mounted in them.
+
+They are FUSE (lacking_fs.c) in a mount namespace of this file. Where there is no FUSE, the
+same decisions are looked at by tests/unit/test_file_systems.c, with errors that are put in.
+"""
+
+import os
+import subprocess
+
+import pytest
+
+import harness
+from harness import needs_root, run
+
+BYTES = os.urandom(300_000)
+KINDS = {
+    "nfs": "noreplace,flock,fallocate",
+    "smb": "noreplace,link,chmod=1,fsyncdir,fallocate,flock=95",
+    "cloud": "noreplace=95,link=1,chmod,chown,utimens,truncate,fallocate=38,fsync,fsyncdir,"
+             "flock=38,xattr,statfs",
+    "plain": "noreplace=0",
+}
+
+
+class Mounts:
+    """File systems in the jail of the guest, each of them with what lies behind it."""
+
+    def __init__(self, server):
+        self.server, self.served, self.behind = server, [], server.dir / "behind"
+        self.behind.mkdir()
+        self.namespace = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec cat"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.namespace.stdout.readline()
+        server.inside = ["nsenter", "-t", str(self.namespace.pid), "-m", "--"]
+
+    def do(self, *argv, **kw):
+        return run(*self.server.inside, *argv, **kw)
+
+    def add(self, name, options, at=None):
+        """What lies behind it."""
+        behind = self.behind / name
+        at = self.server.jail() / name if at is None else at
+        for made in (behind, at):
+            made.mkdir(parents=True)
+            self.server.own(made)
+        p = subprocess.Popen([*self.server.inside, self.server.world.build / "lacking-fs",
+                              behind, at, options], stdout=subprocess.PIPE)
+        self.served.append(p)
+        assert p.stdout.readline() == b"mounted\n"
+        return behind
+
+    def end(self):
+        for p in self.served:
+            p.kill()
+            p.wait(10)
+            p.stdout.close()
+        self.namespace.communicate(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def mounts(world):
+    needs_root()
+    if not (world.build / "lacking-fs").exists():
+        pytest.skip("built without libfuse3: no FUSE to try")
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError as e:
+        pytest.skip(f"no FUSE here: {e}")
+    s = harness.Server(world, "file-systems")
+    m = Mounts(s)
+    try:
+        s.make_jail("guest")
+        for kind, options in KINDS.items():
+            m.add(kind, options)
+        s.start()
+        yield m
+        s.stop()
+    finally:
+        s.kill()
+        m.end()
+
+
+@pytest.fixture
+def session(mounts):
+    c = mounts.server.login()
+    yield c
+    c.quit()
+
+
+@pytest.fixture(params=["nfs", "smb", "cloud"])
+def lacking(mounts, session, request):
+    """What lies behind it, in a session that has gone into it."""
+    session.expect(250, "CWD /" + request.param)
+    return mounts.behind / request.param
+
+
+def left(behind):
+    return sorted(p.name for p in behind.iterdir() if p.name.startswith(".sp-"))
+
+
+def test_names_are_given(lacking, session):
+    session.expect(257, "MKD directory")
+    session.expect(257, "MKD other")
+    session.stor("STOR directory/file", BYTES)
+    session.expect(350, "RNFR directory")
+    session.expect(250, "RNTO moved")
+    session.expect(350, "RNFR moved")
+    session.expect(550, "RNTO other")
+    session.expect(350, "RNFR moved/file")
+    session.expect(250, "RNTO other/file")
+    assert (lacking / "other" / "file").read_bytes() == BYTES
+    assert sorted(p.name for p in lacking.iterdir()) == ["moved", "other"]
+    session.expect(250, "DELE other/file")
+    session.expect(250, "RMD other")
+    session.expect(250, "RMD moved")
+
+
+def test_uploads_are_stored(lacking, session):
+    session.stor("STOR file", BYTES)
+    session.stor("STOR file", BYTES[:1000])
+    session.stor("APPE file", BYTES[1000:2000])
+    session.expect(350, "REST 2000")
+    session.stor("STOR file", BYTES[2000:])
+    assert (lacking / "file").read_bytes() == BYTES
+    session.expect(200, "ALLO 2000000")
+    session.stor("STOU file", BYTES[:10])
+    session.stor("STOU file", BYTES[:20])
+    assert (lacking / "file.1").read_bytes() == BYTES[:10]
+    assert (lacking / "file.2").read_bytes() == BYTES[:20]
+    assert (lacking / "file").read_bytes() == BYTES and left(lacking) == []
+    for name in ("file", "file.1", "file.2"):
+        session.expect(250, "DELE " + name)
+
+
+def test_what_there_is_no_way_for_is_final(mounts, session):
+    session.expect(250, "CWD /cloud")
+    session.stor("STOR file", BYTES)
+    for command in ("SITE CHMOD 600 file", "MFMT 20200101000000 file"):
+        session.expect(550, command)
+    session.expect(250, "DELE file")
+    session.expect(250, "CWD /smb")
+    session.stor("STOR file", BYTES)
+    session.expect(550, "SITE CHMOD 600 file")
+    session.expect(250, "DELE file")
+
+
+def test_attributes_are_what_the_file_system_says(mounts, session):
+    """The kernel knows older ones, and names: it asks only who asks as stat(2) does."""
+    behind = mounts.behind / "plain"
+    session.stor("STOR /plain/file", BYTES[:1000])
+    assert session.expect(213, "SIZE /plain/file").text.split()[-1] == "1000"
+    (behind / "file").write_bytes(BYTES)
+    os.utime(behind / "file", (1000000000, 1000000000))
+    assert session.expect(213, "SIZE /plain/file").text.split()[-1] == str(len(BYTES))
+    assert "20010909014640" in session.expect(213, "MDTM /plain/file").text
+    assert f"size={len(BYTES)};" in session.expect(250, "MLST /plain/file").text.lower()
+    for command in ("LIST /plain", "MLSD /plain"):
+        assert str(len(BYTES)) in session.retr(command).decode()
+    assert session.retr("RETR /plain/file") == BYTES
+    session.expect(250, "DELE /plain/file")

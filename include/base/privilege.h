@@ -51,10 +51,19 @@ SP_CHECK enum sp_err privilege_try(uint64_t own);
 /* The ambient ones: what whoever started us wants programs to have. */
 uint64_t privilege_ambient(void);
 /*
+ * From root to this user, as privilege_drop does it, but the capabilities of keep stay in
+ * effect (a word: bit n is capability n): for what is to be done as the user and needs one,
+ * as entering a directory that is closed to all others, root among them. privilege_drop is
+ * to follow. SP_REFUSED: uid or gid 0; the groups are others. SP_OS, SP_NOMEM.
+ */
+SP_CHECK enum sp_err privilege_become(uid_t uid, gid_t gid, const gid_t *groups,
+                                      size_t group_count, uint64_t keep);
+/*
  * Give up every id for good: supplementary groups (count may be 0), real, effective and
  * saved gid and uid, all capability sets (bounding and ambient too); set no_new_privs; not
  * dumpable; RLIMIT_CORE 0. Then try to take root back: success of that is SP_REFUSED.
- * Rootless (not root, ids equal our own): the ids stay, all the rest is done.
+ * Rootless (not root, ids equal our own), or behind privilege_become: the ids stay, all the
+ * rest is done.
  * SP_REFUSED: uid or gid 0 asked for while we are root, or the way back was open. SP_OS.
  */
 SP_CHECK enum sp_err privilege_drop(uid_t uid, gid_t gid, const gid_t *groups,

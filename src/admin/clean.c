@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -59,12 +60,16 @@ struct report { bool absent; struct sweep_totals totals; };
 static enum sp_err
 become(const struct account *a, bool writes, int *root)
 {
-    enum sp_err rc = enter_open(a->jail, a->uid, a->gid, a->groups, a->group_count, root);
+    const uint64_t keep = (uint64_t)1 << CAP_SYS_CHROOT;
+    bool was_root = privilege_is_root();
+    enum sp_err rc = SP_OK;
 
-    if (rc != SP_OK)
+    if (was_root)
+        rc = privilege_become(a->uid, a->gid, a->groups, a->group_count, keep);
+    if (rc != SP_OK || (rc = enter_open(a->jail, root)) != SP_OK)
         return rc;
     /* without root it takes a user namespace; else openat2 alone keeps us in the jail */
-    if (privilege_is_root() || privilege_enter_userns() == SP_OK)
+    if (was_root || privilege_enter_userns() == SP_OK)
         rc = privilege_chroot_fd(*root);
     if (rc != SP_OK
         || (rc = privilege_drop(a->uid, a->gid, a->groups, a->group_count)) != SP_OK)

@@ -325,19 +325,51 @@ try_back(void)
     return SP_OK;
 }
 
+/* Root, as whom or in whose group nobody is to be served? */
+static bool
+is_roots(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
+{
+    bool roots = uid == 0 || gid == 0;
+
+    for (size_t i = 0; i < group_count; i++)
+        roots = roots || groups[i] == 0;
+    return roots;
+}
+
+enum sp_err
+privilege_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, uint64_t keep)
+{
+    struct capabilities caps = {0};
+    enum sp_err rc = SP_OS;
+
+    if (is_roots(uid, gid, groups, group_count))
+        return SP_REFUSED;
+    /* what takes capabilities other than those of keep comes first */
+    if ((rc = privilege_drop_bounding()) != SP_OK)
+        return rc;
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
+        return SP_OS;
+    if ((rc = drop_ids(uid, gid, groups, group_count)) != SP_OK
+        || (rc = verify_groups(groups, group_count)) != SP_OK)
+        return rc;
+    if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0 || capabilities_get(&caps) != SP_OK)
+        return SP_OS;
+    for (unsigned i = 0; i < 2; i++) {
+        caps.half[i].permitted &= (uint32_t)(keep >> 32 * i);
+        caps.half[i].effective = caps.half[i].permitted;
+        caps.half[i].inheritable = 0;
+    }
+    return capabilities_set(&caps);
+}
+
 enum sp_err
 privilege_drop(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
 {
     bool root = privilege_is_root();
     enum sp_err rc = SP_OS;
 
-    if (root) {
-        if (uid == 0 || gid == 0)
-            return SP_REFUSED;
-        for (size_t i = 0; i < group_count; i++)
-            if (groups[i] == 0)
-                return SP_REFUSED;
-    }
+    if (root && is_roots(uid, gid, groups, group_count))
+        return SP_REFUSED;
     if ((rc = privilege_drop_bounding()) != SP_OK)
         return rc;
     if (root && (rc = drop_ids(uid, gid, groups, group_count)) != SP_OK)

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,29 +56,34 @@ adopt(struct broker *b, const struct msg_grant *grant)
     return SP_OK;
 }
 
-/*
- * Without root it takes a user namespace; without that, the root descriptor alone jails. With
- * root it is entered as the user, too: it may be closed to all others, and a template of
- * brokers has no capability to pass over that (nor has root on many a file server).
- */
+/* Without root it takes a user namespace; without that, the root descriptor alone jails. */
 static enum sp_err
-change_root(const struct broker *b)
+change_root(const struct broker *b, bool became)
 {
-    if (privilege_is_root()) {
-        /* they say nothing of a failure: then the directory is not entered, or is root's to */
-        (void)setfsgid(b->gid);
-        (void)setfsuid(b->uid);
-    } else if (privilege_enter_userns() != SP_OK) {
+    if (!became && privilege_enter_userns() != SP_OK) {
         log_event(EVENT_JAIL_WITHOUT, "what=chroot error=%d", errno);
         return SP_OK;
     }
     return privilege_chroot_fd(b->root);
 }
 
+/*
+ * Root becomes the user first, with all of its ids: the way to the jail and the jail itself
+ * may be closed to all others, and a file server, or FUSE, takes root for one of these.
+ */
+static enum sp_err
+become(const struct broker *b, bool root)
+{
+    const uint64_t keep = (uint64_t)1 << CAP_SYS_CHROOT;
+
+    return root ? privilege_become(b->uid, b->gid, b->groups, b->group_count, keep) : SP_OK;
+}
+
 enum sp_err
 jail_enter(struct broker *b, const struct msg_grant *grant)
 {
     char path[PATH_MAX];
+    const bool root = privilege_is_root();
     enum sp_err rc = SP_OK;
 
     if ((rc = adopt(b, grant)) != SP_OK)
@@ -86,9 +91,8 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
     if ((rc = slice_to_text(grant->jail, path, sizeof path)) != SP_OK)
         return rc;
     b->whole = strcmp(path, "/") == 0;
-    if ((rc = enter_open(path, b->uid, b->gid, b->groups, b->group_count, &b->root))
-            != SP_OK
-        || (rc = change_root(b)) != SP_OK
+    if ((rc = become(b, root)) != SP_OK || (rc = enter_open(path, &b->root)) != SP_OK
+        || (rc = change_root(b, root)) != SP_OK
         || (rc = privilege_drop(b->uid, b->gid, b->groups, b->group_count)) != SP_OK)
         return rc;
     rc = landlock_enter(b->root, permit_writes(b->permits));

@@ -1,5 +1,5 @@
 """Jails on file systems as they are: without calls that NFS, SMB, eCryptfs or FUSE leave out,
-with other ones mounted in them.
+closed to root, with other ones mounted in them.
 
 They are FUSE (lacking_fs.c) in a mount namespace of this file. Where there is no FUSE, the
 same decisions are looked at by tests/unit/test_file_systems.c, with errors that are put in.
@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import needs_root, run
+from harness import PASSWORD, needs_root, run
 
 BYTES = os.urandom(300_000)
 KINDS = {
@@ -74,7 +74,10 @@ def mounts(world):
         s.make_jail("guest")
         for kind, options in KINDS.items():
             m.add(kind, options)
+        m.add("home", "private", s.dir / "homes" / "home")
+        os.chmod(s.dir / "homes", 0o755)
         s.start()
+        s.add_user("private", jail=s.dir / "homes" / "home")
         yield m
         s.stop()
     finally:
@@ -160,3 +163,18 @@ def test_attributes_are_what_the_file_system_says(mounts, session):
         assert str(len(BYTES)) in session.retr(command).decode()
     assert session.retr("RETR /plain/file") == BYTES
     session.expect(250, "DELE /plain/file")
+
+
+def test_a_home_that_root_may_not_enter_is_entered(mounts):
+    s = mounts.server
+    home = s.dir / "homes" / "home"
+    assert mounts.do("ls", home, check=False).returncode != 0, "root is not kept out"
+    c = s.login("private", PASSWORD)
+    c.stor("STOR file", BYTES)
+    assert c.retr("RETR file") == BYTES
+    assert c.expect(257, "PWD").text.split()[1] == '"/"'
+    c.quit()
+    assert (mounts.behind / "home" / "file").read_bytes() == BYTES
+    (mounts.behind / "home" / ".sp-part.old").write_bytes(b"x")
+    s.own(mounts.behind / "home" / ".sp-part.old")
+    assert str(home / ".sp-part.old") in s.tool("clean", "private").stdout

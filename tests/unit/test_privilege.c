@@ -89,6 +89,41 @@ root_is_given_up_for_good(void)
     CU_ASSERT_EQUAL(run_in_child(drop_everything), 0);
 }
 
+/* All ids go at once; what one of the capabilities is kept for can be done, and then no more. */
+static int
+become_and_drop(void)
+{
+    static const gid_t groups[] = { 5001 };
+    int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+    if (privilege_become(SOME_UID, SOME_GID, groups, 1, (uint64_t)1 << CAP_SYS_CHROOT) != SP_OK)
+        return 1;
+    if (!status_is(status, "Uid", "61234\t61234\t61234\t61234")
+        || !status_is(status, "Gid", "61235\t61235\t61235\t61235")
+        || !status_is(status, "Groups", "5001 "))
+        return 2;
+    if (!status_is(status, "CapPrm", "0000000000040000")
+        || !status_is(status, "CapEff", "0000000000040000")
+        || !status_is(status, "CapInh", "0000000000000000")
+        || !status_is(status, "CapBnd", "0000000000000000"))
+        return 3;
+    if (access("/etc/shadow", R_OK) == 0 || setuid(0) == 0 || setgid(0) == 0 || chroot("/") != 0)
+        return 4;
+    if (privilege_drop(SOME_UID, SOME_GID, groups, 1) != SP_OK)
+        return 5;
+    return posture_is_bare(status) && chroot("/") == -1 ? 0 : 6;
+}
+
+static void
+a_user_is_become_with_one_capability_left(void)
+{
+    if (!privilege_is_root()) {
+        skip("a user is become with one capability left", "needs root");
+        return;
+    }
+    CU_ASSERT_EQUAL(run_in_child(become_and_drop), 0);
+}
+
 static int
 drop_without_groups(void)
 {
@@ -121,6 +156,8 @@ ask_for_root(void)
         return 1;
     if (privilege_drop(SOME_UID, 0, NULL, 0) != SP_REFUSED)
         return 2;
+    if (privilege_become(0, SOME_GID, NULL, 0, 0) != SP_REFUSED)
+        return 4;
     return privilege_drop(SOME_UID, SOME_GID, groups, 2) == SP_REFUSED ? 0 : 3;
 }
 
@@ -461,6 +498,7 @@ limits_are_errors_of_calls(void)
 
 static const struct unit_test tests[] = {
     { "root is given up for good", root_is_given_up_for_good },
+    { "a user is become with one capability left", a_user_is_become_with_one_capability_left },
     { "no group is kept that was not asked for",
       no_group_is_kept_that_was_not_asked_for },
     { "becoming root is refused", becoming_root_is_refused },

@@ -14,7 +14,7 @@ fill_account(const struct settings *s, struct account *to, const char **why)
     enum sp_err rc = derive_anonymous(s, to, why);
 
     /* never made: what the world reads is for the administrator to lay out */
-    return rc != SP_OK ? rc : jaildir_ensure(to->jail, false, 0, to->uid, to->gid, why);
+    return rc != SP_OK ? rc : jaildir_ensure(to->jail, JAILDIR_LEAVE, 0, to->uid, to->gid, why);
 }
 
 void

@@ -55,7 +55,7 @@ step(int *dir, const char *name, char target[PATH_MAX], const char **why)
     int fd = openat(*dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     enum sp_err rc = SP_OS;
 
-    *why = "open of the parent directory (jail_create makes only the last one)";
+    *why = "open of a directory on the way to it";
     if (fd == -1 || fstat(*dir, &in) == -1 || fstat(fd, &st) == -1)
         goto out;
     rc = SP_REFUSED;
@@ -84,6 +84,29 @@ out:
     return rc;
 }
 
+/*
+ * A missing directory on the way: root's, for all to pass through. Only who could replace it
+ * could lead us elsewhere, so it is made where nobody can. SP_AGAIN: it would be made.
+ */
+static enum sp_err
+make_on_the_way(int dir, const char *name, enum jaildir_how how, const char **why)
+{
+    int fd = -1;
+    enum sp_err rc = check_parent(dir, why);
+
+    if (rc != SP_OK || how == JAILDIR_LOOK)
+        return rc == SP_OK ? SP_AGAIN : rc;
+    *why = "mkdir of a directory on the way to it";
+    /* made by another login in this moment, it is looked at as any other */
+    if (mkdirat(dir, name, 0755) == -1)
+        return errno == EEXIST ? SP_OK : SP_OS;
+    *why = "chmod of a directory on the way to it";
+    fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    rc = fd != -1 && fchmod(fd, 0755) == 0 ? SP_OK : SP_OS;     /* our umask is 077 */
+    fd_close(&fd);
+    return rc;
+}
+
 /* The text of a link in place of its name: then the rest of the way. */
 static bool
 splice_link(char way[PATH_MAX], const char *target, const char *rest)
@@ -98,10 +121,11 @@ splice_link(char way[PATH_MAX], const char *target, const char *rest)
 
 /*
  * Opens a directory as open(2) would, but on a way that nobody except root can bend: with
- * %h in a pattern, parts of it may lie in somebody's home directory.
+ * %h in a pattern, parts of it may lie in somebody's home directory. What is missing is
+ * made. SP_AGAIN: it would be made, *out is where.
  */
 static enum sp_err
-open_parent(const char *path, int *out, const char **why)
+open_parent(const char *path, enum jaildir_how how, int *out, const char **why)
 {
     char way[PATH_MAX], name[NAME_MAX + 1], target[PATH_MAX];
     const char *at = way;
@@ -119,6 +143,15 @@ open_parent(const char *path, int *out, const char **why)
         if (!text_printf(name, sizeof name, "%.*s", (int)len, at))
             goto out;
         rc = step(&dir, name, target, why);
+        if (rc == SP_OS && errno == ENOENT) {
+            rc = make_on_the_way(dir, name, how, why);
+            if (rc == SP_AGAIN) {
+                *out = fd_move(&dir);
+                goto out;
+            }
+            if (rc == SP_OK)
+                rc = step(&dir, name, target, why);
+        }
         if (rc == SP_OK) {
             at += len;
             continue;
@@ -174,8 +207,8 @@ out:
 }
 
 enum sp_err
-jaildir_ensure(const char *path, bool create, uint32_t mode, uint32_t uid, uint32_t gid,
-               const char **why)
+jaildir_ensure(const char *path, enum jaildir_how how, uint32_t mode, uint32_t uid,
+               uint32_t gid, const char **why)
 {
     char parent[ACCOUNT_PATH_MAX + 1] = "";
     struct slice whole = slice_of(path);
@@ -195,7 +228,7 @@ jaildir_ensure(const char *path, bool create, uint32_t mode, uint32_t uid, uint3
     if (errno != ENOENT)
         return SP_OS;
     *why = "it does not exist, and jail_create is false";
-    if (!create)
+    if (how == JAILDIR_LEAVE)
         return SP_REFUSED;
     while (cut > 0 && path[cut - 1] != '/')
         cut--;
@@ -203,11 +236,11 @@ jaildir_ensure(const char *path, bool create, uint32_t mode, uint32_t uid, uint3
     if (cut == 0 || cut == whole.len
             || slice_to_text(slice_from(path, cut), parent, sizeof parent) != SP_OK)
         return SP_REFUSED;
-    if ((rc = open_parent(parent, &dir, why)) != SP_OK
-        || (rc = check_parent(dir, why)) != SP_OK)
-        goto out;
-    rc = make(dir, path + cut, mode, uid, gid, why);
-out:
+    rc = open_parent(parent, how, &dir, why);
+    if (rc == SP_OK && (rc = check_parent(dir, why)) == SP_OK && how == JAILDIR_CREATE)
+        rc = make(dir, path + cut, mode, uid, gid, why);
+    if (rc == SP_AGAIN)
+        rc = SP_OK;             /* looked at only: it would be made */
     fd_close(&dir);
     return rc;
 }

@@ -201,7 +201,7 @@ fill_jail(const struct settings *s, struct account *to, const struct sysuser *u,
 
     if (rc != SP_OK || !s->jail_system_users)
         return rc;
-    return jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode,
+    return jaildir_ensure(to->jail, JAILDIR_HOW(s->jail_create), (uint32_t)s->jail_create_mode,
                           to->uid, to->gid, why);
 }
 

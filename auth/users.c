@@ -157,7 +157,8 @@ fill_account(const struct settings *s, const struct accounts_entry *e, struct ac
     enum sp_err rc = derive_users(s, e, to, why);
 
     return rc != SP_OK ? rc
-        : jaildir_ensure(to->jail, s->jail_create, (uint32_t)s->jail_create_mode, to->uid,
+        : jaildir_ensure(to->jail, JAILDIR_HOW(s->jail_create),
+                         (uint32_t)s->jail_create_mode, to->uid,
                          to->gid, why);
 }
 

@@ -1,5 +1,6 @@
 /* tests/unit/test_jaildir.c - auth/jaildir.c */
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ ensure(const char *below, bool create)
     enum sp_err rc = SP_OS;
 
     (void)text_printf(path, sizeof path, "%s/%s", f.directory, below);
-    rc = jaildir_ensure(path, create, 0750, fixture_uid(), fixture_gid(), &why);
+    rc = jaildir_ensure(path, JAILDIR_HOW(create), 0750, fixture_uid(), fixture_gid(), &why);
     if (rc != SP_OK)
         CU_ASSERT_PTR_NOT_NULL(why);
     return rc;
@@ -28,6 +29,7 @@ made(void)
 {
     struct stat st = { 0 };
     mode_t before = umask(077);
+    const char *why = NULL;
 
     fixture_begin(&f);
     CU_ASSERT_EQUAL(ensure("new", false), SP_REFUSED);
@@ -38,7 +40,20 @@ made(void)
     CU_ASSERT_EQUAL(st.st_uid, fixture_uid());
     CU_ASSERT_EQUAL(st.st_gid, fixture_gid());
     CU_ASSERT_EQUAL(ensure("new", false), SP_OK);
-    CU_ASSERT_EQUAL(ensure("no/parent", true), SP_OS);
+    CU_ASSERT_EQUAL(ensure("no/such/parent", false), SP_REFUSED);
+    (void)text_printf(path, sizeof path, "%s/no/such/parent", f.directory);
+    CU_ASSERT_EQUAL(jaildir_ensure(path, JAILDIR_LOOK, 0750, 1, 1, &why), SP_OK);
+    CU_ASSERT_EQUAL(ensure("no", false), SP_REFUSED);   /* it only looked */
+    CU_ASSERT_EQUAL(ensure("no/such/parent", true), SP_OK);
+    CU_ASSERT_EQUAL(stat(path, &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 07777, 0750);
+    CU_ASSERT_EQUAL(st.st_uid, fixture_uid());
+    for (unsigned up = 0; up < 2; up++) {       /* and the way is root's */
+        *strrchr(path, '/') = '\0';
+        CU_ASSERT_EQUAL(stat(path, &st), 0);
+        CU_ASSERT_EQUAL(st.st_mode & 07777, 0755);
+        CU_ASSERT_EQUAL(st.st_uid, geteuid());
+    }
     (void)umask(before);
     fixture_end(&f);
 }
@@ -60,13 +75,18 @@ static void
 unsafe_parent(void)
 {
     char parent[160] = "";
+    const char *why = NULL;
 
     fixture_begin(&f);
     (void)text_printf(parent, sizeof parent, "%s/parent", f.directory);
     CU_ASSERT_EQUAL(mkdir(parent, 0755), 0);
     CU_ASSERT_EQUAL(chmod(parent, 0775), 0);
     CU_ASSERT_EQUAL(ensure("parent/a", true), SP_REFUSED);
+    CU_ASSERT_EQUAL(ensure("parent/a/b", true), SP_REFUSED);
+    (void)text_printf(path, sizeof path, "%s/parent/a/b", f.directory);
+    CU_ASSERT_EQUAL(jaildir_ensure(path, JAILDIR_LOOK, 0750, 1, 1, &why), SP_REFUSED);
     CU_ASSERT_EQUAL(chmod(parent, 01777), 0);
+    CU_ASSERT_EQUAL(ensure("parent/a/b", true), SP_REFUSED);
     CU_ASSERT_EQUAL(ensure("parent/a", true), SP_REFUSED);
     CU_ASSERT_EQUAL(chmod(parent, 0755), 0);
     if (geteuid() == 0) {

@@ -33,10 +33,29 @@
 struct ready {
     struct settings settings;
     struct tls_context *tls;
+    enum sp_err fault;          /* of a certificate or a list of suites; SP_OK: none */
     struct seccomp_filter filter;
     uid_t uid;
     gid_t gid;
 };
+
+/*
+ * Where a list of cipher suites is wrong, certificates are looked at without it: all faults
+ * are told at once, and no worker is made.
+ */
+static enum sp_err
+make_context(struct ready *r)
+{
+    static char none[] = "";
+    struct settings plain = r->settings;
+    enum sp_err rc = tls_context_new(&r->tls, &r->settings);
+
+    if (rc != SP_INPUT)
+        return rc;
+    r->fault = rc;
+    plain.tls_ciphers = plain.tls_ciphersuites = none;
+    return tls_context_new(&r->tls, &plain);
+}
 
 /* Certificates come between the settings and START. */
 static enum sp_err
@@ -51,12 +70,14 @@ take_certificate(void *context, struct message *m)
     if (m->type != MSG_CERTIFICATE || msg_certificate_unpack(m, &in) != SP_OK
         || slice_to_text(in.file, file, sizeof file) != SP_OK)
         return SP_INPUT;
-    if (r->tls == NULL && (rc = tls_context_new(&r->tls, &r->settings)) != SP_OK)
+    if (r->tls == NULL && (rc = make_context(r)) != SP_OK)
         return rc;
     fd = message_take_fd(m, 0);
     rc = tls_context_add(r->tls, in.index, fd, file);
     fd_close(&fd);
-    return rc;
+    if (rc == SP_INPUT)
+        r->fault = rc;          /* the next one may have a fault, too */
+    return rc == SP_INPUT ? SP_OK : rc;
 }
 
 /* Everything that every worker needs is made here, once, before the first fork. */
@@ -66,6 +87,15 @@ prepare(struct channel *monitor, struct ready *r)
     char empty[PATH_BYTES + 1] = "";
     enum sp_err rc = start_receive(monitor, WORKER, &r->settings, take_certificate, r);
 
+    /* without a certificate nobody has looked at the lists yet */
+    if (rc == SP_OK && r->tls == NULL
+        && (*r->settings.tls_ciphers != '\0' || *r->settings.tls_ciphersuites != '\0')) {
+        rc = make_context(r);
+        tls_context_free(r->tls);
+        r->tls = NULL;
+    }
+    if (rc == SP_OK)
+        rc = r->fault;
     if (rc != SP_OK)
         return rc;
     settings_fit_machine(&r->settings);

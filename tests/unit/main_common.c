@@ -5,8 +5,8 @@ int
 main(void)
 {
     static const struct unit_suite *const suites[] = {
-        &suite_buf, &suite_clock, &suite_fd, &suite_heap, &suite_secret, &suite_net,
-        &suite_log, &suite_privilege, &suite_seccomp, &suite_landlock,
+        &suite_buf, &suite_clock, &suite_fd, &suite_heap, &suite_nearest, &suite_secret,
+        &suite_net, &suite_log, &suite_privilege, &suite_seccomp, &suite_landlock,
         &suite_message, &suite_pack, &suite_channel, &suite_template, &suite_peers,
         NULL
     };

@@ -7,7 +7,7 @@
 #include "unit.h"
 
 extern const struct unit_suite suite_buf, suite_clock, suite_fd, suite_heap, suite_landlock,
-    suite_log, suite_net, suite_privilege, suite_seccomp, suite_secret, suite_template;
+    suite_log, suite_nearest, suite_net, suite_privilege, suite_seccomp, suite_secret, suite_template;
 extern const struct unit_suite suite_channel, suite_message, suite_pack, suite_peers;
 
 /* How many descriptors this process has open. */

@@ -157,6 +157,8 @@ parse(struct key *k, struct slice text, const char **what)
         *what = asked
             ? "the private key has a passphrase, which nobody is there to type: "
               "take it off (openssl pkey)"
+            : text.len > 0 && text.at[0] == 0x30
+            ? "the private key is in DER form, not in PEM: convert it (openssl pkey -inform DER)"
             : "there is no PEM private key in it";
         return SP_INPUT;
     }

@@ -78,12 +78,15 @@ check_leaf(struct certificate *c, const char *file)
 }
 
 static enum sp_err
-read_chain(struct certificate *c, BIO *text, OSSL_LIB_CTX *library, const char *file)
+read_chain(struct certificate *c, BIO *text, OSSL_LIB_CTX *library, const char *file,
+           bool is_der)
 {
     X509 *x = NULL;
 
     if ((c->leaf = next_certificate(text, library)) == NULL)
-        return complain(file, "fault=\"there is no PEM certificate in it\"");
+        return complain(file, is_der ? "fault=\"it is in DER form, not in PEM: convert it "
+                        "(openssl x509 -inform DER)\""
+                        : "fault=\"there is no PEM certificate in it\"");
     if ((c->chain = sk_X509_new_null()) == NULL)
         return SP_NOMEM;
     while ((x = next_certificate(text, library)) != NULL) {
@@ -119,7 +122,9 @@ certificate_read(struct certificate *out, OSSL_LIB_CTX *library, int fd, const c
     rc = SP_NOMEM;
     if ((text = BIO_new_mem_buf(bytes.at, (int)bytes.len)) == NULL)
         goto out;
-    if ((rc = read_chain(&c, text, library, file)) != SP_OK
+    /* 0x30: SEQUENCE, with which every certificate in DER begins */
+    if ((rc = read_chain(&c, text, library, file, bytes.len > 0 && bytes.at[0] == 0x30))
+            != SP_OK
         || (rc = check_leaf(&c, file)) != SP_OK)
         goto out;
     *out = c;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "config/settings.h"
 #include "tls/worker/gather.h"
 #include "tls/worker/inside.h"
@@ -82,6 +83,72 @@ check_ciphers(SSL_CTX *ssl, const char *list)
     return SP_OK;
 }
 
+/* Among those that the context would offer now. */
+static bool
+has_suite(SSL_CTX *ssl, const char *name)
+{
+    const STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ssl);
+
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++)
+        if (strcmp(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i)), name) == 0)
+            return true;
+    return false;
+}
+
+/* OpenSSL passes over what it does not know, as long as it knows one of the list. */
+static bool
+is_known(SSL_CTX *ssl, const char *one, bool of_tls_1_3)
+{
+    bool known = of_tls_1_3 ? SSL_CTX_set_ciphersuites(ssl, one) == 1
+        : SSL_CTX_set_cipher_list(ssl, one) == 1;
+
+    ERR_clear_error();
+    /* 3.0 takes an unknown one of TLS 1.3 for none at all */
+    return known && (!of_tls_1_3 || has_suite(ssl, one));
+}
+
+static const char *
+nearest_suite(const char *one, bool of_tls_1_3)
+{
+    static const char *const old[] = {
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+    };
+    static const char *const new[] = {
+        "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
+    };
+
+    return of_tls_1_3 ? nearest_of(one, new, sizeof new / sizeof *new)
+        : nearest_of(one, old, sizeof old / sizeof *old);
+}
+
+/* Each word of a list; what only orders or takes out ("!aNULL", "@STRENGTH") is left alone. */
+static enum sp_err
+check_words(SSL_CTX *ssl, const char *key, const char *list, bool of_tls_1_3)
+{
+    char word[NEAREST_MOST], fault[320];
+    enum sp_err rc = SP_OK;
+
+    for (const char *at = list; *at != '\0';) {
+        size_t len = strcspn(at, ": ,");
+        const char *nearest = NULL;
+
+        if (len > 0 && strchr("!-+@", *at) == NULL
+            && slice_to_text(slice_from(at, len), word, sizeof word) == SP_OK
+            && !is_known(ssl, word, of_tls_1_3)) {
+            nearest = nearest_suite(word, of_tls_1_3);
+            (void)text_printf(fault, sizeof fault, "OpenSSL knows no such cipher suites%s%s%s",
+                              nearest == NULL ? "" : "; did you mean ",
+                              nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
+            rc = bad_setting(key, word, fault);
+        }
+        at += len;
+        at += strspn(at, ": ,");
+    }
+    return rc;
+}
+
 static bool
 is_given(const char *text)
 {
@@ -97,6 +164,8 @@ set_ciphers(SSL_CTX *ssl, const struct settings *s)
         ? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
         : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
 
+    enum sp_err rc = SP_OK;     /* both lists are looked at before one is refused */
+
     /* who puts ChaCha20 first has no AES in hardware, and pays more for it than we do */
     if (!is_given(s->tls_ciphers) && !is_given(s->tls_ciphersuites))
         (void)SSL_CTX_set_options(ssl, SSL_OP_PRIORITIZE_CHACHA);
@@ -104,6 +173,13 @@ set_ciphers(SSL_CTX *ssl, const struct settings *s)
         first = s->tls_ciphers;
     if (is_given(s->tls_ciphersuites))
         suites = s->tls_ciphersuites;
+    if (is_given(s->tls_ciphers))
+        rc = check_words(ssl, "tls_ciphers", first, false);
+    if (is_given(s->tls_ciphersuites)
+        && check_words(ssl, "tls_ciphersuites", suites, true) != SP_OK)
+        rc = SP_INPUT;
+    if (rc != SP_OK)
+        return rc;
     if (SSL_CTX_set_cipher_list(ssl, first) != 1)
         return bad_setting("tls_ciphers", first, "OpenSSL knows no such cipher suites");
     if (SSL_CTX_set_ciphersuites(ssl, suites) != 1)

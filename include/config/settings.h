@@ -36,10 +36,23 @@ struct text_list { char **texts; size_t count; };
 #define SP_SET_TEXT(name) char *name;
 #define SP_SET_LIST(name) struct text_list name;
 
+enum setting_index {
+#define SETTING(TYPE, name, preset, least, most, receivers, unit, help) SETTING_INDEX_##name,
+#include "config/settings.def"
+    SETTING_COUNT
+};
+
+/*
+ * Where the file has a setting (line 0: nowhere). faulty: its value could not be taken.
+ * told: something else was found to be wrong with it.
+ */
+struct setting_place { unsigned line; bool faulty, told; };
+
 struct settings {
 #define SETTING(TYPE, name, preset, least, most, receivers, unit, help) SP_SET_##TYPE(name)
 #include "config/settings.def"
     char *file;                 /* the configuration file, for messages; never sent */
+    struct setting_place places[SETTING_COUNT];     /* in the order of the rows; never sent */
 };
 
 enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_OCTAL, SETTING_TEXT, SETTING_LIST };
@@ -78,6 +91,8 @@ bool settings_reporting(const struct settings *s);
  */
 void settings_fit_machine(struct settings *s);
 
+/* The place of the setting of that name, which there is. */
+struct setting_place *setting_place(struct settings *s, const char *name);
 /* The member of s that a row is about: bool, int64_t, char * or struct text_list. */
 void *setting_member(struct settings *s, const struct setting_row *row);
 /* Replaces *text (which may be NULL) by a copy of from. SP_NOMEM. */

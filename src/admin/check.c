@@ -18,9 +18,10 @@ static const struct option table[] = {
 };
 
 static void
-show_fault(void *context, const char *text)
+show_fault(void *context, enum config_weight weight, const char *text)
 {
     (void)context;
+    (void)weight;
     say("%s", text);
 }
 

@@ -8,9 +8,10 @@
 #include "config/load.h"
 
 static void
-show_fault(void *context, const char *text)
+show_fault(void *context, enum config_weight weight, const char *text)
 {
     (void)context;
+    (void)weight;
     say("%s", text);
 }
 

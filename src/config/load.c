@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "config/meaning.h"
 #include "config/report.h"
 #include "config/source.h"
@@ -36,6 +37,7 @@ struct reader {
     struct entry *entries;
     cfg_opt_t *options;         /* ends with an empty one                          */
     size_t count;
+    bool whole;                 /* read to its end */
     enum sp_err rc;
 };
 
@@ -45,14 +47,17 @@ static bool
 take_bool(struct entry *e, unsigned line, const char *value)
 {
     static const char *const words[] = { "false", "true", "no", "yes", "off", "on" };
+    const char *nearest = NULL;
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (slice_equal_nocase(slice_of(value), words[i])) {
             *(bool *)setting_member(e->reader->settings, e->row) = i % 2 == 1;
             return true;
         }
-    report(&e->reader->report, line, e->row->name, "\"%.100s\" is not a valid value; use true "
-           "or false", value);
+    nearest = nearest_of(value, words, sizeof words / sizeof *words);
+    report(&e->reader->report, line, e->row->name, "\"%.100s\" is not a valid value; %s%s%suse "
+           "true or false", value, nearest == NULL ? "" : "did you mean ",
+           nearest == NULL ? "" : nearest, nearest == NULL ? "" : "? Otherwise ");
     return false;
 }
 
@@ -169,23 +174,27 @@ take_list_entry(struct entry *e, unsigned line, const char *value)
 static void
 take_value(struct entry *e, unsigned line, const char *value)
 {
+    bool taken = false;
+
     switch (e->row->type) {
     case SETTING_BOOL:
-        (void)take_bool(e, line, value);
+        taken = take_bool(e, line, value);
         break;
     case SETTING_NUMBER:
-        (void)take_number(e, line, value);
+        taken = take_number(e, line, value);
         break;
     case SETTING_OCTAL:
-        (void)take_octal(e, line, value);
+        taken = take_octal(e, line, value);
         break;
     case SETTING_TEXT:
-        (void)take_text(e, line, value);
+        taken = take_text(e, line, value);
         break;
     case SETTING_LIST:
-        (void)take_list_entry(e, line, value);
+        taken = take_list_entry(e, line, value);
         break;
     }
+    if (!taken)
+        setting_place(e->reader->settings, e->row->name)->faulty = true;
 }
 
 /* ---- between libconfuse and us ----------------------------------------------------------- */
@@ -232,54 +241,15 @@ row_named(const char *name)
     return NULL;
 }
 
-static size_t
-least_of(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-
-    return least < c ? least : c;
-}
-
-/* How many letters have to be changed, added or taken out (Levenshtein). */
-static size_t
-distance(const char *a, const char *b)
-{
-    size_t row[SOURCE_KEY_MAX] = {0}, len = strlen(b);
-
-    SP_ASSERT(len < SOURCE_KEY_MAX);
-    for (size_t j = 0; j <= len; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t corner = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            size_t above = row[j];
-
-            row[j] = least_of(above + 1, row[j - 1] + 1,
-                              corner + (a[i - 1] == b[j - 1] ? 0 : 1));
-            corner = above;
-        }
-    }
-    return row[len];
-}
-
-/* NULL: no setting is near enough to be meant. */
 static const char *
 nearest_name(const char *name)
 {
-    const char *nearest = NULL;
-    size_t best = strlen(name) / 3 + 2;
+    struct nearest n;
 
-    for (const struct setting_row *row = setting_rows(); row->name != NULL; row++) {
-        size_t d = distance(name, row->name);
-
-        if (d < best) {
-            best = d;
-            nearest = row->name;
-        }
-    }
-    return nearest;
+    nearest_begin(&n, name);
+    for (const struct setting_row *row = setting_rows(); row->name != NULL; row++)
+        nearest_try(&n, row->name);
+    return n.best;
 }
 
 static void
@@ -287,15 +257,17 @@ report_unknown(struct reader *r, const struct source_key *key)
 {
     const char *nearest = nearest_name(key->name);
 
-    if (nearest != NULL)
+    if (nearest != NULL) {
+        setting_place(r->settings, nearest)->faulty = true;     /* it was given, after all */
         report(&r->report, key->line, key->name, "unknown setting; did you mean %s?",
                nearest);
-    else
+    } else {
         report(&r->report, key->line, key->name, "unknown setting; see "
                "sallyport.conf(5) for a list");
+    }
 }
 
-/* Every key is a setting and given once. */
+/* Every key is a setting and given once; the places of those are noted. */
 static void
 check_keys(struct reader *r)
 {
@@ -303,6 +275,8 @@ check_keys(struct reader *r)
         const struct source_key *key = &r->source.keys[i];
         const struct source_key *first = source_key_named(&r->source, key->name);
 
+        if (first == key && row_named(key->name) != NULL)
+            setting_place(r->settings, key->name)->line = key->line;
         if (first != key)
             report(&r->report, key->line, key->name, "is set a second time (first on line "
                    "%u); remove one of them", first->line);
@@ -381,12 +355,19 @@ take_lists(struct reader *r)
             continue;
         if ((key = source_key_named(&r->source, e->row->name)) == NULL)
             continue;
-        if (e->list.count > (size_t)e->row->most)
+        if (e->list.count > (size_t)e->row->most) {
+            setting_place(r->settings, key->name)->faulty = true;
             report(&r->report, key->line, key->name, "has %zu entries; at most %lld are allowed",
                    e->list.count, (long long)e->row->most);
-        if (e->list.count < (size_t)e->row->least && r->report.faults == 0)
-            report(&r->report, key->line, key->name, "has %zu entries; at least %lld required",
-                   e->list.count, (long long)e->row->least);
+            continue;
+        }
+        if (e->list.count < (size_t)e->row->least) {
+            if (!setting_place(r->settings, key->name)->faulty)
+                report(&r->report, key->line, key->name, "has %zu entries; at least %lld required",
+                       e->list.count, (long long)e->row->least);
+            setting_place(r->settings, key->name)->faulty = true;
+            continue;
+        }
         to = setting_member(r->settings, e->row);
         text_list_clear(to);
         *to = e->list;
@@ -408,19 +389,28 @@ either_key(const struct source *s, const char *one, const char *other)
     return key == NULL ? &none : key;
 }
 
+/* A setting that could not be taken has its default, which nobody has written. */
+static bool
+both_taken(const struct reader *r, const char *one, const char *other)
+{
+    return !setting_place(r->settings, one)->faulty && !setting_place(r->settings, other)->faulty;
+}
+
 static void
 check_together(struct reader *r)
 {
     const struct settings *s = r->settings;
     const struct source_key *key = NULL;
 
-    if (s->certificate.count != s->certificate_key.count) {
+    if (s->certificate.count != s->certificate_key.count
+        && both_taken(r, "certificate", "certificate_key")) {
         key = either_key(&r->source, "certificate_key", "certificate");
         report(&r->report, key->line, "certificate_key", "there are %zu keys for %zu "
                "certificates; list one key for each, in the same order (list a file that "
                "contains both in both)", s->certificate_key.count, s->certificate.count);
     }
-    if (s->passive_port_least > s->passive_port_most) {
+    if (s->passive_port_least > s->passive_port_most
+        && both_taken(r, "passive_port_least", "passive_port_most")) {
         key = either_key(&r->source, "passive_port_least", "passive_port_most");
         report(&r->report, key->line, "passive_port_least", "%lld is greater than passive_port_most, "
                "%lld; change one of them", (long long)s->passive_port_least,
@@ -446,14 +436,18 @@ read_all(struct reader *r)
     check_keys(r);
     if ((rc = make_options(r)) != SP_OK || (rc = parse(r)) != SP_OK)
         return rc;
+    r->whole = true;
     take_lists(r);
-    if (r->report.faults == 0)
-        check_together(r);      /* after a fault half of the settings are defaults */
+    check_together(r);
     return r->report.faults == 0 ? SP_OK : SP_INPUT;
 }
 
+/* What is left in *s where the file has faults. */
+enum remainder { NOTHING, SOUND_FORM, ANYTHING };
+
 static enum sp_err
-load(struct settings *s, const char *file, config_fault *fault, void *context, bool faulty)
+load(struct settings *s, const char *file, config_fault *fault, void *context,
+     enum remainder left)
 {
     struct reader r = { .report = { file, fault, context, 0 }, .source = SOURCE_EMPTY,
                         .settings = s, .rc = SP_OK };
@@ -468,9 +462,9 @@ load(struct settings *s, const char *file, config_fault *fault, void *context, b
     free(r.entries);
     free(r.options);
     source_clear(&r.source);
-    if (rc == SP_INPUT && faulty)
-        rc = SP_OK;
-    if (rc != SP_OK)
+    if (rc == SP_INPUT && left == ANYTHING)
+        return SP_OK;
+    if (rc != SP_OK && !(rc == SP_INPUT && left == SOUND_FORM && r.whole))
         settings_clear(s);
     return rc;
 }
@@ -478,13 +472,20 @@ load(struct settings *s, const char *file, config_fault *fault, void *context, b
 enum sp_err
 config_load(struct settings *s, const char *file, config_fault *fault, void *context)
 {
-    return load(s, file, fault, context, false);
+    return load(s, file, fault, context, NOTHING);
+}
+
+enum sp_err
+config_load_all(struct settings *s, const char *file, config_fault *fault, void *context)
+{
+    return load(s, file, fault, context, SOUND_FORM);
 }
 
 static void
-pass_over(void *context, const char *text)
+pass_over(void *context, enum config_weight weight, const char *text)
 {
     (void)context;
+    (void)weight;
     (void)text;
 }
 
@@ -492,8 +493,8 @@ enum sp_err
 config_load_readable(struct settings *s, const char *file, config_fault *unreadable,
                      void *context)
 {
-    enum sp_err rc = load(s, file, pass_over, NULL, true);
+    enum sp_err rc = load(s, file, pass_over, NULL, ANYTHING);
 
     /* once more, for the words */
-    return rc == SP_OS ? load(s, file, unreadable, context, true) : rc;
+    return rc == SP_OS ? load(s, file, unreadable, context, ANYTHING) : rc;
 }

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/nearest.h"
 #include "base/net.h"
 
 typedef bool meaning(const char *value, char *why, size_t room);
@@ -55,15 +56,31 @@ is_passive_address(const char *value, char *why, size_t room)
     return false;
 }
 
+/* One of the words; else all, as in "use a, b or c", stands in the reason. */
+static bool
+is_one_of(const char *value, const char *const *words, size_t count, const char *what,
+          const char *all, char *why, size_t room)
+{
+    const char *nearest = nearest_of(value, words, count);
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(value, words[i]) == 0)
+            return true;
+    if (nearest != NULL)
+        (void)text_printf(why, room, "unknown %s \"%.100s\"; did you mean %s? Use %s", what, value,
+                          nearest, all);
+    else
+        (void)text_printf(why, room, "unknown %s \"%.100s\"; use %s", what, value, all);
+    return false;
+}
+
 static bool
 is_backend(const char *value, char *why, size_t room)
 {
-    if (strcmp(value, "users") == 0 || strcmp(value, "pam") == 0 ||
-        strcmp(value, "anonymous") == 0)
-        return true;
-    (void)text_printf(why, room, "unknown backend \"%.100s\"; use users, pam or anonymous",
-                      value);
-    return false;
+    static const char *const words[] = { "users", "pam", "anonymous" };
+
+    return is_one_of(value, words, sizeof words / sizeof *words, "backend",
+                     "users, pam or anonymous", why, room);
 }
 
 static bool
@@ -78,24 +95,19 @@ is_tls_version(const char *value, char *why, size_t room)
 static bool
 is_sandbox(const char *value, char *why, size_t room)
 {
-    if (strcmp(value, "enforce") == 0 || strcmp(value, "report") == 0)
-        return true;
-    (void)text_printf(why, room, "unknown value \"%.100s\"; use enforce or report",
-                      value);
-    return false;
+    static const char *const words[] = { "enforce", "report" };
+
+    return is_one_of(value, words, sizeof words / sizeof *words, "value",
+                     "enforce or report", why, room);
 }
 
 static bool
 is_log_level(const char *value, char *why, size_t room)
 {
-    static const char *const levels[] = { "error", "warning", "notice", "debug" };
+    static const char *const words[] = { "error", "warning", "notice", "debug" };
 
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (strcmp(value, levels[i]) == 0)
-            return true;
-    (void)text_printf(why, room, "unknown level \"%.100s\"; use error, warning, notice or debug",
-                      value);
-    return false;
+    return is_one_of(value, words, sizeof words / sizeof *words, "level",
+                     "error, warning, notice or debug", why, room);
 }
 
 static bool
@@ -116,10 +128,15 @@ is_absolute_or_none(const char *value, char *why, size_t room)
 static bool
 is_log_target(const char *value, char *why, size_t room)
 {
+    static const char *const words[] = { "stderr", "syslog" };
+    const char *nearest = NULL;
+
     if (*value == '/' || strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
         return true;
-    (void)text_printf(why, room, "unknown target \"%.100s\"; use stderr, syslog or an absolute path",
-                      value);
+    nearest = nearest_of(value, words, sizeof words / sizeof *words);
+    (void)text_printf(why, room, "unknown target \"%.100s\"; %s%s%suse stderr, syslog or an "
+                      "absolute path", value, nearest == NULL ? "" : "did you mean ",
+                      nearest == NULL ? "" : nearest, nearest == NULL ? "" : "? Otherwise ");
     return false;
 }
 

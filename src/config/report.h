@@ -17,5 +17,8 @@ struct report { const char *file; config_fault *fault; void *context; unsigned f
 /* "FILE:LINE: KEY: text". A line of 0 and a key of NULL are left out. */
 void report(struct report *r, unsigned line, const char *key, const char *format, ...)
     SP_PRINTF(4, 5);
+/* The same, of what keeps nobody from starting: it does not count. */
+void report_warning(struct report *r, unsigned line, const char *key, const char *format, ...)
+    SP_PRINTF(4, 5);
 
 #endif

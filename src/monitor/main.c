@@ -29,9 +29,10 @@
 #define EXIT_USAGE 2
 
 static void
-print_fault(void *context, const char *text)
+print_fault(void *context, enum config_weight weight, const char *text)
 {
     (void)context;
+    (void)weight;
     (void)fprintf(stderr, "%s\n", text);
 }
 

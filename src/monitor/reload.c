@@ -49,12 +49,16 @@ blame(struct reload *r, const char *text)
 }
 
 static void
-log_fault(void *context, const char *text)
+log_fault(void *context, enum config_weight weight, const char *text)
 {
     struct monitor *m = context;
     char line[LOGSINK_TEXT_MAX];
 
     (void)logsink_line(slice_of(text), line);
+    if (weight == CONFIG_WARNING) {
+        log_event(EVENT_CONFIGURATION_WARNING, "fault=\"%s\"", line);
+        return;
+    }
     log_event(EVENT_CONFIGURATION_FAULT, "fault=\"%s\"", line);
     line[RELOAD_FAULT_MAX - 1] = '\0';
     blame(&m->reload, line);

@@ -54,6 +54,17 @@ setting_member(struct settings *s, const struct setting_row *row)
     return (unsigned char *)s + row->offset;
 }
 
+struct setting_place *
+setting_place(struct settings *s, const char *name)
+{
+    size_t i = 0;
+
+    while (rows[i].name != NULL && strcmp(rows[i].name, name) != 0)
+        i++;
+    SP_ASSERT(i < SETTING_COUNT);
+    return &s->places[i];
+}
+
 static const void *
 member_const(const struct settings *s, const struct setting_row *row)
 {

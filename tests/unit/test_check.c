@@ -3,10 +3,13 @@
  *
  * Runs with and without root; checks that need either one ask privilege_is_root().
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,12 +22,12 @@
 struct heard { unsigned count; char text[16384]; };
 
 static void
-hear(void *context, const char *text)
+hear(void *context, enum config_weight weight, const char *text)
 {
     struct heard *h = context;
     size_t len = strlen(h->text);
 
-    h->count++;
+    h->count += weight == CONFIG_FAULT ? 1 : 0;
     (void)snprintf(h->text + len, sizeof h->text - len, "%s\n", text);
 }
 
@@ -42,7 +45,7 @@ add(struct text_list *list, const char *value)
 
 /* Is there a fault that begins with the key and has the words? */
 static bool
-told(const struct settings *s, const char *key, const char *words)
+told(struct settings *s, const char *key, const char *words)
 {
     struct heard h = { 0, "" };
     enum sp_err rc = config_check_machine(s, hear, &h);
@@ -50,7 +53,7 @@ told(const struct settings *s, const char *key, const char *words)
     bool found = false;
 
     CU_ASSERT_EQUAL(rc, h.count == 0 ? SP_OK : SP_INPUT);
-    (void)snprintf(start, sizeof start, "settings: %s", key);
+    (void)snprintf(start, sizeof start, "settings%s%s", *key == ':' ? "" : ": ", key);
     for (char *line = h.text; *line != '\0'; line += strcspn(line, "\n") + 1) {
         const char *at = strstr(line, words);
 
@@ -88,6 +91,8 @@ a_key_that_others_can_read_is_told(void)
     CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
     add(&s.certificate, path);
     add(&s.certificate_key, path);
+    CU_ASSERT_TRUE(told(&s, "certificate_key: ", "is empty"));
+    CU_ASSERT_EQUAL(write(fd, "x", 1), 1);
     CU_ASSERT_FALSE(told(&s, "certificate", ""));
     CU_ASSERT_EQUAL(fchmod(fd, 0640), 0);
     CU_ASSERT_TRUE(told(&s, "certificate_key: ", "(mode 640); run chmod 600"));
@@ -119,7 +124,7 @@ missing_programs_and_directories_are_told(void)
     set(&s.users_database, "/nowhere/users.db");
     set(&s.run_directory, "/nowhere/run");
     set(&s.log, "/nowhere/log");
-    CU_ASSERT_TRUE(told(&s, "libexec_directory: ", "cannot run /nowhere/sallyport-broker: "));
+    CU_ASSERT_TRUE(told(&s, "libexec_directory: ", "cannot run /nowhere/sallyport-worker: "));
     CU_ASSERT_TRUE(told(&s, "users_database: ", "mkdir -p -m 700"));
     CU_ASSERT_TRUE(told(&s, "run_directory: ", "/nowhere: No such file"));
     CU_ASSERT_TRUE(told(&s, "log: ", "/nowhere: No such file"));
@@ -167,7 +172,7 @@ way_remove(struct way *w)
 }
 
 static bool
-refused(const struct way *w, const char *words)
+refused(struct way *w, const char *words)
 {
     return told(&w->s, "libexec_directory: ", "is not safe to run as root")
         && told(&w->s, "libexec_directory: ", words);
@@ -257,6 +262,124 @@ users_are_checked_as_root_alone(void)
 }
 
 static void
+directories_and_files_in_each_others_place_are_told(void)
+{
+    char path[] = "/tmp/sallyport-check-XXXXXX", inside[64];
+    int fd = mkstemp(path);
+    struct settings s;
+
+    CU_ASSERT_FATAL(fd != -1);
+    fd_close(&fd);
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.log, "/tmp");
+    CU_ASSERT_TRUE(told(&s, "log: ", "/tmp is a directory; use a file in it"));
+    set(&s.run_directory, path);
+    CU_ASSERT_TRUE(told(&s, "run_directory: ", "Not a directory; remove it"));
+    (void)snprintf(inside, sizeof inside, "%s/log", path);
+    set(&s.log, inside);
+    CU_ASSERT_TRUE(told(&s, "log: ", "Not a directory"));
+    set(&s.users_database, inside);
+    CU_ASSERT_TRUE(told(&s, "users_database: ", "is not a directory"));
+    set(&s.log, path);
+    CU_ASSERT_FALSE(told(&s, "log: ", ""));
+    (void)unlink(path);
+    settings_clear(&s);
+}
+
+static void
+the_line_is_told_and_nothing_of_what_is_faulty_already(void)
+{
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.log, "/tmp");
+    setting_place(&s, "log")->line = 7;
+    CU_ASSERT_TRUE(told(&s, ":7: log: ", "/tmp is a directory"));
+    CU_ASSERT_TRUE(setting_place(&s, "log")->told);
+    setting_place(&s, "log")->faulty = true;
+    CU_ASSERT_FALSE(told(&s, ":7: log: ", ""));
+    settings_clear(&s);
+}
+
+static void
+a_passive_range_that_is_too_small_is_a_warning_with_the_figure(void)
+{
+    struct heard h = { 0, "" };
+    struct settings s;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    s.passive_port_least = 50000;
+    s.passive_port_most = 50009;
+    s.max_sessions = 11;
+    SP_IGNORE(config_check_machine(&s, hear, &h));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, "warning: 10 ports (50000 to 50009) for up to 11 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, "open the ports 50000 to 50010"));
+    CU_ASSERT_FALSE(setting_place(&s, "passive_port_least")->told);
+    s.passive_port_most = 65535;
+    s.passive_port_least = 65530;
+    h = (struct heard){ 0, "" };
+    SP_IGNORE(config_check_machine(&s, hear, &h));
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, "open the ports 65525 to 65535"));
+    s.max_sessions = 6;
+    h = (struct heard){ 0, "" };
+    SP_IGNORE(config_check_machine(&s, hear, &h));
+    CU_ASSERT_PTR_NULL(strstr(h.text, "warning: 6 ports"));
+    settings_clear(&s);
+}
+
+/* Of one address list; the port is one that the test has, or one that nobody has. */
+static bool
+address_told(const char *address, unsigned port, const char *words)
+{
+    struct heard h = { 0, "" };
+    struct settings s;
+    char text[64];
+    bool found = false;
+
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    set(&s.run_directory, "/nowhere");
+    text_list_clear(&s.listen);
+    (void)snprintf(text, sizeof text, "%s:%u", address, port);
+    add(&s.listen, text);
+    CU_ASSERT_EQUAL(config_check_addresses(&s, hear, &h), h.count == 0 ? SP_OK : SP_INPUT);
+    found = strstr(h.text, words) != NULL && h.count == 1;
+    settings_clear(&s);
+    return found;
+}
+
+static void
+addresses_that_cannot_be_had_are_told(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof at;
+    struct heard h = { 0, "" };
+    struct settings s;
+    char own[64];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unsigned port = 0;
+
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&at, len), 0);
+    CU_ASSERT_EQUAL_FATAL(listen(fd, 1), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    port = ntohs(at.sin_port);
+    (void)snprintf(own, sizeof own, "is taken by unit-config (pid %ld)", (long)getpid());
+    CU_ASSERT_TRUE(address_told("127.0.0.1", port, own));
+    CU_ASSERT_TRUE(address_told("0.0.0.0", port, "is taken by"));
+    CU_ASSERT_TRUE(address_told("192.0.2.77", 2121, "this machine has no address 192.0.2.77"));
+    fd_close(&fd);
+    CU_ASSERT_FALSE(address_told("127.0.0.1", port, ""));
+    CU_ASSERT_EQUAL_FATAL(settings_init(&s), SP_OK);
+    text_list_clear(&s.listen);
+    add(&s.listen, "0.0.0.0:21210");
+    add(&s.listen_implicit, "127.0.0.1:21210");
+    CU_ASSERT_EQUAL(config_check_addresses(&s, hear, &h), SP_INPUT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(h.text, "listen_implicit: 0.0.0.0:21210 and 127.0.0.1:21210 "
+                                  "cannot both be used"));
+    settings_clear(&s);
+}
+
+static void
 a_file_that_others_may_change_is_told_to_root(void)
 {
     char path[] = "/tmp/sallyport-check-XXXXXX";
@@ -287,6 +410,13 @@ static const struct unit_test tests[] = {
       a_way_to_the_programs_that_others_may_change_is_told },
     { "backends are checked when they are asked", backends_are_checked_when_they_are_asked },
     { "users are checked as root alone", users_are_checked_as_root_alone },
+    { "directories and files in each other's place are told",
+      directories_and_files_in_each_others_place_are_told },
+    { "the line is told, and nothing of what is faulty already",
+      the_line_is_told_and_nothing_of_what_is_faulty_already },
+    { "a passive range that is too small is a warning with the figure",
+      a_passive_range_that_is_too_small_is_a_warning_with_the_figure },
+    { "addresses that cannot be had are told", addresses_that_cannot_be_had_are_told },
     { "a file that others may change is told to root",
       a_file_that_others_may_change_is_told_to_root },
     { NULL, NULL }

@@ -13,12 +13,12 @@
 struct heard { unsigned count; char text[FAULTS_ROOM]; };
 
 static void
-hear(void *context, const char *text)
+hear(void *context, enum config_weight weight, const char *text)
 {
     struct heard *h = context;
     size_t len = strlen(h->text);
 
-    h->count++;
+    h->count += weight == CONFIG_FAULT ? 1 : 0;
     (void)snprintf(h->text + len, sizeof h->text - len, "%s\n", text);
 }
 

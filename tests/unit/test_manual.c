@@ -173,9 +173,10 @@ every_setting_of_the_page_is_one(void)
 }
 
 static void
-say(void *context, const char *text)
+say(void *context, enum config_weight weight, const char *text)
 {
     (void)context;
+    (void)weight;
     printf("\n%s\n", text);
 }
 

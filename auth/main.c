@@ -7,13 +7,16 @@
  */
 #include <sodium.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "auth/anonymous.h"
 #include "auth/attempt.h"
 #include "auth/chain.h"
 #include "auth/pam.h"
 #include "auth/posture.h"
+#include "auth/rehearse.h"
 #include "auth/services.h"
 #include "auth/slots.h"
 #include "auth/users.h"
@@ -57,7 +60,15 @@ login_warm(struct login *l)
         return SP_OS;
     }
     slots_close(&l->slots);
+    rehearse_database(&l->settings);
     return SP_OK;
+}
+
+/* By `sallyportd -t`, which wants to know of accounts, and makes none log in. */
+static bool
+is_rehearsal(int argc, char **argv)
+{
+    return argc > 3 && strcmp(argv[3], "rehearse") == 0;
 }
 
 /* The verdict stands; a PAM session lives until the monitor says so, or is gone. */
@@ -125,7 +136,9 @@ main(int argc, char **argv)
         || posture_enter() != SP_OK)
         return 1;
     if ((rc = start_receive(&l.monitor, LOGIN, &l.settings, NULL, NULL)) == SP_OK
-            && (rc = login_warm(&l)) == SP_OK
+            && (rc = login_warm(&l)) == SP_OK && is_rehearsal(argc, argv))
+        rehearse_accounts(&l.settings);
+    if (rc == SP_OK
             && (rc = template_serve(&l.monitor, MSG_SPAWN_LOGIN, &session)) == SP_OK)
         template_end_child(login_attempt(&l) == SP_OK ? 0 : 1);
     if (rc != SP_CLOSED)

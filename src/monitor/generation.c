@@ -180,13 +180,14 @@ free_generation(struct generation *g)
     free(g);
 }
 
+/* Ready, or failed: after a failure the others are heard, too, so that all faults are told. */
 static bool
-all_ready(const struct generation *g)
+all_heard(const struct generation *g)
 {
     for (unsigned i = 0; i < POOL_COUNT; i++)
-        if (!pool_is_ready(&g->pools[i]))
+        if (!pool_is_ready(&g->pools[i]) && g->pools[i].failures == 0)
             return false;
-    return keyholder_is_ready(&g->keyholder);
+    return keyholder_is_ready(&g->keyholder) || g->keyholder.failures > 0;
 }
 
 /* From the loop, and not from inside the callback of a process that may then be freed. */
@@ -197,7 +198,7 @@ on_settle_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    if (g->settled || (!g->failed && !all_ready(g)))
+    if (g->settled || !all_heard(g))
         return;
     g->settled = true;
     g->done(g, g->failed ? SP_INPUT : SP_OK);
@@ -268,6 +269,12 @@ generation_changed(struct generation *g, bool failed)
     if (failed)
         g->failed = true;
     event_active(&g->settle, EV_TIMEOUT, 0);
+}
+
+bool
+generation_is_lost(const struct generation *g)
+{
+    return g->failed && !g->settled;
 }
 
 void

@@ -63,6 +63,8 @@ SP_CHECK enum sp_err generation_new(struct monitor *m, struct settings *s,
 SP_CHECK enum sp_err generation_start(struct generation *g, generation_done *done);
 /* A pool or the keyholder became ready (or, with failed, could not be started). */
 void generation_changed(struct generation *g, bool failed);
+/* Something could not start, and the rest is still to tell: nothing is tried again. */
+bool generation_is_lost(const struct generation *g);
 /* No new session begins with it. */
 void generation_outdate(struct generation *g);
 struct generation *generation_ref(struct generation *g);

@@ -106,7 +106,7 @@ keyholder_start(struct keyholder *k)
     (void)rundir_restore(&g->monitor->rundir, &g->settings);
     rc = starter_execute(g->settings.libexec_directory, KEYHOLDER_PROGRAM,
                          g->keyholder_program, g->keyholder_ids.uid, g->keyholder_ids.gid,
-                         &channel, &pid, &pidfd);
+                         NULL, &channel, &pid, &pidfd);
     if (rc != SP_OK)
         goto out;
     channel_init(&k->channel, fd_move(&channel), MONITOR, KEYHOLDER, ST_START);
@@ -479,6 +479,8 @@ on_retry_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
+    if (generation_is_lost(k->generation))
+        return;
     if (keyholder_start(k) != SP_OK) {
         retry_later(k);
         generation_changed(k->generation, true);

@@ -369,8 +369,8 @@ start(struct ledger *l)
     l->taken.rows = 0;
     (void)rundir_restore(&m->rundir, s);
     rc = starter_execute(s->libexec_directory, LEDGER_PROGRAM, m->current->ledger_program,
-                         m->current->ledger.uid, m->current->ledger.gid, &channel, &pid,
-                         &pidfd);
+                         m->current->ledger.uid, m->current->ledger.gid, NULL, &channel,
+                         &pid, &pidfd);
     if (rc != SP_OK)
         goto out;
     channel_init(&l->channel, fd_move(&channel), MONITOR, LEDGER, ST_START);

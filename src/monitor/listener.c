@@ -274,17 +274,20 @@ for_each(struct listeners *l, const struct settings *s, for_address *what,
          struct listener_list *to)
 {
     const struct text_list *lists[] = { &s->listen, &s->listen_implicit };
+    enum sp_err worst = SP_OK;
 
+    /* to the end: all that cannot be had are told */
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < lists[k]->count; i++) {
             struct net_addr at = NET_ADDR_EMPTY;
             enum sp_err rc = net_parse_port(&at, slice_of(lists[k]->texts[i]));
 
-            if (rc != SP_OK
-                || (rc = what(l, &at, k == 1, (int)s->backlog, to)) != SP_OK)
-                return rc;
+            if (rc == SP_OK)
+                rc = what(l, &at, k == 1, (int)s->backlog, to);
+            if (rc != SP_OK)
+                worst = rc;
         }
-    return SP_OK;
+    return worst;
 }
 
 /* What is wanted and open already leaves the list; what stays there will be closed. */

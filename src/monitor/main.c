@@ -31,21 +31,29 @@
 static void
 print_fault(void *context, enum config_weight weight, const char *text)
 {
-    (void)context;
-    (void)weight;
+    unsigned *faults = context;
+
+    *faults += weight == CONFIG_FAULT ? 1 : 0;
     (void)fprintf(stderr, "%s\n", text);
 }
 
+/*
+ * What a start needs is looked at, before one and for -t. Where there is a fault, all others
+ * are looked for, too: *s is taken over then.
+ */
 static enum sp_err
-load(struct settings *s, const char *file)
+check(struct settings *s, const struct options *o)
 {
-    enum sp_err rc = SP_OK;
+    unsigned faults = 0;
+    enum sp_err rc = config_load_all(s, o->file, print_fault, &faults);
 
-    if ((rc = config_load(s, file, print_fault, NULL)) != SP_OK)
-        return rc;
-    if ((rc = config_check_machine(s, print_fault, NULL)) != SP_OK)
-        settings_clear(s);
-    return rc;
+    if (s->file == NULL)
+        return rc;              /* nothing could be made of it */
+    SP_IGNORE(config_check_machine(s, print_fault, &faults));
+    SP_IGNORE(config_check_addresses(s, print_fault, &faults));
+    if (o->what == OPTIONS_CHECK || faults > 0)
+        (void)monitor_try(s, print_fault, &faults);
+    return faults == 0 ? SP_OK : SP_INPUT;
 }
 
 /*
@@ -62,8 +70,7 @@ await_child(int pipe_end)
     if (got != 1)
         code = EXIT_FAULT;
     if (code != 0)
-        (void)fprintf(stderr, "sallyportd: the start failed; see the log, or run it with -F "
-                              "to see the errors here\n");
+        (void)fprintf(stderr, "sallyportd: the start failed; see the lines above, or the log\n");
     return code;
 }
 
@@ -102,11 +109,10 @@ serve(const struct options *o, const struct notify *notify)
     int parent = -1, code = EXIT_FAULT;
     enum sp_err rc = SP_OK;
 
-    if (load(&s, o->file) != SP_OK)
+    if (check(&s, o) != SP_OK)
         return EXIT_FAULT;
     if (o->what == OPTIONS_CHECK) {
         (void)printf("%s: no errors found\n", o->file);
-        settings_clear(&s);
         return 0;
     }
     if (!o->foreground && (rc = become_daemon(&parent, &code)) != SP_OK) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "monitor/prepare.h"
 #include "monitor/rehearsal.h"
 #include "monitor/session.h"
+#include "monitor/trial.h"
 
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
 #define SWEEP_SECONDS 2         /* for children that nobody watches            */
@@ -24,6 +26,13 @@
 #define REFUSALS_RATE 2
 
 /* ---- log --------------------------------------------------------------------------- */
+
+/* Whoever starts us waits, and may not know where the log is. */
+static bool
+is_for_terminal(const struct monitor *m, enum log_level level)
+{
+    return level == LOG_LEVEL_ERROR && !m->ready && m->sink.kind != LOGSINK_STDERR;
+}
 
 /*
  * A log_sink. Errors while a reload runs are told to who asked for it: but for those of
@@ -34,6 +43,12 @@ write_log(void *monitor, enum log_event event, const char *line)
 {
     struct monitor *m = monitor;
 
+    if (m->trial != NULL) {
+        trial_hear(m->trial, event, line);
+        return;
+    }
+    if (is_for_terminal(m, log_event_level(event)))
+        (void)fprintf(stderr, "sallyportd: %s\n", line);
     logsink_write(&m->sink, log_event_level(event), line);
     if (m->reload.running && log_event_level(event) == LOG_LEVEL_ERROR
         && event != EVENT_RELOAD_REFUSED && strncmp(line, "session=", strlen("session=")) != 0)
@@ -141,6 +156,12 @@ on_first_ready(struct generation *g, enum sp_err rc)
 
     m->current = g;
     m->coming = NULL;
+    if (m->trial != NULL) {
+        m->exit_code = rc == SP_OK ? 0 : 1;
+        trial_dates(m->trial, g);
+        end_loop(m);
+        return;
+    }
     if (rc != SP_OK) {
         fail_start(m, "not all processes could be started");
         return;
@@ -336,6 +357,35 @@ clear(struct monitor *m)
     guessers_clear(&m->guessers);
 }
 
+static enum sp_err
+start(struct monitor *m, struct settings *s)
+{
+    enum sp_err rc = SP_OK;
+
+    if ((rc = rehearsal_run(s, m->root)) != SP_OK || (rc = capabilities_keep()) != SP_OK
+        || (rc = rundir_begin(&m->rundir, s)) != SP_OK) {
+        settings_clear(s);
+        return rc;
+    }
+    rc = generation_new(m, s, ++m->generations, &m->coming);
+    return rc == SP_OK ? generation_start(m->coming, on_first_ready) : rc;
+}
+
+/* Takes *s over. */
+static void
+run(struct monitor *m, struct settings *s)
+{
+    enum sp_err rc = SP_OK;
+
+    prepare_fit_settings(s);
+    m->session_most = prepare_limits(s);
+    if ((rc = start(m, s)) != SP_OK)
+        fail_start(m, rc == SP_REFUSED ? "sessions could not be served here"
+                                       : "not all processes could be started");
+    else if (event_base_dispatch(m->loop) == -1)
+        fail_start(m, "the event loop failed");
+}
+
 int
 monitor_run(struct settings *s, bool foreground, int parent, const struct notify *notify)
 {
@@ -357,18 +407,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     }
     prepare_report_walls(m.root);
     prepare_report_settings(s);
-    prepare_fit_settings(s);
-    m.session_most = prepare_limits(s);
-    if ((rc = rehearsal_run(s, m.root)) != SP_OK || (rc = capabilities_keep()) != SP_OK
-        || (rc = rundir_begin(&m.rundir, s)) != SP_OK)
-        settings_clear(s);
-    else if ((rc = generation_new(&m, s, ++m.generations, &m.coming)) == SP_OK)
-        rc = generation_start(m.coming, on_first_ready);
-    if (rc != SP_OK)
-        fail_start(&m, rc == SP_REFUSED ? "sessions could not be served here"
-                                        : "not all processes could be started");
-    else if (event_base_dispatch(m.loop) == -1)
-        fail_start(&m, "the event loop failed");
+    run(&m, s);
     tell_parent(&m, m.ready ? 0 : 1);
     if (m.ready)
         log_bare(EVENT_STOPPED);
@@ -377,4 +416,32 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     log_set_sink(NULL, NULL);
     logsink_close(&m.sink);
     return m.exit_code;
+}
+
+unsigned
+monitor_try(struct settings *s, config_fault *fault, void *context)
+{
+    struct notify none;
+    struct trial t;
+    struct monitor m = { .foreground = true, .parent = -1, .root = privilege_is_root(),
+                         .sink = LOGSINK_EMPTY, .trial = &t };
+    bool failed = false;
+
+    notify_init(&none, NULL);
+    m.notify = none;
+    if (trial_begin(&t, s, fault, context) != SP_OK) {
+        settings_clear(s);
+        return trial_end(&t, false);
+    }
+    log_set_sink(write_log, &m);
+    if (init(&m) == SP_OK) {
+        run(&m, s);
+        failed = m.exit_code != 0;
+        clear(&m);
+    } else {
+        settings_clear(s);
+        failed = true;
+    }
+    log_set_sink(NULL, NULL);
+    return trial_end(&t, failed);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "config/load.h"
 #include "monitor/admin.h"
 #include "monitor/admission.h"
 #include "monitor/bucket.h"
@@ -33,6 +34,7 @@
 struct generation;
 struct session;
 struct settings;
+struct trial;
 TAILQ_HEAD(session_list, session);
 
 #define MONITOR_SIGNALS 5       /* that have a meaning; all others are ignored */
@@ -70,6 +72,7 @@ struct monitor {
     struct reload reload;
     struct rundir rundir;
     struct notify notify;
+    struct trial *trial;                /* not NULL: nobody is served (trial.h) */
 };
 
 /*
@@ -79,6 +82,11 @@ struct monitor {
  */
 int monitor_run(struct settings *s, bool foreground, int parent,
                 const struct notify *notify);
+/*
+ * The start without what others would see of it: nothing is listened on, served or written.
+ * Takes *s over. Faults are told. Returns how many there were.
+ */
+unsigned monitor_try(struct settings *s, config_fault *fault, void *context);
 /* Opens the log anew, as the current settings have it. */
 void monitor_take_log(struct monitor *m);
 

@@ -292,6 +292,8 @@ on_retry_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
+    if (generation_is_lost(p->generation))
+        return;
     if (!p->lazy || !TAILQ_EMPTY(&p->waiting))
         prepare_next(p);
 }

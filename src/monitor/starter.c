@@ -151,10 +151,10 @@ spawn_open(const char *path, int program, char *const *argv, int channel, pid_t 
 
 enum sp_err
 starter_execute(const char *directory, const char *name, int program_fd, uid_t uid,
-                gid_t gid, int *channel, pid_t *pid, int *pidfd)
+                gid_t gid, const char *mode, int *channel, pid_t *pid, int *pidfd)
 {
-    char path[PATH_ROOM], program[64], uid_text[24], gid_text[24];
-    char *argv[] = { program, uid_text, gid_text, NULL };
+    char path[PATH_ROOM], program[64], uid_text[24], gid_text[24], mode_text[24];
+    char *argv[] = { program, uid_text, gid_text, NULL, NULL };
     int ours = -1, theirs = -1, watched = -1;
     pid_t child = 0;
     enum sp_err rc = SP_OS;
@@ -166,6 +166,8 @@ starter_execute(const char *directory, const char *name, int program_fd, uid_t u
         goto out;
     (void)snprintf(uid_text, sizeof uid_text, "%lu", (unsigned long)uid);
     (void)snprintf(gid_text, sizeof gid_text, "%lu", (unsigned long)gid);
+    if (mode != NULL && text_copy(mode_text, sizeof mode_text, mode))
+        argv[3] = mode_text;
     if ((rc = channel_pair(&ours, &theirs)) != SP_OK)
         goto out;
     /* dup2 onto itself would leave close-on-exec set in the child */

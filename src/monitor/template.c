@@ -129,6 +129,7 @@ template_new(struct pool *p, uint64_t serial, struct template **out)
     (void)rundir_restore(&g->monitor->rundir, &g->settings);
     rc = starter_execute(g->settings.libexec_directory, kind->program,
                          g->programs[p->kind], g->worker.uid, g->worker.gid,
+                         p->kind == POOL_LOGIN && g->monitor->trial != NULL ? "rehearse" : NULL,
                          &channel, &pid, &pidfd);
     if (rc != SP_OK)
         goto out;

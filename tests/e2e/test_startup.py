@@ -1,5 +1,6 @@
 """What stands in the way of a start is said, with what to do; the small options."""
 
+import fcntl
 import os
 import re
 
@@ -47,7 +48,7 @@ def not_empty(run_directory):
 
 
 @pytest.mark.parametrize("make, says", [
-    (somebody_elses, "belongs to somebody else"), (a_link, "(Not a directory|Too many)"),
+    (somebody_elses, "is owned by another user"), (a_link, "(Not a directory|Too many)"),
     (a_file, "Not a directory"), (below_nothing, "No such file"),
     (not_empty, "must be empty")], ids=lambda x: getattr(x, "__name__", None))
 def test_a_run_directory_that_cannot_be_trusted(config, make, says):
@@ -77,12 +78,16 @@ def test_a_run_directory_with_another_mode_is_put_right(config):
 
 
 def test_a_start_in_the_background_that_fails_says_so(config):
-    """The command ends with 1, and says where the reason stands."""
-    (config.dir / "run").write_text("")
+    """The command ends with 1, and says why, wherever the log goes; so does one with -F."""
     config.write(log=str(config.dir / "log"))
-    r = start(config)
-    assert r.returncode == 1
-    assert "the start failed; see the log" in r.stderr
+    (config.dir / "run").mkdir()
+    with open(config.dir / "run" / "sallyportd.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for option in ([], ["-F"]):
+            r = start(config, *option)
+            assert r.returncode == 1
+            assert "key=run_directory" in r.stderr, r
+            assert option or "the start failed; see the lines above" in r.stderr
     assert "key=run_directory" in (config.dir / "log").read_text()
 
 

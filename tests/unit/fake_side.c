@@ -261,6 +261,8 @@ play_login(void)
     if (begins(user, "inpam")) {            /* and comes to it only where there is a place */
         forge_message(&m, "PLACE_WANTED");
         say(&monitor, &m);
+        /* behind it: when this is in the log, the monitor has heard the other */
+        log_event(EVENT_LOGIN_PAM_SAID, "user=%s text=wanted", name);
         if (!hear(&monitor, &m) || m.type != MSG_PLACE)
             return 0;
         log_event(EVENT_LOGIN_PAM_SAID, "user=%s text=entered", name);

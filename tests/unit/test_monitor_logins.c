@@ -230,6 +230,23 @@ hears(int client, const char *beginning)
     return strncmp(rig_hear(client, line), beginning, strlen(beginning)) == 0;
 }
 
+/*
+ * A client that has begun to log in; `seen` in the log says that its attempt has come as far as
+ * it should. Attempts are processes: those begun in a row need not arrive in a row.
+ */
+static int
+logging_in(struct rig *r, const char *line, const char *seen)
+{
+    int client = rig_client(r, true);
+    size_t mark = r->mark;
+
+    rig_mark(r);
+    rig_say(client, line);
+    CU_ASSERT_TRUE(rig_logs(r, seen));
+    r->mark = mark;
+    return client;
+}
+
 /* What hangs in PAM, and waits for it there, keeps nobody of the users database waiting. */
 static void
 who_hangs_in_pam_is_out_of_the_way(void)
@@ -238,18 +255,15 @@ who_hangs_in_pam_is_out_of_the_way(void)
     int hung[5] = { -1, -1, -1, -1, -1 }, good = -1;
 
     rig_start(&r, "logins_at_once = 2\nlogin_failure_delay = 0\n");
-    for (unsigned i = 0; i < 3; i++) {
-        hung[i] = rig_client(&r, true);
-        rig_say(hung[i], "login inpam-hang right");
-    }
-    CU_ASSERT_TRUE(rig_logs(&r, "login.pam_said user=inpam-hang text=entered"));
+    for (unsigned i = 0; i < 3; i++)
+        hung[i] = logging_in(&r, "login inpam-hang right",
+                             i == 0 ? "text=entered" : "text=wanted");
     good = rig_client(&r, true);
     rig_ask(good, "login good right", "LOGGED_IN good");
     CU_ASSERT_TRUE(rig_logs(&r, "login.pam_hangs checks=1"));
     /* those that wait in vain are as many as places: of more, one is told to try again */
     for (unsigned i = 3; i < 5; i++) {
-        hung[i] = rig_client(&r, true);
-        rig_say(hung[i], "login inpam-hang right");
+        hung[i] = logging_in(&r, "login inpam-hang right", "text=wanted");
         CU_ASSERT_TRUE(hears(hung[i - 2], "LOGIN_REFUSED 6"));
         CU_ASSERT_EQUAL(rig_count(&r, "reason=busy"), i - 2);
         rig_ask(good, "logout", "LOGGED_OUT");
@@ -306,7 +320,10 @@ places_in_pam_come_back(void)
 static void
 a_wrong_password_waits_for_pam_like_other_names(void)
 {
-    static const char *const names[] = { "login bad wrong", "login inpam wrong" };
+    static const char *const names[][2] = {
+        { "login bad wrong", "user=bad reason=credentials" },
+        { "login inpam wrong", "user=inpam text=wanted" },
+    };
     struct rig r;
 
     if (geteuid() != 0) {
@@ -318,13 +335,9 @@ a_wrong_password_waits_for_pam_like_other_names(void)
     for (unsigned i = 0; i < 2; i++) {
         int clients[4] = { -1, -1, -1, -1 };
 
-        rig_mark(&r);
-        clients[0] = rig_client(&r, true);
-        rig_say(clients[0], "login inpam-hang right");
-        CU_ASSERT_TRUE(rig_logs(&r, "text=entered"));
+        clients[0] = logging_in(&r, "login inpam-hang right", "text=entered");
         for (unsigned k = 1; k < 4; k++) {
-            clients[k] = rig_client(&r, true);
-            rig_say(clients[k], names[i]);
+            clients[k] = logging_in(&r, names[i][0], names[i][1]);
             if (k > 1)
                 CU_ASSERT_TRUE(hears(clients[k - 1], "LOGIN_REFUSED 6"));
         }

@@ -27,7 +27,7 @@ from pathlib import Path
 EXPECTED = Path(__file__).resolve().parent / "instructions.toml"
 MOST = 10                       # per cent
 UNDONE = 50                     # percent less: rather an operation that is refused by now
-LIMIT = 900                     # seconds of one count, in a check on what others leave
+LIMIT = 7200                    # seconds of one count: only what hangs takes that long
 FEW, MORE = 4, 16               # how often an operation is done
 
 

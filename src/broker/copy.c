@@ -2,6 +2,7 @@
 #include "broker/copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <unistd.h>
@@ -11,6 +12,14 @@
 
 #define PIECE (16u << 20)       /* between two looks at the worker */
 #define BLOCK 65536
+
+enum sp_err
+copy_make_room(int fd, uint64_t size)
+{
+    if (size == 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
+        return SP_OK;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? SP_OS : SP_OK;
+}
 
 /* Has the worker gone, or the monitor ended the session? Both are known by a hang-up. */
 static bool

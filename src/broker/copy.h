@@ -13,6 +13,11 @@
 struct broker;
 
 /*
+ * Takes the space for size bytes, where the file system can. SP_OS: there is none; another
+ * failure is found out by the copy.
+ */
+SP_CHECK enum sp_err copy_make_room(int fd, uint64_t size);
+/*
  * The first count bytes of from to the beginning of to: shared where the file system can
  * (reflink), else copied by the kernel, else by us. SP_REFUSED (FAIL_OFFSET): from is
  * shorter.

@@ -13,6 +13,7 @@
 #include "broker/attributes.h"
 #include "broker/broker.h"
 #include "broker/entry.h"
+#include "broker/move.h"
 #include "broker/partial.h"
 #include "broker/permit.h"
 #include "broker/publish.h"
@@ -378,6 +379,8 @@ rename_finished(struct broker *b, const struct place *from, const struct place *
     if (unfinished && (rc = partial_hold(b, to->dir, partial, &held)) != SP_OK)
         return rc;
     rc = publish_rename(b, from->dir, from->name, to->dir, to->name, replaces);
+    if (rc == SP_OS && errno == EXDEV)
+        rc = move_file(b, from, to, replaces);
     /* only now: had the rename failed, it could still be gone on with */
     if (rc == SP_OK && unfinished && unlinkat(to->dir, partial, 0) == -1)
         log_event(EVENT_UPLOAD_LEFTOVER, "error=%d", errno);

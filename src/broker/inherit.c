@@ -82,8 +82,8 @@ has_name(const char *names, size_t len, const char *name)
  * Whether all of them were handed down. A list that only the new file has, from its
  * directory's default, cannot be kept from it.
  */
-static bool
-copy_attributes(int old, int fd)
+bool
+inherit_attributes(int old, int fd)
 {
     char names[NAMES_ROOM], own[NAMES_ROOM];
     ssize_t len = names_of(old, names, sizeof names);
@@ -149,7 +149,7 @@ inherit(int fd, const struct place *at, const struct heritage *noted, bool *all)
         enum sp_err rc = open_old(at, &old, &from);
 
         if (rc == SP_OK)
-            *all = listed = copy_attributes(from, fd);
+            *all = listed = inherit_attributes(from, fd);
         fd_close(&from);
         if (rc != SP_OK)
             return rc;

@@ -25,6 +25,8 @@ struct heritage { bool bare; struct statx old; };
 
 /* Looks at both files, open, at the beginning. A failure is taken for "not bare". */
 void inherit_note(int old, const struct statx *st, int fd, struct heritage *out);
+/* Extended attributes and access list alone, of one open file to another. All of them? */
+bool inherit_attributes(int old, int fd);
 /*
  * Hands down to fd what the file at this place has. *all: false where something could not
  * be, and the old file has to be written to instead. SP_OS: fd may be open to more than

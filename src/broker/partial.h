@@ -35,6 +35,11 @@ bool partial_is(struct slice name);
  */
 void partial_name(const char *name, char out[NAME_MAX + 1]);
 /*
+ * The name beside name in which a copy of a file lies that gets this name (broker/move.h). It
+ * is no upload: nobody sees it, or goes on with it.
+ */
+void partial_name_of_move(const char *name, char out[NAME_MAX + 1]);
+/*
  * The final name that belongs to a partial's; a pointer into partial. NULL: it was
  * shortened, or is no name that an upload can have.
  */

@@ -125,14 +125,16 @@ open_directory(const struct place *at, int *dir)
                                                                                     : rc;
 }
 
-/* Room for all of it, before a byte of the old content is lost. */
-static enum sp_err
-make_room(int fd, uint64_t size)
+enum sp_err
+publish_sync_directory(const struct place *at)
 {
-    if (size == 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
-        return SP_OK;
-    /* else the file system cannot tell, and the copy finds out */
-    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? SP_OS : SP_OK;
+    int dir = -1;
+    enum sp_err rc = open_directory(at, &dir);
+
+    if (rc == SP_OK && dir != -1 && !is_synced(dir))
+        rc = SP_OS;
+    fd_close(&dir);
+    return rc;
 }
 
 /* The partial, for reading: whatever mode its umask has given it. */
@@ -173,7 +175,7 @@ write_over(struct broker *b, int fd, const struct place *at, const char *partial
     if ((rc = open_kept(b, at, &to)) != SP_OK
         || (rc = open_partial(b, fd, at, partial, &from)) != SP_OK
         || (rc = resolve_stat(from, "", &st)) != SP_OK
-        || (rc = make_room(to, st.stx_size)) != SP_OK
+        || (rc = copy_make_room(to, st.stx_size)) != SP_OK
         || (rc = copy_bytes(b, from, to, st.stx_size)) != SP_OK)
         goto out;
     if (ftruncate(to, (off_t)st.stx_size) == -1)

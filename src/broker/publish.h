@@ -30,6 +30,8 @@ SP_CHECK enum sp_err publish(struct broker *b, int fd, const struct place *at,
  * SP_OS.
  */
 SP_CHECK enum sp_err publish_sync(struct broker *b, int fd);
+/* The same of a place's directory, where it can be opened and synced. SP_OS. */
+SP_CHECK enum sp_err publish_sync_directory(const struct place *at);
 /*
  * Gives a name another one, in the same or another directory. replaces: what has the new
  * name is lost, unless it is a directory. Where the file system cannot do that in one step,

@@ -51,6 +51,15 @@ class Mounts:
         assert p.stdout.readline() == b"mounted\n"
         return behind
 
+    def other_mounts(self):
+        """The kernel's own: a part of the jail once more, and a small disk."""
+        for name in ("twice", "bound", "memory"):
+            (self.server.jail() / name).mkdir()
+            self.server.own(self.server.jail() / name)
+        self.do("mount", "--bind", self.server.jail() / "twice", self.server.jail() / "bound")
+        self.do("mount", "-t", "tmpfs", "-o", "size=1m", "memory", self.server.jail() / "memory")
+        self.do("chown", harness.GUEST, self.server.jail() / "memory")
+
     def end(self):
         for p in self.served:
             p.kill()
@@ -74,6 +83,7 @@ def mounts(world):
         s.make_jail("guest")
         for kind, options in KINDS.items():
             m.add(kind, options)
+        m.other_mounts()
         m.add("home", "private", s.dir / "homes" / "home")
         os.chmod(s.dir / "homes", 0o755)
         s.start()
@@ -163,6 +173,52 @@ def test_attributes_are_what_the_file_system_says(mounts, session):
         assert str(len(BYTES)) in session.retr(command).decode()
     assert session.retr("RETR /plain/file") == BYTES
     session.expect(250, "DELE /plain/file")
+
+
+@pytest.mark.parametrize("place", [*KINDS, "bound", "memory"])
+def test_a_file_is_renamed_to_another_mount(mounts, session, place):
+    jail = mounts.server.jail()
+    session.stor("STOR /file", BYTES)
+    session.expect(200, "SITE CHMOD 640 /file")
+    session.expect(213, "MFMT 20200102030405 /file")
+    (jail / "file").read_bytes()
+    for old, new in (("/file", f"/{place}/file"), (f"/{place}/file", "/back")):
+        session.expect(350, "RNFR " + old)
+        session.expect(250, "RNTO " + new)
+        session.expect(550, "SIZE " + old)
+        assert session.retr("RETR " + new) == BYTES
+        if place != "cloud":            # which has neither modes nor times to set
+            assert "20200102030405" in session.expect(213, "MDTM " + new).text
+            if place != "smb":
+                assert "unix.mode=0640" in session.expect(250, "MLST " + new).text.lower()
+    assert mounts.do("ls", "-A", jail / place).stdout == ""
+    session.expect(257, "MKD /directory")
+    session.expect(350, "RNFR /directory")
+    assert "another file system" in session.expect(550, f"RNTO /{place}/directory").text
+    session.expect(250, "RMD /directory")
+    session.expect(250, "DELE /back")
+
+
+def test_what_may_not_be_removed_is_not_copied(mounts, session):
+    closed = mounts.server.folder()
+    closed.make("file", BYTES)
+    os.chmod(closed.disk, 0o555)
+    session.expect(350, f"RNFR {closed.ftp}/file")
+    session.expect(550, "RNTO /memory/file")
+    session.expect(550, "SIZE /memory/file")
+    assert closed.read("file") == BYTES
+
+
+def test_a_rename_for_which_there_is_no_room(mounts, session):
+    session.stor("STOR /file", BYTES * 5)
+    session.stor("STOR /memory/file", b"old")
+    session.expect(350, "RNFR /file")
+    session.expect(552, "RNTO /memory/file")
+    assert session.retr("RETR /memory/file") == b"old"
+    assert session.retr("RETR /file") == BYTES * 5
+    assert mounts.do("ls", "-A", mounts.server.jail() / "memory").stdout == "file\n"
+    session.expect(250, "DELE /memory/file")
+    session.expect(250, "DELE /file")
 
 
 def test_a_home_that_root_may_not_enter_is_entered(mounts):

@@ -175,6 +175,8 @@ __wrap_syscall(long number, ...)
     va_end(list);
     if (number == SYS_renameat2 && a[4] != 0 && is_refused("noreplace"))
         return -1;
+    if (number == SYS_renameat2 && a[0] != a[2] && is_refused("rename across"))
+        return -1;
     return fails("syscall") ? -1
         : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -18,7 +18,7 @@ void failing_begin(unsigned nth, int error);
 void failing_pause(bool pause);
 /*
  * From here on each call of this name fails with error, as on a file system that has it not;
- * the last row has no name. "noreplace" is renameat2(2) with flags, "sync of a directory" and
+ * the last row has no name. "noreplace" is renameat2(2) with flags, "rename across" the same to another directory, "sync of a directory" and
  * "stale look" (statx(2) that is content with what is cached) have names of their own.
  */
 struct refusal { const char *name; int error; };

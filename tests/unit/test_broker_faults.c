@@ -167,6 +167,15 @@ rename_over(struct jail_fixture *f)
     return files_rename(&f->b, S("/d/c.txt"), S("/b"));
 }
 
+/* To another file system: it is copied. */
+static const struct refusal across[] = { { "rename across", EXDEV }, { NULL, 0 } };
+
+static enum sp_err
+move_over(struct jail_fixture *f)
+{
+    return files_rename(&f->b, S("/d/c.txt"), S("/b"));
+}
+
 static enum sp_err
 rename_unfinished(struct jail_fixture *f)
 {
@@ -387,6 +396,18 @@ renamed(struct jail_fixture *f, enum sp_err rc)
     return rc == SP_OK ? moved : moved || stayed;
 }
 
+/*
+ * As renamed; or both, where the old name could not be removed at the end. Nothing half, and
+ * nothing hidden, but where that could not be removed either.
+ */
+static bool
+moved(struct jail_fixture *f, enum sp_err rc)
+{
+    bool both = fixture_has(f, "b", NEW) && fixture_has(f, "d/c.txt", NEW);
+
+    return renamed(f, rc) || (rc != SP_OK && both);
+}
+
 static bool
 renamed_unfinished(struct jail_fixture *f, enum sp_err rc)
 {
@@ -471,6 +492,7 @@ struct request {
     const char *name;
     enum sp_err (*run)(struct jail_fixture *f);
     bool (*holds)(struct jail_fixture *f, enum sp_err rc);
+    const struct refusal *refused;      /* what fails each time */
 };
 
 /* The nth call fails, if there are so many; whether there were. */
@@ -482,6 +504,7 @@ one(const struct request *r, unsigned nth, int error)
     bool failed = false;
 
     plant(&f);
+    failing_refuse(r->refused);
     failing_begin(nth, error);
     rc = r->run(&f);
     failed = failing_end();
@@ -517,17 +540,17 @@ static void
 uploads(void)
 {
     static const struct request rows[] = {
-        { "STOR over a file", overwrite, overwritten },
-        { "STOR over a file with two names", overwrite_linked, overwritten_linked },
+        { "STOR over a file", overwrite, overwritten, NULL },
+        { "STOR over a file with two names", overwrite_linked, overwritten_linked, NULL },
         { "STOR over a file with attributes", overwrite_with_attribute,
-          overwritten_noted },
-        { "STOR of a new file", create, created },
-        { "STOR of a new file after ALLO", create_allocated, created },
-        { "STOR after REST", resume, resumed },
-        { "STOR after ALLO and REST", resume_allocated, resumed },
-        { "STOR over an unfinished file", over_a_rest, resumed },
-        { "STOR after REST over a file", resume_over, resumed_over },
-        { "APPE", append, appended },
+          overwritten_noted, NULL },
+        { "STOR of a new file", create, created, NULL },
+        { "STOR of a new file after ALLO", create_allocated, created, NULL },
+        { "STOR after REST", resume, resumed, NULL },
+        { "STOR after ALLO and REST", resume_allocated, resumed, NULL },
+        { "STOR over an unfinished file", over_a_rest, resumed, NULL },
+        { "STOR after REST over a file", resume_over, resumed_over, NULL },
+        { "APPE", append, appended, NULL },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -538,16 +561,17 @@ static void
 changes(void)
 {
     static const struct request rows[] = {
-        { "RNTO over a file", rename_over, renamed },
-        { "RNTO of an unfinished file", rename_unfinished, renamed_unfinished },
-        { "DELE", delete, deleted },
-        { "DELE of a file and its unfinished upload", delete_both, deleted_both },
-        { "DELE of an unfinished file", delete_unfinished, deleted_unfinished },
-        { "MKD", make_directory, made },
-        { "RMD", remove_directory, removed },
-        { "RMD of what a client sees nothing in", remove_unseen, removed },
-        { "SITE CHMOD", mode, mode_set },
-        { "MFMT", modified, modified_set },
+        { "RNTO over a file", rename_over, renamed, NULL },
+        { "RNTO over a file, to another file system", move_over, moved, across },
+        { "RNTO of an unfinished file", rename_unfinished, renamed_unfinished, NULL },
+        { "DELE", delete, deleted, NULL },
+        { "DELE of a file and its unfinished upload", delete_both, deleted_both, NULL },
+        { "DELE of an unfinished file", delete_unfinished, deleted_unfinished, NULL },
+        { "MKD", make_directory, made, NULL },
+        { "RMD", remove_directory, removed, NULL },
+        { "RMD of what a client sees nothing in", remove_unseen, removed, NULL },
+        { "SITE CHMOD", mode, mode_set, NULL },
+        { "MFMT", modified, modified_set, NULL },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -558,13 +582,13 @@ static void
 questions(void)
 {
     static const struct request rows[] = {
-        { "RETR", read_file, untouched },
-        { "CWD", change_directory, untouched },
-        { "AVBL", space, untouched },
-        { "MLST", facts, untouched },
-        { "MDTM", status, untouched },
-        { "SIZE of an unfinished upload over a file, RETR", size_over, untouched },
-        { "REST in ASCII", read_resumed, untouched },
+        { "RETR", read_file, untouched, NULL },
+        { "CWD", change_directory, untouched, NULL },
+        { "AVBL", space, untouched, NULL },
+        { "MLST", facts, untouched, NULL },
+        { "MDTM", status, untouched, NULL },
+        { "SIZE of an unfinished upload over a file, RETR", size_over, untouched, NULL },
+        { "REST in ASCII", read_resumed, untouched, NULL },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -580,7 +604,7 @@ listings(void)
         { "LIST -aR", "/", LISTING_LIST, LISTING_ALL | LISTING_RECURSIVE },
         { "MLSD", "/", LISTING_MLSD, 0 },
     };
-    static const struct request r = { "a listing", list, listed };
+    static const struct request r = { "a listing", list, listed, NULL };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         list_path = rows[i].path;

@@ -199,6 +199,126 @@ a_name_is_not_left_behind(void)
     CU_ASSERT(!failed);
 }
 
+/* ---- to another file system --------------------------------------------------------- */
+
+static const struct refusal across[] = { { "rename across", EXDEV }, { NULL, 0 } };
+
+static void
+open_across(struct jail_fixture *f)
+{
+    static const struct timespec long_ago[2] = { { 1000000000, 0 }, { 1000000001, 0 } };
+
+    fixture_open(f);
+    fixture_dir(f, "d");
+    fixture_dir(f, "d/below");
+    fixture_dir(f, "other");
+    fixture_file(f, "d/a", "first");
+    fixture_file(f, "other/b", "second");
+    CU_ASSERT(fchmodat(f->jail, "d/a", 0750, 0) == 0
+              && utimensat(f->jail, "d/a", long_ago, 0) == 0);
+    failing_refuse(across);
+}
+
+static void
+close_across(struct jail_fixture *f)
+{
+    (void)failing_end();
+    /* by the kernel's rmdir, once what is known is gone: nothing hidden was left */
+    CU_ASSERT(unlinkat(f->jail, "other/b", 0) == 0 || errno == ENOENT);
+    CU_ASSERT(unlinkat(f->jail, "other/a", 0) == 0 || errno == ENOENT);
+    CU_ASSERT(unlinkat(f->jail, "other", AT_REMOVEDIR) == 0);
+    fixture_close(f);
+}
+
+static void
+a_file_is_copied_to_another_file_system(void)
+{
+    struct jail_fixture f;
+    struct stat st;
+
+    open_across(&f);
+    CU_ASSERT_EQUAL(files_rename(&f.b, S("/d/a"), S("/other/a")), SP_OK);
+    CU_ASSERT(fixture_has(&f, "other/a", "first") && !fixture_exists(&f, "d/a"));
+    CU_ASSERT(fstatat(f.jail, "other/a", &st, 0) == 0 && (st.st_mode & 07777) == 0750
+              && st.st_mtime == 1000000001);
+    CU_ASSERT_EQUAL(files_rename(&f.b, S("/other/a"), S("/d/below/a")), SP_OK);
+    close_across(&f);
+
+    open_across(&f);
+    CU_ASSERT_EQUAL(files_rename(&f.b, S("/d/a"), S("/other/b")), SP_OK);
+    CU_ASSERT(fixture_has(&f, "other/b", "first") && !fixture_exists(&f, "d/a"));
+    close_across(&f);
+}
+
+static void
+what_is_no_file_is_not_copied(void)
+{
+    struct jail_fixture f;
+
+    open_across(&f);
+    fixture_link(&f, "a", "d/link");
+    CU_ASSERT(files_rename(&f.b, S("/d/below"), S("/other/below")) == SP_OS && errno == EXDEV);
+    CU_ASSERT(files_rename(&f.b, S("/d/link"), S("/other/link")) == SP_OS && errno == EXDEV);
+    CU_ASSERT(fixture_exists(&f, "d/below") && fixture_exists(&f, "d/link"));
+    close_across(&f);
+}
+
+static void
+a_file_is_not_copied_over_what_may_not_go(void)
+{
+    struct jail_fixture f;
+
+    open_across(&f);
+    fixture_dir(&f, "other/a");
+    CU_ASSERT(files_rename(&f.b, S("/d/a"), S("/other/a")) == SP_REFUSED
+              && f.b.why == FAIL_EXISTS);
+    CU_ASSERT(unlinkat(f.jail, "other/a", AT_REMOVEDIR) == 0);
+    f.b.permits &= ~(unsigned)PERMIT_OVERWRITE;
+    CU_ASSERT(files_rename(&f.b, S("/d/a"), S("/other/b")) == SP_REFUSED
+              && f.b.why == FAIL_EXISTS);
+    CU_ASSERT(fixture_has(&f, "other/b", "second") && fixture_has(&f, "d/a", "first"));
+    close_across(&f);
+}
+
+/* Known before it is copied: the room for it is not even asked for. */
+static void
+what_may_not_be_removed_is_not_copied(void)
+{
+    static const struct refusal refuses[] = {
+        { "rename across", EXDEV }, { "unlinkat", EACCES }, { "fallocate", ENOSPC }, { NULL, 0 }
+    };
+    struct jail_fixture f;
+
+    open_across(&f);
+    failing_refuse(refuses);
+    CU_ASSERT(files_rename(&f.b, S("/d/a"), S("/other/a")) == SP_OS && errno == EACCES);
+    CU_ASSERT(fixture_has(&f, "d/a", "first") && !fixture_exists(&f, "other/a"));
+    close_across(&f);
+}
+
+/* No room, or a limit: the code for it, and nothing of the copy stays. */
+static void
+a_copy_without_room_is_given_up(void)
+{
+    static const struct refusal rows[][5] = {
+        { { "rename across", EXDEV }, { "fallocate", ENOSPC }, { NULL, 0 } },
+        { { "rename across", EXDEV }, { "copy_file_range", EDQUOT }, { NULL, 0 } },
+        { { "rename across", EXDEV }, { "copy_file_range", EXDEV }, { "write", EFBIG } },
+        { { "rename across", EXDEV }, { "fsync", EDQUOT }, { NULL, 0 } },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct jail_fixture f;
+
+        open_across(&f);
+        failing_refuse(rows[i]);
+        CU_ASSERT_EQUAL(files_rename(&f.b, S("/d/a"), S("/other/a")), SP_OS);
+        CU_ASSERT(errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
+        CU_ASSERT(fixture_has(&f, "d/a", "first") && !fixture_exists(&f, "other/a"));
+        close_across(&f);
+    }
+}
+
 /* A network file system's attributes may be old: it is asked, as stat(2) does. */
 static void
 look_at_all(struct jail_fixture *f)
@@ -245,6 +365,11 @@ static const struct unit_test tests[] = {
       a_sync_that_fails_is_no_sync_that_is_missing },
     { "a name is not left behind", a_name_is_not_left_behind },
     { "every look asks the file system", every_look_asks_the_file_system },
+    { "a file is copied to another file system", a_file_is_copied_to_another_file_system },
+    { "what is no file is not copied", what_is_no_file_is_not_copied },
+    { "a file is not copied over what may not go", a_file_is_not_copied_over_what_may_not_go },
+    { "what may not be removed is not copied", what_may_not_be_removed_is_not_copied },
+    { "a copy without room is given up", a_copy_without_room_is_given_up },
     { NULL, NULL }
 };
 

@@ -135,9 +135,11 @@ class World:
         self.user(OTHER, "--no-create-home", "--home-dir", "/nonexistent")
         self.user(PAM_USER, "--create-home")
         run("chpasswd", input=f"{PAM_USER}:{PAM_PASSWORD}\n")
-        Path("/etc/pam.d", PAM_SERVICE).write_text(
-            "auth required pam_unix.so\naccount required pam_unix.so\n"
-            "session required pam_unix.so\n")
+        # whole at any moment: tests of another run may be logging in by it
+        new = Path("/etc/pam.d", f".{PAM_SERVICE}-{os.getpid()}")
+        new.write_text("auth required pam_unix.so\naccount required pam_unix.so\n"
+                       "session required pam_unix.so\n")
+        new.rename(new.with_name(PAM_SERVICE))
 
     @staticmethod
     def user(name, *options):

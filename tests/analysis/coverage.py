@@ -82,9 +82,11 @@ def run_tests(root, build, make, long):
               *[s for s in r.stdout.splitlines() if s.startswith("FAIL")], sep="\n    ")
     env = dict(os.environ, SALLYPORT_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1")
     r = show("programs", ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                          "--tb=no", "-n", str(JOBS + 1), "--dist", "loadfile",
+                          "--tb=no", "-rfE", "-n", str(JOBS + 1), "--dist", "loadfile",
                           *(LONG if long else SHORT)], root / "tests", env=env)
-    print("    " + "\n    ".join(r.stdout.strip().splitlines()[-1:]), flush=True)
+    lines = r.stdout.strip().splitlines()
+    named = [s for s in lines if s.startswith(("FAILED", "ERROR"))]
+    print("    " + "\n    ".join(named[:20] + lines[-1:]), flush=True)
 
 
 def collect(build):

@@ -344,12 +344,11 @@ privilege_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, 
 
     if (is_roots(uid, gid, groups, group_count))
         return SP_REFUSED;
-    /* what takes capabilities other than those of keep comes first */
-    if ((rc = privilege_drop_bounding()) != SP_OK)
-        return rc;
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
         return SP_OS;
-    if ((rc = drop_ids(uid, gid, groups, group_count)) != SP_OK
+    /* what takes capabilities other than those of keep comes first */
+    if ((rc = privilege_drop_bounding()) != SP_OK
+        || (rc = drop_ids(uid, gid, groups, group_count)) != SP_OK
         || (rc = verify_groups(groups, group_count)) != SP_OK)
         return rc;
     if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0 || capabilities_get(&caps) != SP_OK)

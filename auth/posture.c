@@ -241,8 +241,11 @@ posture_enter(void)
             || setrlimit(RLIMIT_CORE, &none) == -1)
         return SP_OS;
     (void)umask(077);
-    /* else as many as the monitor has: some helpers close all that could be open */
-    if ((rc = privilege_limit_files(ATTEMPT_FILES)) != SP_OK)
+    /*
+     * Else as many as the monitor has: some helpers close all that could be open. The hard
+     * limit stays: pam_limits refuses a login where it cannot set what it is to set.
+     */
+    if ((rc = privilege_limit_less(RLIMIT_NOFILE, ATTEMPT_FILES)) != SP_OK)
         return rc;
     if ((rc = null_input_and_output()) != SP_OK)
         return rc;

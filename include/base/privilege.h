@@ -80,6 +80,10 @@ SP_CHECK enum sp_err privilege_limit_files(unsigned most);
 /* RLIMIT_NPROC 0: it starts no other process, where it is not root. SP_OS. */
 SP_CHECK enum sp_err privilege_limit_processes(void);
 /*
+ * The soft limit which (RLIMIT_...) of this process, if it is more; the hard one stays. SP_OS.
+ */
+SP_CHECK enum sp_err privilege_limit_less(int which, uint64_t most);
+/*
  * RLIMIT_AS for this process, soft and hard: all that it may have mapped, in bytes. SP_OS.
  * Does nothing under AddressSanitizer, whose shadow is larger than any limit.
  */

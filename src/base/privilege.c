@@ -417,6 +417,23 @@ privilege_limit_processes(void)
 }
 
 enum sp_err
+privilege_limit_less(int which, uint64_t most)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+#ifdef SP_SANITIZERS
+    if (which == RLIMIT_AS)
+        return SP_OK;
+#endif
+    if (getrlimit((__rlimit_resource_t)which, &limit) == -1)
+        return SP_OS;
+    if (limit.rlim_cur <= most)
+        return SP_OK;
+    limit.rlim_cur = (rlim_t)most;
+    return setrlimit((__rlimit_resource_t)which, &limit) == 0 ? SP_OK : SP_OS;
+}
+
+enum sp_err
 privilege_limit_memory(size_t most)
 {
 #ifdef SP_SANITIZERS

@@ -348,7 +348,8 @@ def test_a_login_that_stays_is_bounded(live):
     for limit, most in {"Max open files": 256, "Max data size": 256 << 20,
                         "Max file size": 1 << 30, "Max core file size": 0}.items():
         assert live.at["login_asleep"]["limits"][limit] == [str(most)] * 2, limit
-    assert live.at["login_at_work"]["limits"]["Max open files"] == ["1024"] * 2
+    # the hard one stays: pam_limits may be to set more, and refuses who it cannot
+    assert live.at["login_at_work"]["limits"]["Max open files"][0] == "1024"
 
 
 def no_code_can_be_made(p):

@@ -74,7 +74,7 @@ stay(void)
     void *taken = NULL;
 
     if (posture_enter() != SP_OK || getrlimit(RLIMIT_NOFILE, &limit) != 0
-            || limit.rlim_max > 1024)
+            || limit.rlim_cur > 1024)
         return 1;
     for (unsigned i = 0; i < 2; i++)        /* a second time changes nothing */
         if (posture_stay() != SP_OK)

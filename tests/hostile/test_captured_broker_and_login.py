@@ -103,7 +103,8 @@ def granted(server, **changes):
                "gid": u32(ids.pw_gid if ids else server.dir.stat().st_gid),
                "groups": text(""), "jail": text(str(server.jail("guest"))),
                "start": text("/"), "permits": u32(0xffffffff), "flags": u32(0),
-               "umask": u32(0o22), "session_limit": u32(0)}
+               "umask": u32(0o22), "session_limit": u32(0), "file_bound": u64(0),
+               "memory": u64(0), "cpu": u32(0), "files": u32(0), "nice": u8(0)}
     return b"".join({**account, **changes}.values())
 
 

@@ -107,7 +107,7 @@ derive_system_jail(const struct settings *s, const struct sysuser *u, struct acc
                                    .home = u->home };
 
     to->permits = PERMIT_ALL;
-    to->umask = (uint32_t)s->umask;
+    to->umask |= (uint32_t)s->umask;    /* beside that of PAM, if it has set one */
     to->flags = account_listed_flags(s, to->user);
     *why = "its home directory is not a valid start directory";
     if (!s->jail_system_users) {

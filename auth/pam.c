@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/attempt.h"
+#include "auth/bequest.h"
 #include "auth/chain.h"
 #include "auth/conversation.h"
 #include "auth/derive.h"
@@ -24,6 +25,7 @@ struct pam_login {
     struct conversation talk;
     bool right;                 /* the password was                   */
     bool credentials, session;  /* to be undone                       */
+    bool groups;                /* of the account, to which modules add theirs */
     int status;                 /* of the last call, pam_end wants it */
 };
 
@@ -233,6 +235,7 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
         refuse_account(a, v, REFUSE_DISABLED, why);
         return;
     }
+    p->groups = bequest_begin(&v->account);
     if ((p->status = pam_setcred(p->pam, PAM_ESTABLISH_CRED | PAM_SILENT))
         != PAM_SUCCESS) {
         refuse(a, v, p, "credentials");
@@ -244,6 +247,10 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
         return;
     }
     p->session = true;
+    if (bequest_take(&v->account, p->groups, &why) != SP_OK) {
+        refuse_account(a, v, REFUSE_DISABLED, why);
+        return;
+    }
     if (fill_jail(a->settings, &v->account, &u, &why) != SP_OK) {
         refuse_account(a, v, REFUSE_ERROR, why);
         return;

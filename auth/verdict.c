@@ -56,7 +56,12 @@ pack_granted(struct message *m, const struct account *a)
                                                .permits = a->permits,
                                                .flags = a->flags,
                                                .umask = a->umask,
-                                               .session_limit = a->session_limit });
+                                               .session_limit = a->session_limit,
+                                               .file_bound = a->limits.file_bound,
+                                               .memory = a->limits.memory,
+                                               .cpu = a->limits.cpu,
+                                               .files = a->limits.files,
+                                               .nice = a->limits.nice });
 }
 
 enum sp_err

@@ -21,6 +21,14 @@
 
 struct settings;
 
+/* What PAM sets for the processes of a session. 0: nothing; memory in bytes, cpu in seconds. */
+struct account_limits {
+    uint64_t file_bound;        /* a file must not become as large as this: limit + 1 */
+    uint64_t memory;
+    uint32_t cpu, files;        /* files: descriptors */
+    uint8_t nice;
+};
+
 struct account {
     char backend[33];
     char user[ACCOUNT_NAME_MAX + 1], group[ACCOUNT_NAME_MAX + 1];
@@ -29,6 +37,7 @@ struct account {
     char jail[ACCOUNT_PATH_MAX + 1], start[ACCOUNT_PATH_MAX + 1];
     uint32_t permits, flags;    /* enum permit, enum account_flag (wire/fail.h) */
     uint32_t umask, session_limit;
+    struct account_limits limits;
 };
 
 /* What %u, %g and %h in a jail path stand for; home may be NULL (%h is refused then). */

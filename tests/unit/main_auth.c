@@ -2,7 +2,7 @@
 #include "unit.h"
 
 extern const struct unit_suite suite_account, suite_accounts, suite_anonymous,
-    suite_attempt, suite_chain, suite_conversation, suite_jaildir, suite_password,
+    suite_attempt, suite_bequest, suite_chain, suite_conversation, suite_jaildir, suite_password,
     suite_posture, suite_slots, suite_users, suite_auth_verdict;
 
 int
@@ -12,6 +12,7 @@ main(void)
                                                 &suite_accounts,
                                                 &suite_anonymous,
                                                 &suite_attempt,
+                                                &suite_bequest,
                                                 &suite_chain,
                                                 &suite_conversation,
                                                 &suite_jaildir,

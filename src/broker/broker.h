@@ -37,6 +37,7 @@ struct broker {
     char session[33];
     unsigned permits;           /* enum permit (wire/fail.h) */
     mode_t umask;
+    uint64_t file_bound;        /* no file of this session becomes as large; 0: no bound */
     enum fail_code why;         /* of the last SP_REFUSED */
     struct upload upload;
     struct told told;           /* by SIZE */

@@ -498,6 +498,9 @@ files_space(struct broker *b, struct slice path, uint64_t *bytes)
              || __builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_bsize,
                                        bytes))
         *bytes = UINT64_MAX;
+    /* a file can have no more than this of it */
+    if (rc == SP_OK && b->file_bound > 0 && *bytes > b->file_bound - 1)
+        *bytes = b->file_bound - 1;
     seen_clear(&seen);
     return rc;
 }

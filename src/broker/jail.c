@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +49,7 @@ adopt(struct broker *b, const struct msg_grant *grant)
     b->gid = (gid_t)grant->gid;
     b->permits = grant->permits;
     b->umask = (mode_t)grant->umask;
+    b->file_bound = grant->file_bound;
     /* without root, group 0 may be our own, as that of a container's arbitrary uid is */
     if (b->uid == 0 || (b->gid == 0 && privilege_is_root()) || b->uid == (uid_t)-1
         || b->gid == (gid_t)-1)
@@ -79,6 +82,44 @@ become(const struct broker *b, bool root)
     return root ? privilege_become(b->uid, b->gid, b->groups, b->group_count, keep) : SP_OK;
 }
 
+/*
+ * The processor time is over: a client is told 421. Not the kernel's hard limit, by which this
+ * would die as if it had been attacked.
+ */
+static void
+end_of_time(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
+/* What PAM has set for this user, where it is less than what a broker has. */
+static enum sp_err
+limit(const struct msg_grant *grant)
+{
+    const struct sigaction end = { .sa_handler = end_of_time };
+    enum sp_err rc = SP_OK;
+
+    if (grant->file_bound > 0
+        && (rc = privilege_limit_less(RLIMIT_FSIZE, grant->file_bound - 1)) != SP_OK)
+        return rc;
+    if (grant->memory > 0
+        && (rc = privilege_limit_less(RLIMIT_AS, grant->memory)) != SP_OK)
+        return rc;
+    if (grant->files > 0
+        && (rc = privilege_limit_less(RLIMIT_NOFILE, grant->files)) != SP_OK)
+        return rc;
+    if (grant->cpu > 0) {
+        if (sigaction(SIGXCPU, &end, NULL) == -1
+            || (rc = privilege_limit_less(RLIMIT_CPU, grant->cpu)) != SP_OK)
+            return rc == SP_OK ? SP_OS : rc;
+    }
+    if (grant->nice > 0 && getpriority(PRIO_PROCESS, 0) < grant->nice
+        && setpriority(PRIO_PROCESS, 0, grant->nice) == -1)
+        return SP_OS;
+    return SP_OK;
+}
+
 enum sp_err
 jail_enter(struct broker *b, const struct msg_grant *grant)
 {
@@ -102,7 +143,8 @@ jail_enter(struct broker *b, const struct msg_grant *grant)
         return rc;
     (void)umask(b->umask);
     if ((rc = privilege_limit_processes()) != SP_OK
-        || (rc = privilege_limit_memory(MEMORY_MOST)) != SP_OK)
+        || (rc = privilege_limit_memory(MEMORY_MOST)) != SP_OK
+        || (rc = privilege_limit_files(FILES_MOST)) != SP_OK)
         return rc;
-    return privilege_limit_files(FILES_MOST);
+    return limit(grant);
 }

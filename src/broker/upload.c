@@ -108,6 +108,10 @@ allocate(struct broker *b, struct upload *up, uint64_t size)
     uint64_t needed = size > up->offset ? size - up->offset : 0, available = 0;
     enum sp_err rc = check_space(b, up->fd, needed, &available);
 
+    /* said before 150, where it is known by then */
+    if (rc == SP_OK && b->file_bound > 0
+        && (size >= b->file_bound || up->offset >= b->file_bound - 1))
+        return broker_errno(EFBIG);
     if (rc != SP_OK || up->in_place || needed < ALLOCATE_LEAST)
         return rc;
     if (most > available / 2)

@@ -67,6 +67,7 @@ struct session {
     char *user;                 /* escaped for the log; NULL: nobody is logged in */
     char tls[17], cipher[65];
     bool resumed;
+    bool bounded;               /* its worker has a limit of the size of files */
     bool tried;                 /* somebody tried to log in: its end is worth a line */
     uint64_t transfers, bytes;
     int64_t began;              /* clock_ms */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -155,7 +156,8 @@ prepare_answer(struct session *s, const struct msg_granted *in)
                                                               .start = in->start,
                                                               .permits = in->permits,
                                                               .flags = in->flags,
-                                                              .umask = in->umask });
+                                                              .umask = in->umask,
+                                                              .file_bound = in->file_bound });
     return SP_OK;
 }
 
@@ -171,7 +173,8 @@ start_broker(struct session *s, const struct msg_granted *in)
     msg_grant_pack(&grant, &(struct msg_grant){
         .session = slice_of(s->id), .user = in->user, .group = in->group, .uid = in->uid,
         .gid = in->gid, .groups = in->groups, .jail = in->jail, .start = in->start,
-        .permits = in->permits, .umask = in->umask });
+        .permits = in->permits, .umask = in->umask, .file_bound = in->file_bound,
+        .memory = in->memory, .cpu = in->cpu, .files = in->files, .nice = in->nice });
     if ((rc = part_new(s, BROKER, ST_START, &grant, &broker_end, &s->broker)) != SP_OK)
         goto out;
     s->broker->worker_end = fd_move(&worker_end);
@@ -244,6 +247,25 @@ remember_user(struct session *s, struct slice user)
     s->user = strdup(log_text(user, &text));
 }       /* fanalyzer(malloc-leak): the session owns it */
 
+/*
+ * What PAM says of the size of files, as a limit of the kernel for the worker, which writes
+ * them: it keeps to it anyway, but one that a client has taken over would not. Another uid's
+ * limits are set with CAP_SYS_RESOURCE alone, and not without. The soft one: a worker has no call to raise it, and
+ * the next login of its session may have another.
+ */
+static void
+bound_files(struct session *s, uint64_t bound)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    if ((bound == 0 && !s->bounded) || getrlimit(RLIMIT_FSIZE, &limit) == -1)
+        return;
+    if (bound > 0 && bound - 1 < limit.rlim_cur)
+        limit.rlim_cur = (rlim_t)bound - 1;
+    if (prlimit(s->worker->process.pid, RLIMIT_FSIZE, &limit, NULL) == 0)
+        s->bounded = bound > 0;
+}
+
 static enum sp_err
 hear_serving(struct part *broker, const struct message *m)
 {
@@ -258,6 +280,7 @@ hear_serving(struct part *broker, const struct message *m)
     channel_enter(&broker->channel, ST_USER);
     SP_ASSERT(msg_logged_in_unpack(answer, &told) == SP_OK);
     s->logged_in = NULL;
+    bound_files(s, told.file_bound);
     (void)event_del(&s->timer);
     crowd_settle(&s->monitor->admission.crowd, &s->member);
     remember_user(s, told.user);

@@ -228,6 +228,8 @@ grant(struct channel *monitor, struct slice user)
         g.jail = slice_of("/jail/../etc");
     else if (begins(user, "one"))
         g.session_limit = 1;
+    else if (begins(user, "small"))
+        g.file_bound = 4097;
     msg_granted_pack(&m, &g);
     say(monitor, &m);
 }

@@ -1,5 +1,7 @@
 /* tests/unit/test_monitor_logins.c - logging in and out, between fakes */
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,6 +9,57 @@
 #include "base/fd.h"
 #include "monitor_rig.h"
 #include "suites_monitor.h"
+
+/* How many processes of the monitor may write no file larger than that. */
+static unsigned
+bounded_to(const struct rig *r, const char *most)
+{
+    DIR *all = opendir("/proc");
+    const struct dirent *e = NULL;
+    unsigned count = 0;
+
+    while (all != NULL && (e = readdir(all)) != NULL) {
+        char path[300], line[256], word[32] = "";
+        FILE *f = NULL;
+        long parent = -1;
+
+        if (e->d_name[0] < '1' || e->d_name[0] > '9')
+            continue;
+        (void)snprintf(path, sizeof path, "/proc/%s/status", e->d_name);
+        for (f = fopen(path, "re"); f != NULL && fgets(line, sizeof line, f) != NULL;)
+            if (strncmp(line, "PPid:", 5) == 0)
+                parent = strtol(line + 5, NULL, 10);
+        if (f != NULL)
+            (void)fclose(f);
+        (void)snprintf(path, sizeof path, "/proc/%s/limits", e->d_name);
+        f = parent == (long)r->pid ? fopen(path, "re") : NULL;
+        while (f != NULL && fgets(line, sizeof line, f) != NULL)
+            if (sscanf(line, "Max file size %31s", word) == 1 && strcmp(word, most) == 0)
+                count++;
+        if (f != NULL)
+            (void)fclose(f);
+    }
+    if (all != NULL)
+        (void)closedir(all);
+    return count;
+}
+
+static void
+bounded(void)
+{
+    struct rig r;
+    int client = -1;
+
+    rig_start(&r, "");
+    client = rig_client(&r, true);
+    rig_ask(client, "login small right", "LOGGED_IN small");
+    CU_ASSERT_EQUAL(bounded_to(&r, "4096"), 1);
+    rig_ask(client, "logout", "LOGGED_OUT");
+    rig_ask(client, "login good right", "LOGGED_IN good");
+    CU_ASSERT_EQUAL(bounded_to(&r, "4096"), 0);
+    fd_close(&client);
+    rig_stop(&r);
+}
 
 static void
 granted(void)
@@ -548,6 +601,7 @@ static const struct unit_test tests[] = {
     { "a broker that dies ends the session", a_broker_that_dies_ends_the_session },
     { "a login that takes too long is ended", logging_in_takes_too_long },
     { "a login in clear needs an exception", in_clear_where_it_is_allowed },
+    { "a worker writes no larger file than PAM allows its account", bounded },
     { "after CCC and a logout the session is one in clear", cleared_and_logged_out },
     { "after CCC and a logout TLS can be begun anew", cleared_and_secured_again },
     { NULL, NULL }

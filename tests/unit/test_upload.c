@@ -38,6 +38,27 @@ published_whole(void)
     fixture_close(&f);
 }
 
+/* Before a byte is sent: a client that is told later tries again. */
+static void
+larger_than_allowed(void)
+{
+    struct jail_fixture f;
+    uint64_t space = 0;
+
+    fixture_open(&f);
+    fixture_file(&f, "full", "1234");
+    f.b.file_bound = 5;                         /* four bytes are allowed */
+    CU_ASSERT(files_space(&f.b, slice_of("/"), &space) == SP_OK && space == 4);
+    CU_ASSERT(fixture_upload(&f, "/full", APPE, 0, "") == SP_OS && errno == EFBIG);
+    CU_ASSERT(fixture_upload(&f, "/a", STOR, 0, "1234") == SP_OK);
+    CU_ASSERT(upload_commit(&f.b, 4) == SP_OK);
+    CU_ASSERT(fixture_has(&f, "a", "1234"));
+    f.b.file_bound = 1;
+    CU_ASSERT(fixture_upload(&f, "/b", STOR, 0, "") == SP_OS && errno == EFBIG);
+    CU_ASSERT_FALSE(fixture_exists(&f, ".sp-part.b"));
+    fixture_close(&f);
+}
+
 static void
 failed_overwrite(void)
 {
@@ -794,6 +815,7 @@ static const struct unit_test tests[] = {
     { "what was announced is allocated, and given back", allocated },
     { "what a killed upload was given goes back with the next", leftover_is_given_back },
     { "an upload that cannot fit is refused before it begins", too_large },
+    { "and so is one that PAM does not let become as large", larger_than_allowed },
     { NULL, NULL }
 };
 const struct unit_suite suite_upload = { "upload", tests };

@@ -250,8 +250,8 @@ remember_user(struct session *s, struct slice user)
 /*
  * What PAM says of the size of files, as a limit of the kernel for the worker, which writes
  * them: it keeps to it anyway, but one that a client has taken over would not. Another uid's
- * limits are set with CAP_SYS_RESOURCE alone, and not without. The soft one: a worker has no call to raise it, and
- * the next login of its session may have another.
+ * limits are set with CAP_SYS_RESOURCE alone. The soft one: a worker has no call to raise it,
+ * and the next login of its session may have another.
  */
 static void
 bound_files(struct session *s, uint64_t bound)

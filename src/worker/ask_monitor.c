@@ -130,6 +130,7 @@ logged_in(struct worker *w, struct login_result *result)
         return SP_CLOSED;
     a->permits = in.permits;
     a->flags = in.flags;
+    a->file_bound = in.file_bound;
     a->active = true;
     a->in_tls = w->control.tls != NULL;
     w->umask = in.umask;

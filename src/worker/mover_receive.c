@@ -30,11 +30,33 @@ mover_holds_until(const struct transfer *t)
     return t->from == t->to ? INT64_MAX : t->held_ms + HOLD_MS;
 }
 
+/* So much of it as may still go to the file; none is an error, as to the kernel. */
+static enum sp_err
+take_room(struct transfer *t, size_t *len)
+{
+    if (*len > t->file_room)
+        *len = (size_t)t->file_room;
+    t->file_room -= *len;
+    if (*len > 0)
+        return SP_OK;
+    errno = EFBIG;
+    return SP_OS;
+}
+
 /* The file takes all, or says why not. */
 static enum sp_err
-write_out(int fd, const unsigned char *at, size_t len)
+write_out(struct transfer *t, const unsigned char *at, size_t len)
 {
-    return fd_write_all(fd, at, len);
+    while (len > 0) {
+        size_t now = len;
+        enum sp_err rc = take_room(t, &now);
+
+        if (rc != SP_OK || (rc = fd_write_all(t->file, at, now)) != SP_OK)
+            return rc;
+        at += now;
+        len -= now;
+    }
+    return SP_OK;
 }
 
 /* Socket or TLS into the buffer's rest. SP_OK with source_ended: the end, in order. */
@@ -87,7 +109,7 @@ store(struct worker *w)
     enum sp_err rc = SP_OK;
 
     if (!t->staged) {
-        rc = write_out(t->file, t->buffer + t->from, t->to - t->from);
+        rc = write_out(t, t->buffer + t->from, t->to - t->from);
         t->from = t->to = 0;
         return rc;
     }
@@ -101,7 +123,7 @@ store(struct worker *w)
         t->from += used;
         if (rc != SP_OK && rc != SP_AGAIN)
             return rc;
-        if (made > 0 && write_out(t->file, t->made, made) != SP_OK)
+        if (made > 0 && write_out(t, t->made, made) != SP_OK)
             return SP_OS;
     } while (rc == SP_AGAIN);
     t->from = t->to = 0;
@@ -187,8 +209,13 @@ static enum sp_err
 splice_out(struct transfer *t, size_t len)
 {
     while (len > 0) {
-        ssize_t n = splice(t->pipe[0], NULL, t->file, NULL, len, SPLICE_F_MOVE);
+        size_t now = len;
+        ssize_t n = -1;
 
+        if (take_room(t, &now) != SP_OK)
+            return SP_OS;
+        n = splice(t->pipe[0], NULL, t->file, NULL, now, SPLICE_F_MOVE);
+        t->file_room += n > 0 ? now - (size_t)n : now;      /* what was not used */
         if (n == -1 && errno == EINTR)
             continue;
         if (n <= 0) {

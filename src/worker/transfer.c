@@ -84,6 +84,15 @@ add_stages(struct transfer *t, const struct transfer_begin *b)
     return SP_OK;
 }
 
+/* As RLIMIT_FSIZE has it; ours stays, as a later login of the session may have another. */
+static uint64_t
+room_in_file(const struct worker *w, uint64_t offset)
+{
+    uint64_t most = w->account.file_bound == 0 ? UINT64_MAX : w->account.file_bound - 1;
+
+    return most > offset ? most - offset : 0;
+}
+
 enum sp_err
 transfer_begin(struct worker *w, const struct transfer_begin *b)
 {
@@ -97,6 +106,7 @@ transfer_begin(struct worker *w, const struct transfer_begin *b)
     t->file = b->file;
     t->offset = t->dropped = b->offset;
     t->size = b->size;
+    t->file_room = room_in_file(w, b->offset);
     t->begun_us = clock_us();
     t->progress_ms = clock_ms();
     (void)text_copy(t->verb, sizeof t->verb, b->verb);

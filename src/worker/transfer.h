@@ -41,6 +41,7 @@ struct transfer {
     uint64_t offset;            /* sending: the next byte of the file; else the first one */
     uint64_t size;              /* sending: of the file when opened; else by ALLO, or 0  */
     uint64_t dropped;           /* sending: up to here the cache has been given back     */
+    uint64_t file_room;         /* receiving: so many bytes more the file may get        */
     uint64_t bytes;             /* moved over the data connection                        */
     bool staged;                /* stages are not empty                                  */
     bool skips;                 /* the last of them drops what REST said                 */

@@ -32,6 +32,7 @@ struct account {
     bool in_tls;                /* the login came through TLS; CCC changes nothing here */
     char user[257], backend[33];
     uint32_t permits, flags;    /* enum permit, enum account_flag (wire/fail.h) */
+    uint64_t file_bound;        /* no file becomes as large; 0: no bound */
 };
 
 /* What the session was told about itself, by the monitor. */

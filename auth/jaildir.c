@@ -55,7 +55,7 @@ step(int *dir, const char *name, char target[PATH_MAX], const char **why)
     int fd = openat(*dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     enum sp_err rc = SP_OS;
 
-    *why = "open of a directory on the way to it";
+    *why = "cannot open a directory in its path";
     if (fd == -1 || fstat(*dir, &in) == -1 || fstat(fd, &st) == -1)
         goto out;
     rc = SP_REFUSED;
@@ -96,11 +96,11 @@ make_on_the_way(int dir, const char *name, enum jaildir_how how, const char **wh
 
     if (rc != SP_OK || how == JAILDIR_LOOK)
         return rc == SP_OK ? SP_AGAIN : rc;
-    *why = "mkdir of a directory on the way to it";
+    *why = "cannot create a directory in its path";
     /* made by another login in this moment, it is looked at as any other */
     if (mkdirat(dir, name, 0755) == -1)
         return errno == EEXIST ? SP_OK : SP_OS;
-    *why = "chmod of a directory on the way to it";
+    *why = "cannot change the mode of a directory in its path";
     fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     rc = fd != -1 && fchmod(fd, 0755) == 0 ? SP_OK : SP_OS;     /* our umask is 077 */
     fd_close(&fd);

@@ -79,7 +79,7 @@ rehearse_accounts(const struct settings *s)
     if (accounts_each(&db, look_at, &r) != SP_OK)
         log_event(EVENT_LOGIN_DATABASE_FAILED, "file=%s fault=\"%s\"", file.text, db.fault);
     else if (r.unusable > 0 && r.unusable == r.accounts)
-        log_event(EVENT_ACCOUNTS_UNFIT, "accounts=%u fault=\"no account can log in: see the "
+        log_event(EVENT_ACCOUNTS_UNFIT, "accounts=%u fault=\"no account can log in; see the "
                   "lines above\"", r.accounts);
     else if (r.unusable > LINES_MOST)
         log_event(EVENT_ACCOUNT_UNFIT, "fault=\"and %u more accounts\"", r.unusable - LINES_MOST);

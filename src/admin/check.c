@@ -95,7 +95,7 @@ ask_server(const char *file)
     pid_t pid = -1;
 
     if (find_server(path) != SP_OK || !text_copy(name, sizeof name, file)) {
-        say("sallyportd cannot be found beside this program: install all of sallyport");
+        say("cannot find sallyportd beside this program; install all of sallyport");
         return SP_INPUT;
     }
     (void)fflush(stdout);
@@ -113,7 +113,7 @@ ask_server(const char *file)
         if (errno != EINTR)
             return SP_OS;
     if (WIFSIGNALED(status))
-        say("%s: signal %d", path, WTERMSIG(status));
+        say("%s: killed by signal %d", path, WTERMSIG(status));
     return status == 0 ? SP_OK : SP_INPUT;
 }
 

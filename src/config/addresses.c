@@ -142,10 +142,10 @@ check_taken(struct inspect *i, const char *key, const char *text, unsigned port)
     if (server != 0 && (h.pid == server || h.pid == 0))
         return;
     if (h.pid != 0)
-        inspect_fault(i, key, "%.60s is taken by %s (pid %ld); stop that program, or use "
+        inspect_fault(i, key, "%.60s is already in use by %s (pid %ld); stop that program, or use "
                       "another port", text, h.name, h.pid);
     else
-        inspect_fault(i, key, "%.60s is taken by another program; stop that one (`ss -ltnp` "
+        inspect_fault(i, key, "%.60s is already in use by another program; stop it (`ss -ltnp` "
                       "shows it), or use another port", text);
 }
 
@@ -180,8 +180,8 @@ check_absent(struct inspect *i, const char *key, const struct net_addr *at)
     if (n.best != NULL)
         inspect_fault(i, key, "this machine has no address %s; did you mean %s?", wanted, n.best);
     else
-        inspect_fault(i, key, "this machine has no address %s; `ip address` shows those that it "
-                      "has", wanted);
+        inspect_fault(i, key, "this machine has no address %s; `ip address` lists its "
+                      "addresses", wanted);
 }
 
 static void
@@ -208,7 +208,7 @@ check_one(struct inspect *i, const char *key, const char *text, const struct net
         check_taken(i, key, text, at->port);
         break;
     case EACCES:
-        inspect_fault(i, key, "%.60s requires root: ports below 1024 are for root only; start "
+        inspect_fault(i, key, "%.60s requires root, because its port is below 1024; start "
                       "sallyportd as root (CAP_NET_BIND_SERVICE), or use a higher port", text);
         break;
     default:

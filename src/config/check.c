@@ -137,12 +137,12 @@ check_certificates(struct inspect *c)
     struct stat st;
 
     for (size_t i = 0; i < s->certificate.count; i++)
-        (void)file_opens(c, "certificate", s->certificate.texts[i], "give the path of a PEM "
+        (void)file_opens(c, "certificate", s->certificate.texts[i], "set the path of a PEM "
                          "file", &st);
     for (size_t i = 0; i < s->certificate_key.count; i++) {
         const char *path = s->certificate_key.texts[i];
 
-        if (file_opens(c, "certificate_key", path, "give the path of a PEM file", &st) == SP_OK
+        if (file_opens(c, "certificate_key", path, "set the path of a PEM file", &st) == SP_OK
             && (st.st_mode & 077) != 0)
             inspect_fault(c, "certificate_key", "%.400s is accessible by group or "
                    "others (mode %03o); run chmod 600 on it", path,
@@ -274,7 +274,7 @@ check_passive_ports(struct inspect *c)
         first = PORT_MOST - sessions + 1;
     if (first < PORT_LEAST)
         inspect_warning(c, key, "%lld ports (%lld to %lld) for up to %lld sessions: when many "
-                        "transfer at once, some are refused; there are not so many ports, so "
+                        "transfer at once, some are refused; there are not enough ports, so "
                         "lower max_sessions to %lld", most - least + 1, least, most, sessions,
                         most - least + 1);
     else

@@ -31,7 +31,7 @@ find_ids(const struct monitor *m, const char *key, const char *name, struct ids 
     }
     if ((pw = getpwnam(name)) == NULL || pw->pw_uid == 0 || pw->pw_gid == 0) {
         log_event(EVENT_CONFIGURATION_FAULT, "key=%s fault=\"%s\"", key,
-                  pw == NULL ? "there is no such user" : "uid and gid must not be 0");
+                  pw == NULL ? "no such user" : "uid and gid must not be 0");
         return SP_INPUT;
     }
     *out = (struct ids){ pw->pw_uid, pw->pw_gid };
@@ -52,7 +52,7 @@ find_ledger(struct generation *g)
              && pw->pw_gid != 0)
         g->ledger = (struct ids){ pw->pw_uid, pw->pw_gid };
     else
-        log_event(EVENT_LEDGER_OFF, "user=%s fault=\"there is no such user\"",
+        log_event(EVENT_LEDGER_OFF, "user=%s fault=\"no such user\"",
                   g->settings.ledger_user);
 }
 
@@ -95,7 +95,7 @@ read_certificates(struct generation *g)
         if (rc != SP_OK || g->certificates[i].len == 0) {
             log_event(EVENT_CONFIGURATION_FAULT, "key=certificate file=%s fault=\"%s\"",
                       log_text(slice_of(files->texts[i]), &text),
-                      rc == SP_OK ? "it is empty" : "it cannot be read, or is far too long");
+                      rc == SP_OK ? "the file is empty" : "cannot read the file, or it is too long");
             return SP_INPUT;
         }
     }

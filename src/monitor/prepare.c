@@ -151,7 +151,7 @@ make_directory(const char *path, mode_t mode, int *fd)
                || fstat(made, &st) == -1) {
         wrong = strerror(errno);
     } else if (st.st_uid != geteuid()) {
-        wrong = "it belongs to somebody else; remove it, or name another run_directory";
+        wrong = "it is owned by another user; remove it, or set another run_directory";
     } else if ((st.st_mode & 07777) != mode && fchmod(made, mode) == -1) {
         wrong = strerror(errno);
     }
@@ -189,7 +189,7 @@ check_empty(const char *path, int *fd)
     if (empty)
         return SP_OK;
     log_event(EVENT_CONFIGURATION_FAULT, "key=run_directory directory=%s fault=\"it is "
-              "the root directory of the workers and must be empty; remove what is in "
+              "the root directory of the workers and must be empty; remove the files in "
               "it\"", log_text(slice_of(path), &text));
     return SP_INPUT;
 }

@@ -245,14 +245,14 @@ static const struct step {
     { "flock", "keeps two uploads of one file apart", try_flock, false, NO_CAPABILITY },
     { "sendfile", "sends files", try_sendfile, false, NO_CAPABILITY },
     { "splice", "receives files", try_splice, false, NO_CAPABILITY },
-    { "setgroups", "gives the groups of root up", try_setgroups, FOR_ROOT, CAP_SETGID },
+    { "setgroups", "drops the groups of root", try_setgroups, FOR_ROOT, CAP_SETGID },
     { "chroot", "enters jails", try_chroot, FOR_ROOT, CAP_SYS_CHROOT },
-    { "setresgid", "takes the group of a user", try_setresgid, FOR_ROOT, CAP_SETGID },
-    { "setresuid", "becomes a user", try_setresuid, FOR_ROOT, CAP_SETUID },
-    { "capset", "gives capabilities up", try_capset, false, NO_CAPABILITY },
-    { "prctl", "gives further privileges up", try_prctl, false, NO_CAPABILITY },
-    { "setrlimit", "bounds a session's processes", try_setrlimit, false, NO_CAPABILITY },
-    { "seccomp", "bounds what a session may ask of the kernel", try_seccomp, false,
+    { "setresgid", "switches to the group of a user", try_setresgid, FOR_ROOT, CAP_SETGID },
+    { "setresuid", "switches to a user", try_setresuid, FOR_ROOT, CAP_SETUID },
+    { "capset", "drops capabilities", try_capset, false, NO_CAPABILITY },
+    { "prctl", "drops further privileges", try_prctl, false, NO_CAPABILITY },
+    { "setrlimit", "limits a session's processes", try_setrlimit, false, NO_CAPABILITY },
+    { "seccomp", "limits the system calls of a session", try_seccomp, false,
       NO_CAPABILITY },
 };
 
@@ -261,10 +261,10 @@ static const struct step {
 /* ---- capabilities ----------------------------------------------------------------------- */
 
 static const struct { int number; const char *name, *use; } capabilities[] = {
-    { CAP_SETUID, "CAP_SETUID", "processes take the uid of a user by it" },
-    { CAP_SETGID, "CAP_SETGID", "processes take the groups of a user by it" },
-    { CAP_SYS_CHROOT, "CAP_SYS_CHROOT", "processes enter jails by it" },
-    { CAP_KILL, "CAP_KILL", "processes of a session are ended by it" },
+    { CAP_SETUID, "CAP_SETUID", "processes need it to switch to the uid of a user" },
+    { CAP_SETGID, "CAP_SETGID", "processes need it to switch to the groups of a user" },
+    { CAP_SYS_CHROOT, "CAP_SYS_CHROOT", "processes need it to enter jails" },
+    { CAP_KILL, "CAP_KILL", "the server needs it to end the processes of a session" },
 };
 
 static enum sp_err
@@ -312,10 +312,10 @@ remedy(const struct step *step, int error)
 {
     if (error == EINVAL && step->for_root)
         return "the ids of worker_user are not mapped in this user namespace; map them, or "
-               "name another worker_user";
+               "set another worker_user";
     if (strcmp(step->call, "openat2") == 0)
-        return "remove RestrictSUIDSGID= from the unit (systemd refuses openat2 as a whole "
-               "for it), or take a container runtime that knows the call";
+        return "remove RestrictSUIDSGID= from the unit (it makes systemd forbid openat2), "
+               "or use a container runtime that supports the call";
     return "allow it (SystemCallFilter= of the unit, the seccomp profile of the container)";
 }
 

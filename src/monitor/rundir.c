@@ -64,7 +64,7 @@ take(struct rundir_place *p, const char *directory)
     if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
         read_holder(fd, pid);
         (void)snprintf(what, sizeof what,
-                       "the server with pid %s uses it; stop that one, or name another "
+                       "the server with pid %s is using it; stop that server, or set another "
                        "run_directory",
                        pid);
         rc = refuse(directory, errno == EWOULDBLOCK ? what : strerror(errno));

@@ -160,14 +160,14 @@ say_date(struct trial *t, enum config_weight weight, const char *file,
     clock_date(v->from, from);
     clock_date(v->until, until);
     if (stage < 0)
-        (void)text_printf(text, sizeof text, "%.1024s: not valid before %s, and clients refuse "
-                          "it: is the clock right?", file, from);
+        (void)text_printf(text, sizeof text, "%.1024s: not valid before %s, so clients reject "
+                          "it; check the system clock", file, from);
     else if (stage > 4)
-        (void)text_printf(text, sizeof text, "%.1024s: expired on %s, and clients refuse it: "
-                          "renew it, and reload", file, until);
+        (void)text_printf(text, sizeof text, "%.1024s: expired on %s, so clients reject it; "
+                          "renew it, then reload", file, until);
     else
-        (void)text_printf(text, sizeof text, "%.1024s: expires on %s (in %lld days): renew it, "
-                          "and reload", file, until, (long long)((v->until - now) / DAY));
+        (void)text_printf(text, sizeof text, "%.1024s: expires on %s (in %lld days); renew it, "
+                          "then reload", file, until, (long long)((v->until - now) / DAY));
     say(t, weight, "certificate", text);
 }
 
@@ -281,7 +281,7 @@ trial_begin(struct trial *t, struct settings *s, config_fault *fault, void *cont
     rc = fit_user(&s->keyholder_user);
 out:
     if (rc != SP_OK) {
-        (void)text_printf(text, sizeof text, "the processes could not be tried: %s",
+        (void)text_printf(text, sizeof text, "cannot test the processes: %s",
                           rc == SP_OS ? strerror(errno) : sp_err_text(rc));
         say(t, CONFIG_FAULT, NULL, text);
     }

@@ -173,20 +173,20 @@ MISTAKES = {
     "certificate empty": (lambda s, t: pair(t.write("empty.pem"), t.good.key), "certificate",
                           r"empty\.pem is empty"),
     "certificate is text": (lambda s, t: pair(t.write("text.pem", "hello\n"), t.good.key),
-                            "certificate", r"text\.pem: there is no PEM certificate in it"),
+                            "certificate", r"text\.pem: contains no PEM certificate"),
     "certificate in DER": (der_certificate, "certificate", r"cert\.der: it is in DER form"),
-    "certificate expired": (expired, "certificate", r"over\.pem: expired on \S+, and clients"),
+    "certificate expired": (expired, "certificate", r"over\.pem: expired on \S+, so clients"),
     "certificate to come": (to_come, "certificate", r"to-come\.pem: not valid before"),
     "certificate weak": (lambda s, t: pair(*t.own("weak", "rsa:1024")), "certificate",
-                         r"weak\.pem: its RSA key has less than 2048 bits"),
+                         r"weak\.pem: its RSA key has fewer than 2048 bits"),
     "key empty": (lambda s, t: pair(t.good.chain, t.write("empty.key")), "certificate_key",
                   r"empty\.key is empty"),
     "key is the certificate": (lambda s, t: pair(t.good.chain, t.write(
         "cert.key", t.good.chain.read_text())), "certificate_key", r"no PEM private key"),
-    "key encrypted": (encrypted_key, "certificate_key", r"key\.secret: .* has a passphrase"),
+    "key encrypted": (encrypted_key, "certificate_key", r"key\.secret: .* encrypted with a passphrase"),
     "key in DER": (der_key, "certificate_key", r"key\.der: .*DER form"),
     "key of another certificate": (lambda s, t: pair(t.good.chain, t.certs.ec.key),
-                                   "certificate_key", r"ec\.key: the key does not belong to"),
+                                   "certificate_key", r"ec\.key: the key does not match the certificate"),
     "key on an unserved curve": (unserved_curve, "certificate_key", r"use P-256 or P-384"),
     "key that others read": (readable_key, "certificate_key", r"\(mode 644\); run chmod 600"),
     "cipher misspelt": ({"tls_ciphers": "ECDHE-RSA-AES128-GCM-SHA265"}, "tls_ciphers",
@@ -200,7 +200,7 @@ MISTAKES = {
         "tls_ciphersuites", r"^TLS_AES_128_GCM_SHA265: .*did you mean TLS_AES_128_GCM_SHA256"),
     "suites without a certificate": (
         {"certificate": [], "certificate_key": [], "listen_implicit": [], "tls_required": False,
-         "tls_ciphers": "NONSENSE"}, "tls_ciphers", r"NONSENSE: OpenSSL knows no such"),
+         "tls_ciphers": "NONSENSE"}, "tls_ciphers", r"NONSENSE: unknown cipher suites"),
     # places
     "log is a directory": ({"log": "/tmp"}, "log", r"/tmp is a directory; use a file in it"),
     "log in no directory": ({"log": "/nowhere/log"}, "log", r"/nowhere: No such file"),
@@ -214,7 +214,7 @@ MISTAKES = {
                               r"this machine has no address 192\.0\.2\.77"),
     "address mistyped": ({"listen": ["127.0.0.1:2121", "[::2]:2121"]}, "listen",
                          r"no address ::2; did you mean ::1\?"),
-    "port taken": (taken, "listen", r"is taken by \S+ \(pid \d+\)"),
+    "port taken": (taken, "listen", r"already in use by \S+ \(pid \d+\)"),
     "addresses that overlap": ({"listen": ["0.0.0.0:21921"], "listen_implicit":
                                 ["127.0.0.1:21921"]}, "listen_implicit", r"cannot both be used"),
     "nothing to listen on": ({"listen": [], "listen_implicit": []}, "listen", r"no address to listen on"),
@@ -327,7 +327,7 @@ def test_systemd_hears_nothing_of_a_start_that_fails(world):
         notify.setblocking(False)
         r = run(*s.command("-F"), check=False, timeout=60,
                 env={"NOTIFY_SOCKET": str(s.dir / "notify")})
-        assert r.returncode == 1 and "is taken by" in r.stderr, r
+        assert r.returncode == 1 and "already in use by" in r.stderr, r
         with pytest.raises(BlockingIOError):
             notify.recv(4096)
 

@@ -106,7 +106,7 @@ def test_a_second_server_is_refused(make_server, world):
     other.write()
     r = run(world.build / "sallyportd", "-F", "-c", other.file, check=False, timeout=20)
     assert r.returncode == 1
-    assert f"the server with pid {s.pid} uses it" in r.stderr, r.stderr
+    assert f"the server with pid {s.pid} is using it" in r.stderr, r.stderr
     assert (s.dir / "run" / "sallyportd.pid").read_text() == f"{s.pid}\n"
     s.login().quit()
 

@@ -95,7 +95,7 @@ def test_the_tool_shows_dates(make_server, dated, world):
     assert "to-come.pem: not valid before" in r.stderr, r
     s.write(certificate=[str(world.certs.ec.chain)], certificate_key=[str(world.certs.rsa.key)])
     r = check()
-    assert r.returncode == 1 and "does not belong to the certificate" in r.stderr, r
+    assert r.returncode == 1 and "does not match the certificate" in r.stderr, r
 
 
 def test_a_certificate_that_cannot_work_is_refused(make_server, world):

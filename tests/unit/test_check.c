@@ -363,9 +363,9 @@ addresses_that_cannot_be_had_are_told(void)
     CU_ASSERT_EQUAL_FATAL(listen(fd, 1), 0);
     CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&at, &len), 0);
     port = ntohs(at.sin_port);
-    (void)snprintf(own, sizeof own, "is taken by unit-config (pid %ld)", (long)getpid());
+    (void)snprintf(own, sizeof own, "is already in use by unit-config (pid %ld)", (long)getpid());
     CU_ASSERT_TRUE(address_told("127.0.0.1", port, own));
-    CU_ASSERT_TRUE(address_told("0.0.0.0", port, "is taken by"));
+    CU_ASSERT_TRUE(address_told("0.0.0.0", port, "is already in use by"));
     CU_ASSERT_TRUE(address_told("192.0.2.77", 2121, "this machine has no address 192.0.2.77"));
     fd_close(&fd);
     CU_ASSERT_FALSE(address_told("127.0.0.1", port, ""));

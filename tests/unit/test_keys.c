@@ -47,7 +47,7 @@ bad_keys(void)
     struct keys k = {0};
     char fault[KEY_FAULT_MAX] = "";
     struct { int fd; const char *says; } rows[] = {
-        { pair_key_file(PAIR_RSA_SMALL, NULL), "less than 2048 bits" },
+        { pair_key_file(PAIR_RSA_SMALL, NULL), "fewer than 2048 bits" },
         { pair_key_file(PAIR_ED25519, NULL), "not an RSA or ECDSA key" },
         { pair_key_file(PAIR_EC, "secret"), "passphrase" },
         { pair_text_file(""), "no PEM private key" },
@@ -55,7 +55,7 @@ bad_keys(void)
                          "-----END PRIVATE KEY-----\n"), "no PEM private key" },
         { pair_certificate_file(PAIR_EC, "DNS:localhost", -60, 60),
           "no PEM private key" },
-        { -1, "cannot be read" },
+        { -1, "cannot read the file" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -95,7 +95,7 @@ a_second_server_is_refused(void)
     (void)snprintf(pid, sizeof pid, "%ld", (long)r.pid);
     (void)snprintf(lines, sizeof lines, "run_directory = \"%s/run\"\n", r.dir);
     CU_ASSERT_EQUAL(rig_run(&other, lines, "-F"), 1);
-    (void)snprintf(says, sizeof says, "the server with pid %s uses it", pid);
+    (void)snprintf(says, sizeof says, "the server with pid %s is using it", pid);
     CU_ASSERT_TRUE(rig_logs(&other, says));
     CU_ASSERT_EQUAL(rig_count(&other, "listening"), 0);
     pid_in(&r, "run", text);

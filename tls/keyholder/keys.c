@@ -78,8 +78,8 @@ classify(struct key *k, const char **what)
         if (k->bits >= RSA_LEAST && k->bits <= RSA_MOST)
             return SP_OK;
         *what = k->bits < RSA_LEAST
-            ? "the RSA key has less than 2048 bits: make a larger one, or an ECDSA key"
-            : "the RSA key has more than 8192 bits: make a smaller one, or an ECDSA key";
+            ? "the RSA key has fewer than 2048 bits; use a larger one, or an ECDSA key"
+            : "the RSA key has more than 8192 bits; use a smaller one, or an ECDSA key";
         return SP_INPUT;
     }
     if (EVP_PKEY_is_a(k->key, "EC")
@@ -87,10 +87,10 @@ classify(struct key *k, const char **what)
         k->kind = strcmp(group, SN_X9_62_prime256v1) == 0 ? SIGN_P256 : SIGN_P384;
         if (k->kind == SIGN_P256 || strcmp(group, SN_secp384r1) == 0)
             return SP_OK;
-        *what = "the ECDSA key is on a curve that is not served: use P-256 or P-384";
+        *what = "the curve of the ECDSA key is not supported; use P-256 or P-384";
         return SP_INPUT;
     }
-    *what = "not an RSA or ECDSA key: make one of these";
+    *what = "not an RSA or ECDSA key; use one of these";
     return SP_INPUT;
 }
 
@@ -155,16 +155,16 @@ parse(struct key *k, struct slice text, const char **what)
     BIO_free(in);
     if (k->key == NULL) {
         *what = asked
-            ? "the private key has a passphrase, which nobody is there to type: "
-              "take it off (openssl pkey)"
+            ? "the private key is encrypted with a passphrase; "
+              "remove the passphrase (openssl pkey)"
             : text.len > 0 && text.at[0] == 0x30
-            ? "the private key is in DER form, not in PEM: convert it (openssl pkey -inform DER)"
-            : "there is no PEM private key in it";
+            ? "the private key is in DER format; convert it to PEM (openssl pkey -inform DER)"
+            : "contains no PEM private key";
         return SP_INPUT;
     }
     if ((rc = classify(k, what)) != SP_OK)
         return rc;
-    *what = "the private key is broken: its halves do not belong together";
+    *what = "the private key is invalid: its public and private parts do not match";
     return try_out(k);
 }
 
@@ -220,7 +220,7 @@ keys_load(struct keys *k, unsigned index, int fd, struct slice file,
     ERR_clear_error();
     if ((rc = buf_read_all(&text, fd)) != SP_OK) {
         (void)complain(fault, file, rc == SP_NOMEM ? "too large for a private key"
-                       : "the file cannot be read");
+                       : "cannot read the file");
         goto out;
     }
     if ((rc = parse(&one, buf_slice(&text), &what)) != SP_OK) {
@@ -231,8 +231,8 @@ keys_load(struct keys *k, unsigned index, int fd, struct slice file,
     one.from = k->all[index].from;
     one.until = k->all[index].until;
     if (one.certified != NULL && EVP_PKEY_eq(one.key, one.certified) != 1) {
-        rc = complain(fault, file, "the key does not belong to the certificate that stands "
-                      "at the same place of certificate: name the files in the same order");
+        rc = complain(fault, file, "the key does not match the certificate at the same "
+                      "position in the setting certificate; list both in the same order");
         goto out;
     }
     EVP_PKEY_free(k->all[index].key);

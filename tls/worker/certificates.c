@@ -62,18 +62,18 @@ check_leaf(struct certificate *c, const char *file)
     EVP_PKEY *key = X509_get0_pubkey(c->leaf);
 
     if (key == NULL)
-        return complain(file, "its key cannot be read");
+        return complain(file, "cannot read its public key");
     if (EVP_PKEY_is_a(key, "RSA"))
         c->kind = CERTIFICATE_RSA;
     else if (EVP_PKEY_is_a(key, "EC"))
         c->kind = CERTIFICATE_EC;
     else
-        return complain(file, "its key is neither RSA nor ECDSA");
+        return complain(file, "its key is not an RSA or ECDSA key");
     if (c->kind == CERTIFICATE_RSA && EVP_PKEY_get_bits(key) < 2048)
-        return complain(file, "its RSA key has less than 2048 bits");
+        return complain(file, "its RSA key has fewer than 2048 bits");
     if (read_time(X509_get0_notBefore(c->leaf), &c->from) != SP_OK
         || read_time(X509_get0_notAfter(c->leaf), &c->until) != SP_OK)
-        return complain(file, "its dates cannot be read");
+        return complain(file, "cannot read its dates");
     return SP_OK;
 }
 
@@ -84,9 +84,9 @@ read_chain(struct certificate *c, BIO *text, OSSL_LIB_CTX *library, const char *
     X509 *x = NULL;
 
     if ((c->leaf = next_certificate(text, library)) == NULL)
-        return complain(file, is_der ? "it is in DER form, not in PEM: convert it "
+        return complain(file, is_der ? "it is in DER format; convert it to PEM "
                         "(openssl x509 -inform DER)"
-                        : "there is no PEM certificate in it");
+                        : "contains no PEM certificate");
     if ((c->chain = sk_X509_new_null()) == NULL)
         return SP_NOMEM;
     while ((x = next_certificate(text, library)) != NULL) {
@@ -101,7 +101,7 @@ read_chain(struct certificate *c, BIO *text, OSSL_LIB_CTX *library, const char *
     }
     /* The end of the text is a line that never begins; all else is a broken block. */
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-        return complain(file, "a certificate of its chain is broken");
+        return complain(file, "a certificate in its chain is invalid");
     return SP_OK;
 }
 
@@ -116,7 +116,7 @@ certificate_read(struct certificate *out, OSSL_LIB_CTX *library, int fd, const c
     ERR_clear_error();
     if ((rc = buf_read_all(&bytes, fd)) != SP_OK) {
         if (rc == SP_NOMEM)
-            rc = complain(file, "it is too large for a certificate");
+            rc = complain(file, "too large for a certificate");
         goto out;
     }
     rc = SP_NOMEM;

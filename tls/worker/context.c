@@ -76,7 +76,7 @@ check_ciphers(SSL_CTX *ssl, const char *list)
 
         if (exchange == NID_kx_ecdhe || exchange == NID_kx_any)
             continue;
-        (void)text_printf(fault, sizeof fault, "%s is not served: only ECDHE suites are",
+        (void)text_printf(fault, sizeof fault, "%s is not supported; use only ECDHE suites",
                           SSL_CIPHER_get_name(cipher));
         return bad_setting("tls_ciphers", list, fault);
     }
@@ -138,7 +138,7 @@ check_words(SSL_CTX *ssl, const char *key, const char *list, bool of_tls_1_3)
             && slice_to_text(slice_from(at, len), word, sizeof word) == SP_OK
             && !is_known(ssl, word, of_tls_1_3)) {
             nearest = nearest_suite(word, of_tls_1_3);
-            (void)text_printf(fault, sizeof fault, "OpenSSL knows no such cipher suites%s%s%s",
+            (void)text_printf(fault, sizeof fault, "unknown cipher suites%s%s%s",
                               nearest == NULL ? "" : "; did you mean ",
                               nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
             rc = bad_setting(key, word, fault);
@@ -181,10 +181,10 @@ set_ciphers(SSL_CTX *ssl, const struct settings *s)
     if (rc != SP_OK)
         return rc;
     if (SSL_CTX_set_cipher_list(ssl, first) != 1)
-        return bad_setting("tls_ciphers", first, "OpenSSL knows no such cipher suites");
+        return bad_setting("tls_ciphers", first, "unknown cipher suites");
     if (SSL_CTX_set_ciphersuites(ssl, suites) != 1)
         return bad_setting("tls_ciphersuites", suites,
-                           "OpenSSL knows no such cipher suites");
+                           "unknown cipher suites");
     return check_ciphers(ssl, first);
 }
 
@@ -198,7 +198,7 @@ set_versions(SSL_CTX *ssl, const struct settings *s)
     else if (strcmp(s->tls_minimum, "1.3") == 0)
         least = TLS1_3_VERSION;
     else
-        return bad_setting("tls_minimum", s->tls_minimum, "is 1.2 or 1.3");
+        return bad_setting("tls_minimum", s->tls_minimum, "must be 1.2 or 1.3");
     if (SSL_CTX_set_min_proto_version(ssl, least) != 1
         || SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) != 1)
         return SP_NOMEM;
@@ -467,7 +467,7 @@ try_on(struct tls_context *c, const struct certificate *one, const char *file)
         return SP_OK;
     why = ERR_reason_error_string(ERR_peek_error());
     log_event(EVENT_CERTIFICATE_UNUSABLE, "file=%s fault=\"%s\"",
-              log_text(slice_of(file), &name), why != NULL ? why : "OpenSSL refuses it");
+              log_text(slice_of(file), &name), why != NULL ? why : "OpenSSL rejects it");
     ERR_clear_error();
     return SP_INPUT;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -21,13 +20,24 @@ copy_make_room(int fd, uint64_t size)
     return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? SP_OS : SP_OK;
 }
 
-/* Has the worker gone, or the monitor ended the session? Both are known by a hang-up. */
-static bool
-session_over(const struct broker *b)
-{
-    struct pollfd p[] = { { .fd = b->worker.fd }, { .fd = b->monitor.fd } };
+enum care { CARE_NOT, CARE_SESSION, CARE_WISH };
 
-    return poll(p, 2, 0) > 0;
+/*
+ * Is the copy wanted still? A worker or a monitor that has gone is known by a hang-up; and a
+ * worker that waits for its answer has nothing to say but that it wants it no more.
+ */
+static enum sp_err
+look(struct broker *b, enum care care)
+{
+    struct pollfd p[] = {
+        { .fd = b->worker.fd, .events = care == CARE_WISH ? POLLIN : 0 },
+        { .fd = b->monitor.fd } };
+
+    if (care == CARE_NOT || poll(p, 2, 0) <= 0)
+        return SP_OK;
+    if (p[1].revents != 0 || (p[0].revents & ~POLLIN) != 0)
+        return SP_CLOSED;
+    return broker_refuse(b, FAIL_UNWANTED);
 }
 
 /* One piece, of at most count bytes, where both files stand. 0: from has ended. */
@@ -51,8 +61,10 @@ copy_piece(int from, int to, size_t count)
 }
 
 static enum sp_err
-copy(struct broker *b, int from, int to, uint64_t count, bool for_session)
+copy(struct broker *b, int from, int to, uint64_t count, enum care care)
 {
+    enum sp_err rc = SP_OK;
+
     while (count > 0) {
         ssize_t got = copy_piece(from, to, count < PIECE ? (size_t)count : PIECE);
 
@@ -63,8 +75,8 @@ copy(struct broker *b, int from, int to, uint64_t count, bool for_session)
         if (got == 0)
             return broker_refuse(b, FAIL_OFFSET);
         count -= (uint64_t)got;
-        if (count > 0 && for_session && session_over(b))
-            return SP_CLOSED;
+        if (count > 0 && (rc = look(b, care)) != SP_OK)
+            return rc;
     }
     return SP_OK;
 }
@@ -72,11 +84,17 @@ copy(struct broker *b, int from, int to, uint64_t count, bool for_session)
 enum sp_err
 copy_bytes(struct broker *b, int from, int to, uint64_t count)
 {
-    return copy(b, from, to, count, false);
+    return copy(b, from, to, count, CARE_NOT);
 }
 
 enum sp_err
 copy_for_session(struct broker *b, int from, int to, uint64_t count)
 {
-    return copy(b, from, to, count, true);
+    return copy(b, from, to, count, CARE_SESSION);
+}
+
+enum sp_err
+copy_while_wanted(struct broker *b, int from, int to, uint64_t count)
+{
+    return copy(b, from, to, count, CARE_WISH);
 }

@@ -25,5 +25,7 @@ SP_CHECK enum sp_err copy_make_room(int fd, uint64_t size);
 SP_CHECK enum sp_err copy_bytes(struct broker *b, int from, int to, uint64_t count);
 /* The same, but ends where the session is over: SP_CLOSED. It looks now and then. */
 SP_CHECK enum sp_err copy_for_session(struct broker *b, int from, int to, uint64_t count);
+/* And where the worker says something meanwhile: SP_REFUSED (FAIL_UNWANTED). */
+SP_CHECK enum sp_err copy_while_wanted(struct broker *b, int from, int to, uint64_t count);
 
 #endif

@@ -103,7 +103,7 @@ copy(struct broker *b, struct move *m)
     (void)fchmod(m->new, 0600);         /* it is nobody's to read until it is whole */
     if ((rc = copy_make_room(m->new, m->st.stx_size)) != SP_OK)
         return rc;
-    rc = copy_for_session(b, m->old, m->new, m->st.stx_size);
+    rc = copy_while_wanted(b, m->old, m->new, m->st.stx_size);
     return rc == SP_REFUSED && b->why == FAIL_OFFSET ? broker_refuse(b, FAIL_BUSY) : rc;
 }
 

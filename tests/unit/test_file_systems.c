@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -319,6 +320,37 @@ a_copy_without_room_is_given_up(void)
     }
 }
 
+/* What the worker says meanwhile is that the client does not want it any more. */
+static void
+a_copy_that_is_not_wanted_is_given_up(void)
+{
+    static const struct refusal refuses[] = {
+        { "rename across", EXDEV }, { "copy_file_range", EXDEV }, { NULL, 0 }
+    };
+    struct jail_fixture f;
+    struct statx st;
+    char large[200000];
+    int ends[2] = { -1, -1 };
+
+    (void)memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    open_across(&f);
+    failing_refuse(refuses);
+    fixture_file(&f, "d/large", large);
+    CU_ASSERT_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    f.b.worker.fd = ends[0];
+    CU_ASSERT(send(ends[1], "x", 1, 0) == 1);
+    CU_ASSERT(files_rename(&f.b, S("/d/large"), S("/other/a")) == SP_REFUSED
+              && f.b.why == FAIL_UNWANTED);
+    CU_ASSERT(fixture_has(&f, "d/large", large) && !fixture_exists(&f, "other/a"));
+    /* and one that was given up with its session */
+    CU_ASSERT(recv(ends[0], large, 1, 0) == 1);
+    fd_close(&ends[1]);
+    CU_ASSERT_EQUAL(files_rename(&f.b, S("/d/large"), S("/other/a")), SP_CLOSED);
+    CU_ASSERT(statx(f.jail, "d/large", 0, STATX_SIZE, &st) == 0 && st.stx_size == sizeof large - 1);
+    close_across(&f);
+}
+
 /* A network file system's attributes may be old: it is asked, as stat(2) does. */
 static void
 look_at_all(struct jail_fixture *f)
@@ -364,6 +396,7 @@ static const struct unit_test tests[] = {
     { "a sync that fails is no sync that is missing",
       a_sync_that_fails_is_no_sync_that_is_missing },
     { "a name is not left behind", a_name_is_not_left_behind },
+    { "a copy that is not wanted is given up", a_copy_that_is_not_wanted_is_given_up },
     { "every look asks the file system", every_look_asks_the_file_system },
     { "a file is copied to another file system", a_file_is_copied_to_another_file_system },
     { "what is no file is not copied", what_is_no_file_is_not_copied },

@@ -9,9 +9,12 @@
 
 #include "base/fd.h"
 #include "ftp/listing.h"
+#include "wire/fail.h"
 #include "wire/pack.h"
 #include "worker/presence.h"
 #include "worker/worker.h"
+
+#define LOOK_MS 500             /* so often, whether the client still waits */
 
 /* Waits for the answer `want`; a FAILED becomes SP_REFUSED. */
 static enum sp_err
@@ -242,11 +245,43 @@ ASK_PATH(mkdir)
 ASK_PATH(rmdir)
 ASK_PATH(delete)
 
+/* Until the broker answers: false, the client does not want it any more, or has left. */
+static bool
+client_waits(struct worker *w)
+{
+    struct pollfd p = { .fd = w->broker.fd, .events = POLLIN };
+
+    while (poll(&p, 1, LOOK_MS) == 0)
+        if (!presence_waits(w))
+            return false;
+    return true;
+}
+
+/* The answer to it comes first: it may have been too late. */
+static enum sp_err
+give_up_rename(struct worker *w, struct fail *fail)
+{
+    struct fail none = { 0 };
+    enum sp_err rc = SP_OK, given_up = SP_OK;
+
+    msg_abandon_pack(&w->m, &(struct msg_abandon){ 0 });
+    if (channel_send_wait(&w->broker, &w->m) != SP_OK
+        || (rc = answer(w, MSG_DONE, fail)) == SP_CLOSED)
+        return SP_CLOSED;
+    given_up = answer(w, MSG_DONE, &none);
+    if (rc == SP_REFUSED && fail->code == FAIL_UNWANTED)
+        fail->code = FAIL_ABORTED;
+    return given_up == SP_CLOSED ? SP_CLOSED : rc;
+}
+
+/* To another file system it is a copy, which takes long. */
 enum sp_err
 ask_rename(struct worker *w, const char *from, const char *to, struct fail *fail)
 {
     msg_rename_pack(&w->m, &(struct msg_rename){ .from = slice_of(from), .to = slice_of(to) });
-    return ask(w, MSG_DONE, fail);
+    if (channel_send_wait(&w->broker, &w->m) != SP_OK)
+        return SP_CLOSED;
+    return client_waits(w) ? answer(w, MSG_DONE, fail) : give_up_rename(w, fail);
 }
 
 enum sp_err

@@ -68,6 +68,10 @@ SP_CHECK enum sp_err ask_chdir(struct worker *w, const char *path, struct fail *
 SP_CHECK enum sp_err ask_mkdir(struct worker *w, const char *path, struct fail *fail);
 SP_CHECK enum sp_err ask_rmdir(struct worker *w, const char *path, struct fail *fail);
 SP_CHECK enum sp_err ask_delete(struct worker *w, const char *path, struct fail *fail);
+/*
+ * May take long. fail: FAIL_ABORTED, where the client did not want it any more, or has left.
+ * What was read meanwhile of the control connection moves the lines in its buffer.
+ */
 SP_CHECK enum sp_err ask_rename(struct worker *w, const char *from, const char *to,
                                 struct fail *fail);
 SP_CHECK enum sp_err ask_chmod(struct worker *w, const char *path, unsigned mode,

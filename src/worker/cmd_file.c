@@ -138,6 +138,8 @@ cmd_rnto(struct worker *w, const struct command *c, struct buf *out)
 {
     struct path p;
     struct fail fail = { 0 };
+    char kept[LINE_MOST];
+    struct slice name = SLICE_EMPTY;
     enum sp_err rc = SP_OK;
 
     if (!w->pending.rename_given)
@@ -146,9 +148,10 @@ cmd_rnto(struct worker *w, const struct command *c, struct buf *out)
     rc = command_path(w, c->parameter, &p, out);
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
+    name = command_keep(c->parameter, kept);
     rc = ask_rename(w, w->pending.rename_from, p.text, &fail);
     if (rc != SP_OK)
-        return command_failed(rc, &fail, c->parameter, out);
+        return command_failed(rc, &fail, name, out);
     return reply_line(out, 250, "Rename successful.");
 }
 

@@ -128,6 +128,19 @@ commit(struct rig *r, struct message *out)
     return true;
 }
 
+/* It takes long: until the worker says that it is not wanted. false: it is done. */
+static bool
+rename_slowly(struct rig *r, struct message *out)
+{
+    struct pollfd p = { .fd = r->around.broker.fd, .events = POLLIN };
+
+    rig_send(r, r->plan->at_rename, strlen(r->plan->at_rename));
+    if (poll(&p, 1, PATIENCE_MS) != 1)
+        return false;
+    forge_message(out, "FAILED %d", FAIL_UNWANTED);
+    return true;
+}
+
 static bool
 script(struct around *a, struct channel *c, struct message *out)
 {
@@ -146,6 +159,8 @@ script(struct around *a, struct channel *c, struct message *out)
         forge_message(out, "FAILED %u %d", r->plan->fail_broker, r->plan->fail_error);
         return true;
     }
+    if (asked == MSG_RENAME && r->plan->at_rename != NULL)
+        return rename_slowly(r, out);
     return asked == MSG_COMMIT && commit(r, out);
 }
 

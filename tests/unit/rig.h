@@ -25,6 +25,7 @@ struct rig_plan {
     bool dies_at_commit;        /* the client closes its control connection meanwhile */
     bool silent_at_commit;      /* the broker vanishes without an answer to it        */
     bool quits_at_commit;       /* the same, behind QUIT                              */
+    const char *at_rename;      /* the client says meanwhile, and it is given up      */
 };
 
 struct rig {

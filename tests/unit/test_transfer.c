@@ -631,6 +631,23 @@ vanishing_client(void)
     rig_stop(&r);
 }
 
+/* It may be a copy. The session goes on behind it. */
+static void
+a_rename_is_given_up(void)
+{
+    static const struct rig_plan plan = { .at_rename = "ABOR\r\n" };
+    struct rig r;
+
+    CU_ASSERT_TRUE(rig_start_logged_in(&r, &plan));
+    CU_ASSERT_EQUAL(rig_command(&r, "RNFR a"), 350);
+    CU_ASSERT_EQUAL(rig_command(&r, "RNTO b"), 426);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rig_text(&r), "b:"));
+    CU_ASSERT_EQUAL(rig_reply(&r), 226);
+    CU_ASSERT_EQUAL(r.around.abandons, 1);
+    CU_ASSERT_EQUAL(rig_command(&r, "PWD"), 257);
+    rig_stop(&r);
+}
+
 static const struct unit_test tests[] = {
     { "downloads in TYPE I and A, with REST", downloads },
     { "uploads in TYPE I and A", uploads },
@@ -651,6 +668,7 @@ static const struct unit_test tests[] = {
     { "a listener that is not used soon is given up", given_up },
     { "a download that stalls ends when the time is up, once", stalled_download },
     { "SIZE and REST in TYPE A: a read error is not the end", unreadable },
+    { "a rename that takes long ends with ABOR", a_rename_is_given_up },
     { "counting octets in TYPE A ends with ABOR, and without a client", counting_is_given_up },
     { "REST beyond the end in TYPE A is told", restart_beyond_the_end },
     { "what came late is no stall", late_but_not_stalled },

@@ -175,6 +175,29 @@ accounts_each(struct accounts *a, accounts_each_fn *each, void *context)
     return rc;
 }
 
+enum sp_err
+accounts_each_clear(struct accounts *a, unsigned most, accounts_name_fn *each, void *context)
+{
+    sqlite3_stmt *s = NULL;
+    char name[ACCOUNT_NAME_MAX + 1] = "";
+    enum sp_err rc = prepare(a, "SELECT name FROM accounts WHERE cleartext_data != 0"
+                             " ORDER BY name LIMIT ?1", &s);
+    int step = SQLITE_DONE;
+
+    if (rc == SP_OK)
+        (void)sqlite3_bind_int64(s, 1, most);
+    while (rc == SP_OK && (step = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(s, 0);
+
+        if (text != NULL && text_copy(name, sizeof name, text))
+            rc = each(context, name);
+    }
+    if (rc == SP_OK && step != SQLITE_DONE)
+        rc = accounts_fail_db(a, "cannot read the accounts");
+    sqlite3_finalize(s);
+    return rc;
+}
+
 /* ---- rows in ---------------------------------------------------------------------- */
 
 static void

@@ -60,8 +60,7 @@ login_warm(struct login *l)
         return SP_OS;
     }
     slots_close(&l->slots);
-    rehearse_database(&l->settings);
-    return SP_OK;
+    return rehearse_database(&l->settings, &l->monitor);
 }
 
 /* By `sallyportd -t`, which wants to know of accounts, and makes none log in. */

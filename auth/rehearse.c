@@ -12,6 +12,9 @@
 #include "auth/jaildir.h"
 #include "base/log.h"
 #include "config/settings.h"
+#include "wire/channel.h"
+#include "wire/login.h"
+#include "wire/pack.h"
 
 #define LINES_MOST 20           /* of accounts; the others are counted */
 
@@ -33,14 +36,39 @@ open_database(const struct settings *s, struct accounts *db)
     return SP_INPUT;
 }
 
-void
-rehearse_database(const struct settings *s)
+struct names { struct channel *monitor; unsigned count; };
+
+static enum sp_err
+tell_name(void *context, const char *name)
 {
+    struct names *n = context;
+    struct message m;
+
+    if (++n->count > CLEAR_NAMES_MOST)
+        return SP_OK;
+    msg_clear_name_pack(&m, &(struct msg_clear_name){ .user = slice_of(name) });
+    return channel_send_wait(n->monitor, &m) == SP_OK ? SP_OK : SP_CLOSED;
+}
+
+enum sp_err
+rehearse_database(const struct settings *s, struct channel *monitor)
+{
+    struct names n = { monitor, 0 };
     struct accounts db = ACCOUNTS_EMPTY;
+    struct log_escaped file;
     enum sp_err rc = open_database(s, &db);
 
-    (void)rc;                   /* it has been logged, and the other backends go on */
+    if (rc == SP_OK && s->tls_required)
+        rc = accounts_each_clear(&db, CLEAR_NAMES_MOST + 1, tell_name, &n);
+    if (rc == SP_INPUT || rc == SP_OS)
+        rc = SP_OK;             /* the database; the other backends go on */
+    else if (rc == SP_CLOSED && n.count == 0)
+        rc = SP_OK;             /* there is none */
+    if (n.count > CLEAR_NAMES_MOST)
+        log_event(EVENT_LOGIN_MANY_CLEAR, "file=%s most=%d",
+                  log_text(slice_of(s->users_database), &file), CLEAR_NAMES_MOST);
     accounts_close(&db);
+    return rc;
 }
 
 static enum sp_err

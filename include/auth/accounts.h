@@ -96,6 +96,11 @@ typedef enum sp_err accounts_each_fn(void *context, const struct accounts_entry 
 SP_CHECK enum sp_err accounts_each(struct accounts *a, accounts_each_fn *each,
                                    void *context);
 
+/* Calls each for the name of every account that may log in without TLS; most of them. */
+typedef enum sp_err accounts_name_fn(void *context, const char *name);
+SP_CHECK enum sp_err accounts_each_clear(struct accounts *a, unsigned most,
+                                         accounts_name_fn *each, void *context);
+
 /* SP_REFUSED: the name is taken; SP_OS. created and changed are set to now. */
 SP_CHECK enum sp_err accounts_add(struct accounts *a, const struct accounts_entry *e);
 /* Writes all but name, hash and times; changed is now. SP_REFUSED: no such account.

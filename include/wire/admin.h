@@ -33,6 +33,7 @@ enum account_change {
     CHANGED_DISABLED, CHANGED_EXPIRED, CHANGED_DELETED,
     CHANGED_PASSWORD,           /* whoever knew the old one may be in               */
     CHANGED_RIGHTS,             /* what it may do, as whom, where, and from where   */
+    CHANGED_ADDED,              /* it is new: nobody is logged in with it           */
     CHANGED_COUNT
 };
 

@@ -25,7 +25,10 @@ is_configured(const struct site *site)
 static void
 warn_of_sessions(const char *name, enum account_change change)
 {
-    if (change == CHANGED_DELETED)
+    if (change == CHANGED_ADDED)
+        say("warning: the server could not be told of the account: %s can log in without TLS"
+            " after `sallyport reload`", name);
+    else if (change == CHANGED_DELETED)
         say("warning: the account was deleted, but the server could not be told: running"
             " sessions of %s continue until the server is restarted", name);
     else

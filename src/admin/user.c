@@ -128,6 +128,8 @@ add(const struct site *site, const struct user_options *o)
     }
     warn_of_jail(site, &e);
     code = done(o, &password);
+    if (e.cleartext_data)       /* the server knows such names by heart */
+        tell_change(site, o->name, CHANGED_ADDED);
 out:
     secret_clear(&password);
     accounts_close(&db);

@@ -6,6 +6,7 @@
 #include "monitor/admin.h"
 #include "monitor/deaths.h"
 #include "monitor/expel.h"
+#include "monitor/generation.h"
 #include "monitor/guessers.h"
 #include "monitor/monitor.h"
 #include "wire/pack.h"
@@ -226,6 +227,7 @@ change_name(enum account_change change)
     case CHANGED_DELETED: return "deleted";
     case CHANGED_PASSWORD: return "password";
     case CHANGED_RIGHTS: return "rights";
+    case CHANGED_ADDED: return "added";
     case CHANGED_NOTHING: case CHANGED_COUNT: break;
     }
     return "?";
@@ -242,6 +244,10 @@ verb_account_changed(struct admin_client *c, const struct message *m)
         || in.change == CHANGED_NOTHING || in.change >= CHANGED_COUNT)
         return SP_INPUT;
     ended = expel_account(admin_monitor(c), in.user, (enum account_change)in.change);
+    /* who may log in without TLS is read anew */
+    if (in.change == CHANGED_RIGHTS || in.change == CHANGED_ADDED
+        || in.change == CHANGED_DELETED)
+        pool_refresh(&admin_monitor(c)->current->pools[POOL_LOGIN]);
     log_event(EVENT_ACCOUNT_CHANGED, "user=%s change=%s uid=%lu sessions=%u",
               log_text(in.user, &user), change_name((enum account_change)in.change),
               (unsigned long)admin_uid(c), ended);

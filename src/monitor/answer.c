@@ -140,7 +140,23 @@ static bool
 may_log_in_clear(const struct session *s, struct slice user)
 {
     return s->cleartext_allowed
-           || text_list_has(&s->generation->settings.cleartext_users, user);
+           || text_list_has(&s->generation->settings.cleartext_users, user)
+           || text_list_has(&s->monitor->clear_names, user);
+}
+
+/* Whoever asks learns which names are exempt: the manual says so. */
+static enum sp_err
+answer_ask_clear(struct session *s, const struct message *m, const char **fault)
+{
+    struct msg_ask_clear in = { 0 };
+    struct message out;
+
+    (void)fault;
+    if (msg_ask_clear_unpack(m, &in) != SP_OK)
+        return SP_INPUT;
+    msg_may_clear_pack(&out, &(struct msg_may_clear){ .yes = may_log_in_clear(s, in.user) });
+    session_tell(s, &out);
+    return SP_OK;
 }
 
 static void
@@ -386,6 +402,7 @@ static const struct row {
     { MSG_CLEARED, answer_cleared },
     { MSG_SIGN, answer_sign },
     { MSG_LOGIN, answer_login },
+    { MSG_ASK_CLEAR, answer_ask_clear },
     { MSG_LOGIN_ANSWER, answer_login_answer },
     { MSG_LOGIN_CANCEL, answer_login_cancel },
     { MSG_LOGOUT, answer_logout },

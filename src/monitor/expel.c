@@ -105,6 +105,8 @@ static const struct notice { const char *reason, *text; } notices[CHANGED_COUNT]
                            "The password of this account was changed; closing connection." },
     [CHANGED_RIGHTS] = { "account-changed",
                          "This account was changed; log in again." },
+    /* of a name that was deleted before, and the server was not told */
+    [CHANGED_ADDED] = { "account-deleted", "This account was deleted; closing connection." },
 };
 
 static bool

@@ -353,6 +353,7 @@ clear(struct monitor *m)
     for (size_t i = 0; i < MONITOR_SIGNALS; i++)
         (void)event_del(&m->signals[i]);
     event_base_free(m->loop);
+    text_list_clear(&m->clear_names);
     admission_clear(&m->admission);
     guessers_clear(&m->guessers);
 }

@@ -56,6 +56,7 @@ struct monitor {
     struct ledger ledger;
     struct listeners listeners;
     struct logins logins;
+    struct text_list clear_names;       /* may log in without TLS, by the users database */
     struct ports ports;
     struct takeovers takeovers;
     struct generation *current, *coming;

@@ -336,6 +336,18 @@ pool_suspect(struct pool *p, uint64_t template_serial)
 }
 
 void
+pool_refresh(struct pool *p)
+{
+    struct template *t = p->next;
+
+    p->next = NULL;
+    if (t != NULL)
+        template_retire(t);
+    if (!p->lazy)
+        prepare_next(p);
+}
+
+void
 pool_make_lazy(struct pool *p)
 {
     p->lazy = true;

@@ -81,6 +81,8 @@ void spawn_cancel(struct spawn_request *r);
 void spawn_forget(struct spawn_request *r);
 /* A process of that template died by a signal or broke its sandbox: it serves no more. */
 void pool_suspect(struct pool *p, uint64_t template_serial);
+/* What a template reads at its start has changed: the next one is executed now. */
+void pool_refresh(struct pool *p);
 /* From now on a template is kept only while there is something to fork. */
 void pool_make_lazy(struct pool *p);
 /* Ends all templates; nothing may be waiting. */

@@ -14,6 +14,7 @@
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "monitor/starter.h"
+#include "wire/login.h"
 #include "wire/pack.h"
 
 #define START_SECONDS 30        /* from execve to READY                      */
@@ -27,6 +28,7 @@ struct template {
     struct process process;
     struct event readable, deadline;
     TAILQ_HEAD(, spawn_request) sent;
+    struct text_list clear_names;       /* that a login told, until it is ready */
     bool ready, retired, broken;
     unsigned served, outstanding;
 };
@@ -294,6 +296,7 @@ free_template(struct template *t)
     (void)event_del(&t->deadline);
     close_channel(t);
     process_clear(&t->process);
+    text_list_clear(&t->clear_names);
     LIST_REMOVE(t, entry);
     free(t);
 }
@@ -307,10 +310,35 @@ template_abandon(struct template *t)
 
 /* ---- what it says ------------------------------------------------------------------ */
 
+/* Those that it has told are all that there are now, unless a later one has begun. */
+static void
+take_clear_names(struct template *t)
+{
+    struct monitor *m = t->pool->generation->monitor;
+
+    if (t->pool->kind != POOL_LOGIN || t->retired)
+        return;
+    text_list_clear(&m->clear_names);
+    m->clear_names = t->clear_names;
+    t->clear_names = (struct text_list)TEXT_LIST_EMPTY;
+}
+
+static enum sp_err
+hear_clear_name(struct template *t, const struct message *m)
+{
+    struct msg_clear_name in = { 0 };
+
+    if (t->pool->kind != POOL_LOGIN || msg_clear_name_unpack(m, &in) != SP_OK
+        || t->clear_names.count >= CLEAR_NAMES_MOST)
+        return SP_INPUT;
+    return text_list_add(&t->clear_names, in.user);
+}
+
 static enum sp_err
 hear_ready(struct template *t)
 {
     t->ready = true;
+    take_clear_names(t);
     channel_enter(&t->channel, ST_READY);
     (void)event_del(&t->deadline);
     if (t->retired)
@@ -358,6 +386,7 @@ hear(struct template *t, struct message *m)
 {
     switch (m->type) {
     case MSG_READY: return hear_ready(t);
+    case MSG_CLEAR_NAME: return hear_clear_name(t, m);
     case MSG_SPAWNED: return hear_spawned(t, m);
     case MSG_SPAWN_FAILED: return hear_spawn_failed(t, m);
     case MSG_LOG: return report_helper_log(kinds[t->pool->kind].peer, "template",

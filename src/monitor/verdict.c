@@ -203,6 +203,13 @@ hear_granted(struct part *login, const struct message *m)
         attempt_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
         return SP_OK;
     }
+    /* the name was exempt when it was asked for: is the account? */
+    if (!s->secure && !s->cleartext_allowed && (in.flags & ACCOUNT_CLEAR_DATA) == 0
+        && !text_list_has(&s->generation->settings.cleartext_users, attempt_user(s))) {
+        session_end_account(s, SESSION_SETTLE_MS);
+        attempt_refuse(s, REFUSE_CREDENTIALS, "the account may not log in without TLS");
+        return SP_OK;
+    }
     /* who may be anybody makes no address known */
     attempt_granted(s, (in.flags & ACCOUNT_ANONYMOUS) == 0);
     if ((wrong = wrong_with(s, &in)) != NULL) {

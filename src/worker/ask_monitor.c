@@ -200,6 +200,21 @@ ask_login_answer(struct worker *w, const struct secret *reply, struct login_resu
 }
 
 enum sp_err
+ask_may_clear(struct worker *w, struct slice user, bool *may)
+{
+    struct msg_may_clear in = { 0 };
+    enum sp_err rc = SP_OK;
+
+    msg_ask_clear_pack(&w->m, &(struct msg_ask_clear){ .user = user });
+    if ((rc = ask(w)) != SP_OK)
+        return rc;
+    if (w->m.type != MSG_MAY_CLEAR || msg_may_clear_unpack(&w->m, &in) != SP_OK)
+        return SP_CLOSED;
+    *may = in.yes == 1;
+    return SP_OK;
+}
+
+enum sp_err
 ask_login_cancel(struct worker *w)
 {
     struct login_result result = { 0 };

@@ -36,6 +36,8 @@ SP_CHECK enum sp_err ask_login(struct worker *w, const char *user, const struct 
 SP_CHECK enum sp_err ask_login_answer(struct worker *w, const struct secret *answer,
                                       struct login_result *result);
 /* Gives a question up. */
+/* May this name log in without TLS, by the users database? */
+SP_CHECK enum sp_err ask_may_clear(struct worker *w, struct slice user, bool *may);
 SP_CHECK enum sp_err ask_login_cancel(struct worker *w);
 SP_CHECK enum sp_err ask_logout(struct worker *w);
 SP_CHECK enum sp_err tell_secured(struct worker *w, const char *version, const char *cipher,

@@ -31,16 +31,29 @@ worker_forget_account(struct worker *w)
 }
 
 static bool
-may_be_clear(const struct worker *w, struct slice user)
+is_exempt(const struct worker *w, struct slice user)
 {
     return w->control.tls != NULL || !w->settings.tls_required || w->session.cleartext_allowed
         || text_list_has(&w->settings.cleartext_users, user);
+}
+
+/* Only a name that could be one is asked for: it fits into the message then. */
+static enum sp_err
+may_be_clear(struct worker *w, struct slice user, bool *may)
+{
+    *may = is_exempt(w, user);
+    if (*may || user.len == 0 || user.len >= sizeof w->pending.user || slice_has_line_break(user)
+        || memchr(user.at, '\0', user.len) != NULL)
+        return SP_OK;
+    return ask_may_clear(w, user, may);
 }
 
 enum sp_err
 cmd_user(struct worker *w, const struct command *c, struct buf *out)
 {
     struct slice name = c->trimmed;
+    bool may = false;
+    enum sp_err rc = SP_OK;
 
     if (w->account.active)
         return reply_line(out, 503, "Already logged in; send REIN to change the user.");
@@ -50,7 +63,9 @@ cmd_user(struct worker *w, const struct command *c, struct buf *out)
         w->pending.question = false;
     }
     w->pending.user_given = false;
-    if (!may_be_clear(w, name))
+    if ((rc = may_be_clear(w, name, &may)) != SP_OK)
+        return rc;
+    if (!may)
         return reply_line(out, 533, "TLS is required; send AUTH TLS first.");
     if (name.len == 0 || slice_to_text(name, w->pending.user, sizeof w->pending.user) != SP_OK
         || slice_has_line_break(name))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sqlite3
 import stat
 import time
 
@@ -290,6 +291,43 @@ def test_cleartext_accounts(make_server):
     assert r.code in (421, 530, 533, 534), r
     c.abandon()
     s.login("guest").quit()
+
+
+def test_cleartext_accounts_of_the_database(make_server):
+    """`user add --cleartext on`: USER is 331 in clear for such names alone, from now on."""
+    s = make_server()
+
+    def user(name):
+        c = s.client(tls=None)
+        try:
+            return c.cmd("USER " + name).code
+        finally:
+            c.abandon()
+
+    assert user("reader") == 533
+    mark = s.mark()
+    s.tool("user", "set", "reader", "--cleartext", "on")
+    s.add_user("scanner", "--cleartext", "on")
+    s.wait_log("account.changed user=scanner change=added", mark)
+    assert wait_until(lambda: user("reader") == 331 and user("scanner") == 331)
+    assert user("guest") == user("nobody-at-all") == 533
+    for name in ("reader", "scanner"):
+        c = s.client(tls=None)
+        assert attempt(c, name, PASSWORD).code == 230
+        c.names("NLST")
+        c.quit()
+    assert refusal(s, "scanner", "wrong", tls=None).code == 530
+    s.restart()                                         # it is no memory of the last one
+    assert user("scanner") == 331 and user("guest") == 533
+    # the server was not told: the name is exempt still, but the account is not
+    with sqlite3.connect(s.dir / "users.db") as db:
+        db.execute("UPDATE accounts SET cleartext_data = 0 WHERE name = 'reader'")
+    db.close()
+    assert refusal(s, "reader", tls=None).code == 530
+    assert "why=\"the account may not log in without TLS\"" in s.log()
+    s.tool("user", "set", "scanner", "--cleartext", "off")
+    assert wait_until(lambda: user("scanner") == 533)
+    s.login("scanner").quit()
 
 
 def test_cleartext_networks(make_server):

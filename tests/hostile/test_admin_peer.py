@@ -92,7 +92,7 @@ WRONG = {
     "a name with a line break": record("ACCOUNT_CHANGED", text("guest\nx") + u8(1)),
     "a name that is too long": record("ACCOUNT_CHANGED", text("x" * 257) + u8(1)),
     "a change of nothing": record("ACCOUNT_CHANGED", text("guest") + u8(0)),
-    "a change past the last one": record("ACCOUNT_CHANGED", text("guest") + u8(6)),
+    "a change past the last one": record("ACCOUNT_CHANGED", text("guest") + u8(7)),
     "a change that no byte may be": record("ACCOUNT_CHANGED", text("guest") + u8(255)),
     "half a change": record("ACCOUNT_CHANGED", text("guest")),
     **{f"{name} of another peer": record(name, b"") for name in

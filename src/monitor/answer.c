@@ -104,10 +104,9 @@ on_signature(void *owner, const struct slice *signature)
 static void
 tell_held_back(struct session *s, bool refused)
 {
-    if (report_may(s))
-        report_session(s, refused ? EVENT_SIGNATURE_LIMITED : EVENT_SIGNATURE_WAITS,
-                       "user=%s remedy=%s", s->user == NULL ? "-" : s->user,
-                       refused ? "signatures_rate" : "\"signatures_burst, signatures_rate\"");
+    report_session(s, refused ? EVENT_SIGNATURE_LIMITED : EVENT_SIGNATURE_WAITS,
+                   "user=%s remedy=%s", s->user == NULL ? "-" : s->user,
+                   refused ? "signatures_rate" : "\"signatures_burst, signatures_rate\"");
 }
 
 static enum sp_err
@@ -303,7 +302,7 @@ give_listener(struct session *s, bool wanted, const char **fault)
     if (ports_listen(&s->monitor->ports, s, wanted, &fd, &port) != SP_OK) {
         int error = errno;
 
-        if (error != EADDRINUSE && report_may(s))
+        if (error != EADDRINUSE)
             report_session(s, EVENT_LISTEN_FAILED, "ports=%lld-%lld fault=\"%s\"",
                            (long long)set->passive_port_least,
                            (long long)set->passive_port_most, strerror(error));

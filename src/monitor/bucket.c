@@ -65,3 +65,17 @@ bucket_change(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now)
     if (b->level > most)
         b->level = most;
 }
+
+void
+bucket_give_back(struct bucket *b)
+{
+    if (b->level < (uint64_t)b->burst * TOKEN)
+        b->level += TOKEN;
+}
+
+uint32_t
+bucket_used(struct bucket *b, int64_t now)
+{
+    fill(b, now);
+    return b->burst - (uint32_t)(b->level / TOKEN);
+}

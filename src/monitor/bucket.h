@@ -21,5 +21,9 @@ int64_t bucket_wait(struct bucket *b, uint32_t tokens, int64_t now);
 bool bucket_is_full(struct bucket *b, int64_t now);
 /* What is in it stays, as far as there is room. */
 void bucket_change(struct bucket *b, uint32_t burst, uint32_t rate, int64_t now);
+/* What was taken last was not used after all. */
+void bucket_give_back(struct bucket *b);
+/* So many tokens are missing. */
+uint32_t bucket_used(struct bucket *b, int64_t now);
 
 #endif

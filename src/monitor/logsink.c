@@ -18,6 +18,11 @@
 
 #define LINE_ROOM (LOG_LINE_MAX + 128)
 #define SYSLOG_DAEMON (3u << 3)         /* the facility, RFC 3164 */
+#define WAITING_MOST ((size_t)1 << 20)  /* bytes of lines that wait for room */
+#define WAITING_MUCH ((size_t)1 << 16)
+#define CLOSE_TURNS 50
+#define CLOSE_TURN_MS 20
+#define DEAD_MS 10000                   /* nothing was taken for so long: do not wait for it */
 
 static enum sp_err
 open_file(const char *path, int *fd)
@@ -69,14 +74,26 @@ connect_syslog(void)
     return fd;
 }
 
+bool
+logsink_is_journal(const char *stream)
+{
+    unsigned long long device = 0, inode = 0;
+    struct stat st;
+    char end = 0;
+
+    return stream != NULL && sscanf(stream, "%llu:%llu%c", &device, &inode, &end) == 2
+        && fstat(STDERR_FILENO, &st) == 0 && S_ISSOCK(st.st_mode)
+        && (unsigned long long)st.st_dev == device && (unsigned long long)st.st_ino == inode;
+}
+
 enum sp_err
 logsink_open(struct logsink *s, const char *where)
 {
     struct logsink new = LOGSINK_EMPTY;
 
-    new.dropped = s->dropped;
+    new.journal = s->journal;
     if (strcmp(where, "stderr") == 0) {
-        new.kind = LOGSINK_STDERR;
+        new.kind = s->journal ? LOGSINK_JOURNAL : LOGSINK_STDERR;
         new.fd = open_standard_error();
     } else if (strcmp(where, "syslog") == 0) {
         new.kind = LOGSINK_SYSLOG;
@@ -86,17 +103,44 @@ logsink_open(struct logsink *s, const char *where)
         if (open_file(where, &new.fd) != SP_OK)
             return SP_OS;
     }
+    logsink_flush(s);
+    new.dropped = s->dropped;
+    if (new.kind == s->kind) {          /* its lines wait on, in the same form */
+        new.waiting = s->waiting;
+        new.lines = s->lines;
+        new.sent = s->sent;
+        new.stuck = s->stuck;
+    } else {
+        new.dropped += s->lines;
+        buf_free(&s->waiting);
+    }
     fd_close(&s->fd);
     *s = new;
     return SP_OK;
 }
 
+bool
+logsink_is_unheard(const struct logsink *s)
+{
+    return s->kind == LOGSINK_SYSLOG && s->fd == -1;
+}
+
 void
 logsink_close(struct logsink *s)
 {
+    logsink_flush(s);
+    for (unsigned turns = 0; turns < CLOSE_TURNS && s->waiting.len > 0; turns++) {
+        (void)poll(NULL, 0, CLOSE_TURN_MS);
+        logsink_flush(s);
+    }
+    buf_free(&s->waiting);
     fd_close(&s->fd);
     *s = (struct logsink)LOGSINK_EMPTY;
 }
+
+/* ---- one line ------------------------------------------------------------------------- */
+
+/* SP_OK: written; SP_AGAIN: not now; SP_OS: not, and it is lost. *put: bytes of it that are. */
 
 /* What we could not open for ourselves may block, and its flags are not ours. */
 static bool
@@ -107,25 +151,62 @@ has_room(int fd)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
 }
 
-static bool
-put_text(struct logsink *s, const char *text, size_t len)
+static enum sp_err
+put_text(struct logsink *s, const char *text, size_t len, size_t *put)
 {
     int fd = s->fd != -1 ? s->fd : STDERR_FILENO;
-    ssize_t put = 0;
+    ssize_t n = 0;
 
     if (s->fd == -1 && !has_room(fd))
-        return false;
+        return SP_AGAIN;
     if (s->torn && write(fd, "\n", 1) != 1)
-        return false;
+        return SP_OS;
     s->torn = false;
-    while ((put = write(fd, text, len)) == -1 && errno == EINTR)
+    while ((n = write(fd, text, len)) == -1 && errno == EINTR)
         continue;
-    s->torn = put > 0 && (size_t)put < len;
-    return put == (ssize_t)len;
+    if (n == -1)
+        return errno == EAGAIN ? SP_AGAIN : SP_OS;
+    *put = (size_t)n;
+    if ((size_t)n == len)
+        return SP_OK;
+    s->torn = s->kind == LOGSINK_FILE;  /* its disk is full; others take the rest later */
+    return s->torn ? SP_OS : SP_AGAIN;
+}
+
+static enum sp_err
+put_syslog(struct logsink *s, const char *text, size_t len)
+{
+    for (unsigned tries = 0; tries < 2; tries++) {
+        if (s->fd == -1 && (s->fd = connect_syslog()) == -1)
+            return SP_AGAIN;            /* it may be about to start */
+        if (send(s->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len)
+            return SP_OK;
+        if (errno == EAGAIN || errno == ENOBUFS)
+            return SP_AGAIN;
+        fd_close(&s->fd);               /* the daemon was restarted */
+    }
+    return SP_AGAIN;
+}
+
+static enum sp_err
+put(struct logsink *s, const char *text, size_t len, size_t *done)
+{
+    enum sp_err rc = SP_OK;
+
+    *done = 0;
+    if (s->kind == LOGSINK_SYSLOG)
+        rc = put_syslog(s, text, len);
+    else
+        rc = put_text(s, text, len, done);
+    if (rc == SP_OK || *done > 0)
+        s->stuck = 0;
+    else if (rc == SP_AGAIN && s->stuck == 0)
+        s->stuck = clock_ms();
+    return rc;
 }
 
 static unsigned
-syslog_severity(enum log_level level)
+severity(enum log_level level)
 {
     switch (level) {
     case LOG_LEVEL_ERROR: return 3;
@@ -136,51 +217,97 @@ syslog_severity(enum log_level level)
     return 3;
 }
 
-static bool
-put_syslog(struct logsink *s, enum log_level level, const char *line)
+/* As its reader wants it: the journal and syslog have a clock and levels of their own. */
+static size_t
+make_line(const struct logsink *s, enum log_level level, const char *line,
+          char text[LINE_ROOM])
 {
-    char text[LINE_ROOM], stamp[32] = "";
-    time_t now = time(NULL);
+    char stamp[32] = "";
+    time_t now = 0;
     struct tm local;
     int len = 0;
 
-    if (localtime_r(&now, &local) != NULL)
-        (void)strftime(stamp, sizeof stamp, "%b %e %H:%M:%S ", &local);
-    len = snprintf(text, sizeof text, "<%u>%ssallyportd[%ld]: %s",
-                   SYSLOG_DAEMON | syslog_severity(level), stamp, (long)getpid(), line);
-    if (len < 0)
-        return false;
-    if ((size_t)len >= sizeof text)
-        len = (int)sizeof text - 1;
-    for (unsigned tries = 0; tries < 2; tries++) {
-        if (s->fd == -1 && (s->fd = connect_syslog()) == -1)
-            return false;
-        if (send(s->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) == len)
-            return true;
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return false;
-        fd_close(&s->fd);       /* the daemon was restarted */
+    switch (s->kind) {
+    case LOGSINK_JOURNAL:
+        len = snprintf(text, LINE_ROOM, "<%u>%s\n", severity(level), line);
+        break;
+    case LOGSINK_SYSLOG:
+        now = time(NULL);
+        if (localtime_r(&now, &local) != NULL)
+            (void)strftime(stamp, sizeof stamp, "%b %e %H:%M:%S ", &local);
+        len = snprintf(text, LINE_ROOM, "<%u>%ssallyportd[%ld]: %s",
+                       SYSLOG_DAEMON | severity(level), stamp, (long)getpid(), line);
+        break;
+    case LOGSINK_STDERR: case LOGSINK_FILE:
+        clock_stamp(stamp);
+        len = snprintf(text, LINE_ROOM, "%s %s %s\n", stamp, log_level_text(level), line);
+        break;
     }
-    return false;
+    if (len < 0)
+        return 0;
+    if (len >= LINE_ROOM) {
+        len = LINE_ROOM - 1;
+        if (s->kind != LOGSINK_SYSLOG)
+            text[len - 1] = '\n';
+    }
+    return (size_t)len;
+}
+
+/* ---- lines that wait ------------------------------------------------------------------ */
+
+/* In waiting: two bytes of length, then the line. sent: bytes of the first that are out. */
+void
+logsink_flush(struct logsink *s)
+{
+    size_t at = 0, done = 0;
+
+    while (s->waiting.len > at) {
+        const unsigned char *head = s->waiting.at + at;
+        size_t len = (size_t)(head[0] | head[1] << 8);
+        enum sp_err rc = put(s, (const char *)head + 2 + s->sent, len - s->sent, &done);
+
+        if (rc == SP_AGAIN) {
+            s->sent += done;
+            break;
+        }
+        s->dropped += rc != SP_OK;
+        s->lines--;
+        s->sent = 0;
+        at += 2 + len;
+    }
+    buf_consume(&s->waiting, at);
 }
 
 static bool
-put_line(struct logsink *s, enum log_level level, const char *line)
+wait_in_line(struct logsink *s, const char *text, size_t len)
 {
-    char text[LINE_ROOM], stamp[25];
-    int len = 0;
+    const unsigned char head[2] = { (unsigned char)(len & 0xff), (unsigned char)(len >> 8) };
 
-    if (s->kind == LOGSINK_SYSLOG)
-        return put_syslog(s, level, line);
-    clock_stamp(stamp);
-    len = snprintf(text, sizeof text, "%s %s %s\n", stamp, log_level_text(level), line);
-    if (len < 0)
+    if (s->waiting.len + sizeof head + len > WAITING_MOST
+        || buf_reserve(&s->waiting, sizeof head + len) != SP_OK
+        || buf_add(&s->waiting, head, sizeof head) != SP_OK
+        || buf_add(&s->waiting, text, len) != SP_OK)
         return false;
-    if ((size_t)len >= sizeof text) {
-        len = (int)sizeof text - 1;
-        text[len - 1] = '\n';
-    }
-    return put_text(s, text, (size_t)len);
+    s->lines++;
+    return true;
+}
+
+/* Writes it, or has it wait. False: neither. */
+static bool
+write_or_wait(struct logsink *s, enum log_level level, const char *line)
+{
+    char text[LINE_ROOM];
+    size_t len = make_line(s, level, line, text), done = 0;
+    enum sp_err rc = SP_AGAIN;
+
+    if (s->waiting.len == 0)
+        rc = put(s, text, len, &done);
+    if (rc != SP_AGAIN)
+        return rc == SP_OK;
+    if (!wait_in_line(s, text, len))
+        return false;
+    s->sent = s->lines == 1 ? done : s->sent;
+    return true;
 }
 
 void
@@ -190,16 +317,32 @@ logsink_write(void *sink, enum log_level level, const char *line)
     char note[64];
     int saved = errno;
 
+    logsink_flush(s);
     if (s->dropped > 0) {
         (void)snprintf(note, sizeof note, "%s lines=%llu",
                        log_event_name(EVENT_LOG_DROPPED), (unsigned long long)s->dropped);
-        if (put_line(s, LOG_LEVEL_WARNING, note))
+        if (write_or_wait(s, log_event_level(EVENT_LOG_DROPPED), note))
             s->dropped = 0;
     }
-    if (!put_line(s, level, line))
+    if (!write_or_wait(s, level, line))
         s->dropped++;
     errno = saved;
 }
+
+bool
+logsink_waits(const struct logsink *s)
+{
+    return s->waiting.len > 0;
+}
+
+bool
+logsink_is_behind(const struct logsink *s)
+{
+    return s->waiting.len > WAITING_MUCH
+        && (s->stuck == 0 || clock_ms() - s->stuck < DEAD_MS);
+}
+
+/* ---- what other processes say ---------------------------------------------------------- */
 
 static bool
 is_kept(unsigned char c)

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "config/load.h"
+#include "monitor/logsink.h"
 #include "monitor/monitor.h"
 #include "monitor/options.h"
 #include "monitor/prepare.h"
@@ -102,6 +103,21 @@ become_daemon(int *parent, int *code)
     return setsid() == -1 ? SP_OS : SP_OK;
 }
 
+/* Who reads no log has to be told here. */
+static void
+warn_of_log(const struct settings *s, bool foreground)
+{
+    struct logsink sink = LOGSINK_EMPTY;
+
+    if (strcmp(s->log, "syslog") != 0 && (foreground || strcmp(s->log, "stderr") != 0))
+        return;
+    if (logsink_open(&sink, "syslog") == SP_OK && logsink_is_unheard(&sink))
+        (void)fprintf(stderr, "sallyportd: warning: %s: log: lines go to syslog, but nothing "
+                      "listens on /dev/log; start a syslog daemon, or set log to a file or, "
+                      "with -F, to stderr\n", s->file);
+    logsink_close(&sink);
+}
+
 static int
 serve(const struct options *o, const struct notify *notify)
 {
@@ -115,6 +131,7 @@ serve(const struct options *o, const struct notify *notify)
         (void)printf("%s: no errors found\n", o->file);
         return 0;
     }
+    warn_of_log(&s, o->foreground);
     if (!o->foreground && (rc = become_daemon(&parent, &code)) != SP_OK) {
         if (rc != SP_CLOSED)
             (void)fprintf(stderr, "sallyportd: %s\n", strerror(errno));
@@ -145,6 +162,7 @@ main(int argc, char **argv)
     char file[PATH_MAX];
 
     notify_init(&notify, getenv("NOTIFY_SOCKET"));  /* before the environment goes */
+    notify.journal = logsink_is_journal(getenv("JOURNAL_STREAM"));
     if (options_parse(&o, argc, argv, stderr) != SP_OK)
         return EXIT_USAGE;
     switch (o.what) {

@@ -22,6 +22,7 @@
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
 #define SWEEP_SECONDS 2         /* for children that nobody watches            */
 #define VALIDITY_SECONDS 3600   /* between looks at the dates of certificates  */
+#define LOG_TURN_MS 20           /* between attempts to write lines that wait   */
 #define REFUSALS_BURST 20       /* session.refused lines                       */
 #define REFUSALS_RATE 2
 
@@ -31,7 +32,30 @@
 static bool
 is_for_terminal(const struct monitor *m, enum log_level level)
 {
-    return level == LOG_LEVEL_ERROR && !m->ready && m->sink.kind != LOGSINK_STDERR;
+    return level == LOG_LEVEL_ERROR && !m->ready && m->sink.kind != LOGSINK_STDERR
+        && m->sink.kind != LOGSINK_JOURNAL;
+}
+
+/* Lines that wait are tried again, until there is room. */
+static void
+tend_log(struct monitor *m)
+{
+    const struct timeval after = { 0, LOG_TURN_MS * 1000L };
+
+    if (logsink_waits(&m->sink) && event_initialized(&m->log_timer)
+        && !event_pending(&m->log_timer, EV_TIMEOUT, NULL))
+        (void)event_add(&m->log_timer, &after);     /* else the next line tries */
+}
+
+static void
+on_log_timer(evutil_socket_t fd, short what, void *context)
+{
+    struct monitor *m = context;
+
+    (void)fd;
+    (void)what;
+    logsink_flush(&m->sink);
+    tend_log(m);
 }
 
 /*
@@ -50,6 +74,7 @@ write_log(void *monitor, enum log_event event, const char *line)
     if (is_for_terminal(m, log_event_level(event)))
         (void)fprintf(stderr, "sallyportd: %s\n", line);
     logsink_write(&m->sink, log_event_level(event), line);
+    tend_log(m);
     if (m->reload.running && log_event_level(event) == LOG_LEVEL_ERROR
         && event != EVENT_RELOAD_REFUSED && strncmp(line, "session=", strlen("session=")) != 0)
         admin_reload_fault(&m->admin, line);
@@ -62,6 +87,13 @@ open_log(struct monitor *m, const struct settings *s)
     bool unread = !m->foreground && strcmp(s->log, "stderr") == 0;
 
     return logsink_open(&m->sink, unread ? "syslog" : s->log);
+}
+
+static void
+say_unheard(const struct logsink *s)
+{
+    if (logsink_is_unheard(s))
+        log_event(EVENT_LOG_UNHEARD, "key=log fault=\"nothing listens on /dev/log\"");
 }
 
 static void
@@ -78,6 +110,7 @@ monitor_take_log(struct monitor *m)
     set_log_level(&m->current->settings);
     if (open_log(m, &m->current->settings) != SP_OK)
         log_event(EVENT_LOG_FAILED, "fault=\"%s\"", strerror(errno));
+    say_unheard(&m->sink);
 }
 
 /* ---- stop -------------------------------------------------------------------------- */
@@ -274,6 +307,7 @@ add_events(struct monitor *m)
 
     if (event_assign(&m->burial, m->loop, -1, 0, on_burial_event, m) == -1
         || event_assign(&m->stop_timer, m->loop, -1, 0, on_stop_timer, m) == -1
+        || event_assign(&m->log_timer, m->loop, -1, 0, on_log_timer, m) == -1
         || event_assign(&m->sweep, m->loop, -1, EV_PERSIST, on_sweep_event, m) == -1
         || event_assign(&m->validity, m->loop, -1, EV_PERSIST, on_validity_event, m) == -1
         || reload_init(m) != SP_OK || event_add(&m->sweep, &sweep) == -1
@@ -346,6 +380,8 @@ clear(struct monitor *m)
     children_clear(&m->children);
     ports_clear(&m->ports);
     kins_clear(&m->kins);
+    (void)event_del(&m->log_timer);
+    memset(&m->log_timer, 0, sizeof m->log_timer);      /* lines of the end are tried once */
     (void)event_del(&m->burial);
     (void)event_del(&m->stop_timer);
     (void)event_del(&m->sweep);
@@ -397,6 +433,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     enum sp_err rc = SP_NOMEM;
 
     set_log_level(s);
+    m.sink.journal = notify->journal;
     log_set_sink(write_log, &m);
     m.file = file;
     if (file == NULL || open_log(&m, s) != SP_OK || (rc = init(&m)) != SP_OK) {
@@ -406,6 +443,7 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
         tell_parent(&m, 1);
         return 1;
     }
+    say_unheard(&m.sink);
     prepare_report_walls(m.root);
     prepare_report_settings(s);
     run(&m, s);
@@ -426,15 +464,20 @@ monitor_try(struct settings *s, config_fault *fault, void *context)
     struct trial t;
     struct monitor m = { .foreground = true, .parent = -1, .root = privilege_is_root(),
                          .sink = LOGSINK_EMPTY, .trial = &t };
+    struct logsink syslog = LOGSINK_EMPTY;
     bool failed = false;
 
     notify_init(&none, NULL);
+    if (strcmp(s->log, "syslog") == 0)
+        SP_IGNORE(logsink_open(&syslog, s->log));
     m.notify = none;
     if (trial_begin(&t, s, fault, context) != SP_OK) {
         settings_clear(s);
         return trial_end(&t, false);
     }
     log_set_sink(write_log, &m);
+    say_unheard(&syslog);
+    logsink_close(&syslog);
     if (init(&m) == SP_OK) {
         run(&m, s);
         failed = m.exit_code != 0;

@@ -68,7 +68,7 @@ struct monitor {
     uint64_t session_numbers;
     struct bucket refusal_lines;
     unsigned refusals_unsaid;
-    struct event burial, sweep, validity, stop_timer;
+    struct event burial, sweep, validity, stop_timer, log_timer;
     struct event signals[MONITOR_SIGNALS];
     struct reload reload;
     struct rundir rundir;

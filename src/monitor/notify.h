@@ -7,11 +7,13 @@
 #ifndef SP_MONITOR_NOTIFY_H
 #define SP_MONITOR_NOTIFY_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 /* len 0: nobody wants to know. */
-struct notify { struct sockaddr_un to; socklen_t len; };
+/* journal: standard error is the journal's (monitor/logsink.h). */
+struct notify { struct sockaddr_un to; socklen_t len; bool journal; };
 
 /* address: the value of NOTIFY_SOCKET, a path or @ and an abstract name; NULL: none. */
 void notify_init(struct notify *n, const char *address);

@@ -18,6 +18,7 @@
 #include "monitor/takeover.h"
 
 #define PATIENCE_MS 20          /* so long a session that says too much is not heard */
+#define LINES_FEW 16            /* who has caused no more of late does not fill the log */
 
 static struct pool *
 pool_of(const struct part *part)
@@ -40,9 +41,9 @@ close_channel(struct part *part)
     fd_close(&part->channel.fd);        /* the state stays: it says how far it came */
 }
 
-/* False: nothing more comes now. */
+/* False: nothing more comes now. *line: it was one for the log, which has its own measure. */
 static bool
-hear_one(struct part *part)
+hear_one(struct part *part, bool *line)
 {
     struct message m;
     const char *fault = "malformed";
@@ -55,6 +56,7 @@ hear_one(struct part *part)
     if (rc == SP_INPUT)
         fault = part->channel.fault;
     type = m.type;
+    *line = type == MSG_LOG;
     if (rc == SP_OK)
         rc = session_hear(part, &m, &fault);
     if (type == MSG_LOGIN || type == MSG_LOGIN_ANSWER)
@@ -77,24 +79,46 @@ hear_one(struct part *part)
     return false;
 }
 
+/* Has it caused too many lines: for itself, or for a log that is behind? */
+static bool
+fills_the_log(struct session *s, int64_t now)
+{
+    uint32_t lines = bucket_used(&s->lines, now);
+
+    return lines == s->lines.burst || (lines >= LINES_FEW && logsink_is_behind(&s->monitor->sink));
+}
+
+static bool
+has_its_share(struct session *s)
+{
+    int64_t now = clock_us();
+
+    return !fills_the_log(s, now) && bucket_take(&s->messages, now);
+}
+
 /*
- * A session that says more than its share is not heard for a moment: its processes wait for
- * room in their channels, and the loop has time for others. That is no breach: a client may
- * pipeline as many commands as it likes, and each of them may be worth a message.
+ * A session that says more than its share, or causes more lines in the log, is not heard for a
+ * moment: its processes wait for room in their channels, and the loop has time for others.
+ * That is no breach: a client may pipeline as many commands as it likes, and each of them may
+ * be worth a message. So no line has to be left out.
  */
 static void
 on_readable_event(evutil_socket_t fd, short what, void *context)
 {
     const struct timeval after = { 0, PATIENCE_MS * 1000L };
     struct part *part = context;
+    struct session *s = part->session;
+    bool line = false;
 
     (void)fd;
     (void)what;
-    if (bucket_take(&part->session->messages, clock_us())
-        || event_add(&part->patience, &after) == -1)
-        (void)hear_one(part);   /* what else there is is told once more */
-    else
+    if (has_its_share(s)) {
+        /* what else there is is told once more */
+        if (hear_one(part, &line) && line)
+            bucket_give_back(&s->messages);
+    } else if (event_add(&part->patience, &after) == 0) {
         (void)event_del(&part->readable);
+    }
 }
 
 static void
@@ -165,8 +189,9 @@ on_process_end(void *owner, const struct process_end *how)
 {
     struct part *part = owner;
     struct session *s = part->session;
+    bool line = false;
 
-    while (hear_one(part))              /* what it said before it ended */
+    while (hear_one(part, &line))       /* what it said before it ended */
         continue;
     if (how->signal != 0 && !how->by_us) {
         report_crash(part, how);

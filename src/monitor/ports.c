@@ -151,7 +151,7 @@ make_room(struct ports *p, const struct port_hold *asks)
 }
 
 static void
-say_short(struct ports *p, const struct session *s)
+say_short(struct ports *p, struct session *s)
 {
     const struct settings *set = &s->generation->settings;
 

@@ -27,14 +27,25 @@ before_session(const struct session *s, char out[BEFORE_MAX])
     return out;
 }
 
+/*
+ * No line is left out because there are many: whoever causes more than its share is not
+ * heard for a moment (monitor/part.c).
+ */
+static void
+count_line(struct session *s)
+{
+    (void)bucket_take(&s->lines, clock_us());
+}
+
 void
-report_session(const struct session *s, enum log_event event, const char *format, ...)
+report_session(struct session *s, enum log_event event, const char *format, ...)
 {
     char before[BEFORE_MAX];
     va_list args;
 
     if (!log_wants(log_event_level(event)))
         return;
+    count_line(s);
     va_start(args, format);
     log_after(before_session(s, before), event, format, args);
     va_end(args);
@@ -79,17 +90,6 @@ user_of(const struct part *part, struct log_escaped *out)
     return part->kind == WORKER ? part->session->user : NULL;
 }
 
-bool
-report_may(struct session *s)
-{
-    if (!bucket_take(&s->lines, clock_us())) {
-        s->suppressed++;
-        return false;
-    }
-    report_suppressed(s);
-    return true;
-}
-
 enum sp_err
 report_log(struct part *part, const struct message *m)
 {
@@ -102,22 +102,12 @@ report_log(struct part *part, const struct message *m)
 
     if (take_line(m, part->kind, &in) != SP_OK)
         return SP_INPUT;
-    if (!report_may(s))
-        return SP_OK;
+    count_line(s);
     len = snprintf(before, sizeof before, "session=%s peer=%s ", s->id, s->peer_text);
     if (len > 0 && (user = user_of(part, &escaped)) != NULL)
         (void)snprintf(before + len, sizeof before - (size_t)len, "user=%s ", user);
     write_said(before, peer_name(part->kind), NULL, &in);
     return SP_OK;
-}
-
-void
-report_suppressed(struct session *s)
-{
-    if (s->suppressed == 0)
-        return;
-    report_session(s, EVENT_LOG_SUPPRESSED, "event=any lines=%u", s->suppressed);
-    s->suppressed = 0;
 }
 
 /* out has room for 64 bytes. */
@@ -185,10 +175,6 @@ report_transfer(struct session *s, const struct message *m, bool *next)
         return SP_OK;
     seconds = (double)in.micros / 1e6;
     rate = in.micros == 0 ? 0 : (double)in.bytes / seconds;
-    if (!bucket_take(&s->transfer_lines, clock_us())) {
-        s->suppressed++;
-        return SP_OK;
-    }
     report_session(s, EVENT_TRANSFER, "user=%s verb=%s path=%s bytes=%llu "
                    "seconds=%.3f rate=%.0f reply=%u tls=%s resumed=%s",
                    s->user == NULL ? "-" : s->user, log_text(in.verb, &verb),

@@ -18,18 +18,17 @@ struct part;
 struct session;
 struct settings;
 
-/* "session=ID peer=ADDRESS " and then the event with its key=value. */
-void report_session(const struct session *s, enum log_event event, const char *format,
+/*
+ * "session=ID peer=ADDRESS " and then the event with its key=value. It counts as one of the
+ * lines that the session causes: too many of them slow it down, and none is left out.
+ */
+void report_session(struct session *s, enum log_event event, const char *format,
                     ...) SP_PRINTF(3, 4);
-/* May the session cause one more line now? Else it is counted as suppressed. */
-bool report_may(struct session *s);
 /*
  * A LOG message of one of the session's processes: written with its side. SP_INPUT: it says
  * what it may not say (base/log.def).
  */
 SP_CHECK enum sp_err report_log(struct part *part, const struct message *m);
-/* Lines of the session that were not written, if any. */
-void report_suppressed(struct session *s);
 /* A SANDBOX message: the system call by its name, and whether it was stopped. */
 SP_CHECK enum sp_err report_sandbox(struct part *part, const struct message *m);
 /*

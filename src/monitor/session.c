@@ -30,10 +30,14 @@
 
 #define MESSAGES_BURST 10000    /* heard at once; a client that pipelines may cause more */
 #define MESSAGES_RATE 5000      /* from there on: whoever sends more waits for its turn  */
-#define LINES_BURST 50
-#define LINES_RATE 10
-#define TRANSFERS_BURST 4000    /* lines of transfers: more than one client gets done */
-#define TRANSFERS_RATE 1500
+/*
+ * Lines of the log that a session may cause before it is slowed down. Before a login little is
+ * worth a line; after it, two for each file, and more than one client gets done.
+ */
+#define EARLY_LINES_BURST 100
+#define EARLY_LINES_RATE 20
+#define LINES_BURST 10000
+#define LINES_RATE 5000
 /* Handshakes with nobody logged in: one is needed, and one more behind each REIN and CCC. */
 #define SIGNATURES_BURST 4
 #define SIGNATURES_RATE 1
@@ -123,8 +127,7 @@ new_session(struct monitor *m, const struct net_addr *peer, const struct net_add
     s->port = (struct port_hold)PORT_HOLD_EMPTY;
     LIST_INIT(&s->parts);
     bucket_init(&s->messages, MESSAGES_BURST, MESSAGES_RATE, now);
-    bucket_init(&s->lines, LINES_BURST, LINES_RATE, now);
-    bucket_init(&s->transfer_lines, TRANSFERS_BURST, TRANSFERS_RATE, now);
+    session_share_log(s, false);
     bucket_init(&s->takeovers, TAKEOVERS_BURST, TAKEOVERS_RATE, now);
     return s;
 }
@@ -138,9 +141,8 @@ make_room(struct monitor *m, struct crowd_member *gone)
 {
     struct session *s = (struct session *)((char *)gone - offsetof(struct session, member));
 
-    if (report_may(s))
-        report_session(s, EVENT_SESSION_DROPPED, "seconds=%lld",
-                       (long long)((clock_ms() - s->began) / 1000));
+    report_session(s, EVENT_SESSION_DROPPED, "seconds=%lld",
+                   (long long)((clock_ms() - s->began) / 1000));
     if (m->admission.sessions < m->current->limits.sessions)
         session_shutdown(s, "crowded",
                          "Too many connections without a login; closing connection.");
@@ -187,6 +189,13 @@ session_open(struct monitor *m, int *client, const struct net_addr *peer,
 }
 
 /* ---- the state --------------------------------------------------------------------- */
+
+void
+session_share_log(struct session *s, bool logged_in)
+{
+    bucket_init(&s->lines, logged_in ? LINES_BURST : EARLY_LINES_BURST,
+                logged_in ? LINES_RATE : EARLY_LINES_RATE, clock_us());
+}
 
 void
 session_in_clear(struct session *s)
@@ -457,7 +466,6 @@ session_free(struct session *s)
 {
     struct monitor *m = s->monitor;
 
-    report_suppressed(s);
     (void)event_del(&s->timer);
     budget_clear(&s->signatures);
     TAILQ_REMOVE(s->buried ? &m->ended : &m->sessions, s, entry);
@@ -488,7 +496,7 @@ hear_sandbox(struct part *part, const struct message *m)
 {
     struct session *s = part->session;
     bool reporting = settings_reporting(&s->generation->settings);
-    enum sp_err rc = reporting && !report_may(s) ? SP_OK : report_sandbox(part, m);
+    enum sp_err rc = report_sandbox(part, m);
 
     if (rc != SP_OK || reporting)
         return rc;

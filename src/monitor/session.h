@@ -62,8 +62,8 @@ struct session {
     struct budget signatures;   /* with nobody logged in */
     struct kin *kin;            /* else its account's; NULL also where there was no memory */
     bool held_back;             /* a signature had to wait, which was said */
-    struct bucket messages, lines, transfer_lines, takeovers;
-    unsigned refusals, suppressed;
+    struct bucket messages, lines, takeovers;
+    unsigned refusals;
     char *user;                 /* escaped for the log; NULL: nobody is logged in */
     char tls[17], cipher[65];
     bool resumed;
@@ -78,6 +78,8 @@ void session_open(struct monitor *m, int *client, const struct net_addr *peer,
                   const struct net_addr *local, bool implicit);
 unsigned session_state(const struct session *s);
 void session_enter(struct session *s, unsigned state);
+/* The share of the log that a session has from now on. */
+void session_share_log(struct session *s, bool logged_in);
 /* The state with nobody logged in. */
 void session_enter_base(struct session *s);
 /* Its control connection has no TLS, or none any more. */

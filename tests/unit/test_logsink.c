@@ -126,23 +126,92 @@ a_full_disk_is_counted(void)
     (void)rmdir(dir);
 }
 
+/* Reads all that is there; the number of lines with this text in them. */
+static unsigned
+count_lines(int fd, const char *text)
+{
+    static char some[1 << 16];
+    static char line[512];
+    static size_t len = 0;
+    unsigned found = 0;
+    ssize_t got = 0;
+
+    while ((got = read(fd, some, sizeof some)) > 0)
+        for (ssize_t i = 0; i < got; i++) {
+            if (len < sizeof line - 1)
+                line[len++] = some[i] == '\r' ? ' ' : some[i];
+            if (some[i] != '\n')
+                continue;
+            line[len] = '\0';
+            len = 0;
+            found += strstr(line, text) != NULL;
+        }
+    return found;
+}
+
+#define SOME_LINE "a line of some length, again and again"
+
 static void
-a_full_pipe_does_not_block(void)
+reads_nothing_and_loses_nothing(struct logsink *s, int reader)
+{
+    unsigned found = 0;
+
+    (void)alarm(20);            /* a write that blocks ends the test */
+    for (unsigned i = 0; i < 5000; i++)
+        logsink_write(s, LOG_LEVEL_NOTICE, SOME_LINE);
+    CU_ASSERT_EQUAL(s->dropped, 0);
+    CU_ASSERT_TRUE(logsink_waits(s));
+    CU_ASSERT_TRUE(logsink_is_behind(s));
+    for (unsigned turns = 0; turns < 5000 && logsink_waits(s); turns++) {
+        found += count_lines(reader, SOME_LINE);
+        logsink_flush(s);
+    }
+    found += count_lines(reader, SOME_LINE);
+    CU_ASSERT_EQUAL(found, 5000);
+    CU_ASSERT_FALSE(logsink_is_behind(s));
+    (void)alarm(0);
+}
+
+/* What a mebibyte does not hold is lost, counted and said. */
+static void
+loses_and_counts(struct logsink *s, int reader)
+{
+    uint64_t lost = 0;
+    unsigned found = 0, said = 0;
+    char note[64];
+
+    (void)alarm(20);
+    for (unsigned i = 0; i < 30000; i++)
+        logsink_write(s, LOG_LEVEL_NOTICE, SOME_LINE);
+    CU_ASSERT_TRUE((lost = s->dropped) > 0);
+    for (unsigned turns = 0; turns < 5000 && logsink_waits(s); turns++) {
+        found += count_lines(reader, SOME_LINE);
+        logsink_flush(s);
+    }
+    found += count_lines(reader, SOME_LINE);
+    CU_ASSERT_EQUAL(found + lost, 30000);
+    logsink_write(s, LOG_LEVEL_NOTICE, "room again");
+    (void)snprintf(note, sizeof note, " warning log.dropped lines=%llu",
+                   (unsigned long long)lost);
+    said = count_lines(reader, note);
+    CU_ASSERT_EQUAL(said, 1);
+    CU_ASSERT_EQUAL(s->dropped, 0);
+    (void)alarm(0);
+}
+
+static void
+a_full_pipe_is_waited_for_and_does_not_block(void)
 {
     struct logsink s = LOGSINK_EMPTY;
     int ends[2] = { -1, -1 }, kept = dup(STDERR_FILENO);
-    char some[65536];
 
     CU_ASSERT_EQUAL_FATAL(pipe2(ends, O_CLOEXEC), 0);
     CU_ASSERT_TRUE_FATAL(dup2(ends[1], STDERR_FILENO) != -1);
-    (void)alarm(20);            /* a write that blocks ends the test */
-    for (unsigned i = 0; i < 5000; i++)
-        logsink_write(&s, LOG_LEVEL_NOTICE, "a line of some length, again and again");
-    CU_ASSERT_TRUE(s.dropped > 0);
-    CU_ASSERT_TRUE(read(ends[0], some, sizeof some) > 0);
-    logsink_write(&s, LOG_LEVEL_NOTICE, "room again");
-    CU_ASSERT_EQUAL(s.dropped, 0);
-    (void)alarm(0);
+    CU_ASSERT_TRUE_FATAL(fcntl(ends[0], F_SETFL, O_NONBLOCK) != -1);
+    CU_ASSERT_EQUAL(logsink_open(&s, "stderr"), SP_OK);
+    reads_nothing_and_loses_nothing(&s, ends[0]);
+    loses_and_counts(&s, ends[0]);
+    logsink_close(&s);
     (void)dup2(kept, STDERR_FILENO);
     fd_close(&kept);
     fd_close(&ends[0]);
@@ -154,28 +223,53 @@ static void
 a_stopped_terminal_does_not_block(void)
 {
     struct logsink s = LOGSINK_EMPTY;
-    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), terminal = -1;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), terminal = -1;
     int kept = dup(STDERR_FILENO);
-    char some[65536];
 
     CU_ASSERT_TRUE_FATAL(master != -1 && grantpt(master) == 0 && unlockpt(master) == 0);
     terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
     CU_ASSERT_TRUE_FATAL(terminal != -1 && dup2(terminal, STDERR_FILENO) != -1);
     CU_ASSERT_EQUAL(logsink_open(&s, "stderr"), SP_OK);
-    (void)alarm(20);            /* a write that blocks ends the test */
-    for (unsigned i = 0; i < 5000; i++)
-        logsink_write(&s, LOG_LEVEL_NOTICE, "a line of some length, again and again");
-    CU_ASSERT_TRUE(s.dropped > 0);
+    reads_nothing_and_loses_nothing(&s, master);
     CU_ASSERT_EQUAL(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
-    while (s.dropped > 0 && read(master, some, sizeof some) > 0)
-        logsink_write(&s, LOG_LEVEL_NOTICE, "room again");
-    CU_ASSERT_EQUAL(s.dropped, 0);
-    (void)alarm(0);
     logsink_close(&s);
     (void)dup2(kept, STDERR_FILENO);
     fd_close(&kept);
     fd_close(&terminal);
     fd_close(&master);
+}
+
+/* systemd hands a service one end of a stream, and says in JOURNAL_STREAM which one it is. */
+static void
+the_journal_gets_priorities_and_no_second_time(void)
+{
+    struct logsink s = LOGSINK_EMPTY;
+    int ends[2] = { -1, -1 }, kept = dup(STDERR_FILENO);
+    char stream[64], other[72], got[256] = "";
+    struct stat st;
+
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    CU_ASSERT_TRUE_FATAL(dup2(ends[1], STDERR_FILENO) != -1);
+    CU_ASSERT_EQUAL_FATAL(fstat(STDERR_FILENO, &st), 0);
+    (void)snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+                   (unsigned long long)st.st_ino);
+    (void)snprintf(other, sizeof other, "%s1", stream);
+    CU_ASSERT_FALSE(logsink_is_journal(NULL));
+    CU_ASSERT_FALSE(logsink_is_journal(""));
+    CU_ASSERT_FALSE(logsink_is_journal(other));
+    CU_ASSERT_TRUE((s.journal = logsink_is_journal(stream)));
+    CU_ASSERT_EQUAL(logsink_open(&s, "stderr"), SP_OK);
+    logsink_write(&s, LOG_LEVEL_ERROR, "one");
+    logsink_write(&s, LOG_LEVEL_WARNING, "two");
+    logsink_write(&s, LOG_LEVEL_NOTICE, "three");
+    logsink_write(&s, LOG_LEVEL_DEBUG, "four");
+    CU_ASSERT_TRUE(read(ends[0], got, sizeof got - 1) > 0);
+    CU_ASSERT_STRING_EQUAL(got, "<3>one\n<4>two\n<5>three\n<7>four\n");
+    logsink_close(&s);
+    (void)dup2(kept, STDERR_FILENO);
+    fd_close(&kept);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
 }
 
 /* The daemon's end of /dev/log, in a /dev that only this process sees; -1: not allowed. */
@@ -214,12 +308,12 @@ speak_to_syslog(void)
     if (logsink_open(&s, "syslog") != SP_OK)
         return 1;
     logsink_write(&s, LOG_LEVEL_ERROR, "nobody there");
-    if (s.dropped != 1)
+    if (!logsink_is_unheard(&s) || !logsink_waits(&s))
         return 2;
     daemon = listen_as_syslog();
     logsink_write(&s, LOG_LEVEL_ERROR, "first");
-    if (s.dropped != 0 || !syslog_got(daemon, "<28>", "log.dropped lines=1")
-        || !syslog_got(daemon, "<27>", "first"))
+    if (s.dropped != 0 || logsink_is_unheard(&s)
+        || !syslog_got(daemon, "<27>", "nobody there") || !syslog_got(daemon, "<27>", "first"))
         return 3;
     logsink_write(&s, LOG_LEVEL_NOTICE, "second");
     logsink_write(&s, LOG_LEVEL_DEBUG, "third");
@@ -232,9 +326,15 @@ speak_to_syslog(void)
         return 5;
     (void)alarm(20);            /* one that does not read does not stop us */
     for (unsigned i = 0; i < 5000; i++)
-        logsink_write(&s, LOG_LEVEL_NOTICE, "a line of some length, again and again");
-    if (s.dropped == 0)
+        logsink_write(&s, LOG_LEVEL_NOTICE, SOME_LINE);
+    if (s.dropped != 0 || !logsink_is_behind(&s))
         return 6;
+    for (unsigned i = 0; i < 5000; i++)
+        if (!syslog_got(daemon, "<29>", SOME_LINE)) {
+            logsink_flush(&s);
+            if (!syslog_got(daemon, "<29>", SOME_LINE))
+                return 7;
+        }
     logsink_close(&s);
     fd_close(&daemon);
     return 0;
@@ -322,7 +422,10 @@ static const struct unit_test tests[] = {
     { "a file is opened anew after it was renamed", opened_anew_after_a_rename },
     { "a path that cannot be opened changes nothing", a_bad_path_changes_nothing },
     { "lines that a full disk does not take are counted", a_full_disk_is_counted },
-    { "a full pipe does not block", a_full_pipe_does_not_block },
+    { "a full pipe is waited for, and does not block",
+      a_full_pipe_is_waited_for_and_does_not_block },
+    { "the journal gets priorities and no second time",
+      the_journal_gets_priorities_and_no_second_time },
     { "a stopped terminal does not block", a_stopped_terminal_does_not_block },
     { "syslog may come, go and not read", syslog_comes_and_goes },
     { "a line of another process cannot become two", foreign_lines },

@@ -11,6 +11,7 @@
 #include "auth/account.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 #define DIRECTORY (O_PATH | O_DIRECTORY)
 #define LINKS_MOST 40           /* as the kernel's own limit */
@@ -212,6 +213,7 @@ jaildir_ensure(const char *path, enum jaildir_how how, uint32_t mode, uint32_t u
 {
     char parent[ACCOUNT_PATH_MAX + 1] = "";
     struct slice whole = slice_of(path);
+    struct log_escaped shown;
     size_t cut = whole.len;
     struct stat st = { 0 };
     int dir = -1;
@@ -239,6 +241,8 @@ jaildir_ensure(const char *path, enum jaildir_how how, uint32_t mode, uint32_t u
     rc = open_parent(parent, how, &dir, why);
     if (rc == SP_OK && (rc = check_parent(dir, why)) == SP_OK && how == JAILDIR_CREATE)
         rc = make(dir, path + cut, mode, uid, gid, why);
+    if (rc == SP_OK && how == JAILDIR_CREATE)
+        log_event(EVENT_JAIL_MADE, "path=%s", log_text(whole, &shown));
     if (rc == SP_AGAIN)
         rc = SP_OK;             /* looked at only: it would be made */
     fd_close(&dir);

@@ -366,12 +366,16 @@ answer_chmod(struct broker *b, const struct message *in, struct message *reply)
 static enum sp_err
 answer_utime(struct broker *b, const struct message *in, struct message *reply)
 {
+    struct log_escaped text;
     struct msg_utime ask;
     enum sp_err rc;
 
     if ((rc = msg_utime_unpack(in, &ask)) != SP_OK)
         return rc;
-    return pack_done(b, reply, files_utime(b, ask.path, ask.seconds, ask.nanos));
+    if ((rc = files_utime(b, ask.path, ask.seconds, ask.nanos)) == SP_OK)
+        log_event(EVENT_FILE_TIME, "time=%lld path=%s", (long long)ask.seconds,
+                  log_text(ask.path, &text));
+    return pack_done(b, reply, rc);
 }
 
 static enum sp_err

@@ -470,6 +470,7 @@ upload_begin(struct broker *b, const struct msg_open_write *ask, char path[PATH_
         rc = SP_OS;
     else
         up->open = true;
+    (void)log_text(slice_of(path), &up->shown);
 out:
     if (rc != SP_OK) {
         int saved = errno;
@@ -485,13 +486,21 @@ out:
  * send. One that could not replace what is there by now is not.
  */
 static bool
-is_worth_keeping(const struct upload *up)
+is_worth_keeping(const struct upload *up, uint64_t size)
 {
-    struct statx open, final;
+    struct statx final;
 
     if (resolve_stat(up->at.dir, up->at.name, &final) == SP_OK)
         return up->replaces && S_ISREG(final.stx_mode);
-    return resolve_stat(up->fd, "", &open) != SP_OK || open.stx_size > 0;
+    return size > 0;
+}
+
+static uint64_t
+size_now(const struct upload *up)
+{
+    struct statx st;
+
+    return resolve_stat(up->fd, "", &st) == SP_OK ? st.stx_size : up->offset;
 }
 
 void
@@ -499,15 +508,20 @@ upload_settle(struct broker *b)
 {
     struct upload *up = &b->upload;
     bool stays = false;
+    uint64_t size = 0;
 
     if (!up->open)
         return;
+    size = size_now(up);
     if (!up->in_place && partial_is_at(up->fd, up->at.dir, up->partial)) {
-        if (is_worth_keeping(up))
+        if (is_worth_keeping(up, size))
             stays = true;
         else if (unlinkat(up->at.dir, up->partial, 0) == -1)
             log_event(EVENT_UPLOAD_LEFTOVER, "error=%d", errno);
     }
+    if (stays || up->in_place)
+        log_event(EVENT_UPLOAD_UNFINISHED, "how=%s path=%s bytes=%llu",
+                  stays ? "kept" : "written", up->shown.text, (unsigned long long)size);
     trim(up);
     /*
      * The worker may still hold its duplicate: the lock goes now, for the next attempt.
@@ -518,20 +532,31 @@ upload_settle(struct broker *b)
     forget(up);
 }
 
+/* Is there a file that this one takes the place of? */
+static bool
+is_over_another(const struct upload *up)
+{
+    struct statx st;
+
+    return resolve_stat(up->at.dir, up->at.name, &st) == SP_OK;
+}
+
 enum sp_err
 upload_commit(struct broker *b, uint64_t bytes)
 {
     struct upload *up = &b->upload;
-    struct statx st;
+    const char *how = up->in_place && up->offset > 0 ? "appended" : "replaced";
+    uint64_t size = size_now(up);
     enum sp_err rc = SP_OS;
 
     SP_ASSERT(up->open);
-    if (log_wants(LOG_LEVEL_DEBUG) && resolve_stat(up->fd, "", &st) == SP_OK
-        && st.stx_size != up->offset + bytes)
+    if (size != up->offset + bytes)
         log_event(EVENT_UPLOAD_SIZE, "file=%llu offset=%llu written=%llu",
-                  (unsigned long long)st.stx_size, (unsigned long long)up->offset,
+                  (unsigned long long)size, (unsigned long long)up->offset,
                   (unsigned long long)bytes);
     trim(up);
+    if (!up->in_place && !is_over_another(up))
+        how = "new";
     if (!up->in_place)
         rc = publish(b, up->fd, &up->at, up->partial, up->replaces, &up->noted);
     else if (!b->settings.durable || (rc = publish_sync(b, up->fd)) == SP_OK)
@@ -543,6 +568,8 @@ upload_commit(struct broker *b, uint64_t bytes)
         errno = saved;
         return rc;
     }
+    log_event(EVENT_FILE_STORED, "how=%s path=%s bytes=%llu", how, up->shown.text,
+              (unsigned long long)size);
     /* nothing of it is dirty any more: a large one does not stay in the memory */
     if (b->settings.durable
         && up->offset + bytes > (uint64_t)b->settings.cached_file_most << 20)

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "broker/inherit.h"
 #include "broker/resolve.h"
 
@@ -43,6 +44,7 @@ struct upload {
     char partial[NAME_MAX + 1];
     uint64_t offset;            /* where the worker began to write                     */
     uint64_t allocated;         /* up to here it was given of the disk; 0: as written  */
+    struct log_escaped shown;   /* its path, for the log                               */
 };
 
 #define UPLOAD_EMPTY { .open = false, .fd = -1, .at = { .dir = -1 } }

@@ -140,6 +140,112 @@ serve_row(struct worker *w, const struct command_row *row, const struct command 
     return rc;
 }
 
+/* ---- refusals in the log ----------------------------------------------------------------- */
+
+#define SHOWN_MOST 512          /* of a parameter */
+#define WHY_MOST 160
+#define REFUSED_SHOWN 50        /* before a login */
+
+/* A command as it is before it runs: what it asks of others takes the place of its line. */
+struct asked { const struct command_row *row; struct slice parameter; char room[SHOWN_MOST]; };
+
+/* Those whose parameter is one path. */
+static bool
+is_of_a_path(const struct command_row *row)
+{
+    static command_run *const all[] = { cmd_cwd, cmd_retr, cmd_stor, cmd_stou, cmd_appe, cmd_mlsd,
+                                        cmd_rnfr, cmd_rnto, cmd_dele, cmd_rmd, cmd_mkd,
+                                        cmd_size, cmd_mlst };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (row->run == all[i])
+            return true;
+    return false;
+}
+
+static void
+remember(struct asked *a, const struct command_row *row, const struct command *c)
+{
+    size_t len = c->parameter.len < sizeof a->room ? c->parameter.len : sizeof a->room;
+
+    a->row = row;
+    if (len > 0 && row != NULL && row->run != cmd_pass && row->run != cmd_acct)
+        memcpy(a->room, c->parameter.at, len);
+    else
+        len = 0;
+    a->parameter = slice_from(a->room, len);
+}
+
+/* "/a: Not a directory." -> "Not a directory.": the text behind a name, and no field of ours. */
+static void
+copy_why(struct slice line, char out[WHY_MOST])
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i + 1 < line.len; i++)
+        if (line.at[i] == ':' && line.at[i + 1] == ' ')
+            len = i + 2;
+    line = slice_from(line.at + len, line.len - len);
+    for (len = 0; len < line.len && len < WHY_MOST - 1 && line.at[len] != '\r'; len++)
+        out[len] = line.at[len] > 0x20 && line.at[len] < 0x7f && strchr("='\"\\", line.at[len]) == NULL
+            ? (char)line.at[len] : line.at[len] == ' ' ? ' ' : '?';
+    out[len] = '\0';
+}
+
+/* Before a login nothing is anybody's: what comes in floods there is counted. */
+static bool
+has_a_line(struct worker *w)
+{
+    if (w->account.active || w->refused < REFUSED_SHOWN) {
+        w->refused += !w->account.active;
+        return true;
+    }
+    w->unsaid++;
+    return false;
+}
+
+void
+command_tell_unsaid(struct worker *w)
+{
+    if (w->unsaid > 0)
+        log_event(EVENT_COMMAND_FLOOD, "count=%u", w->unsaid);
+    w->unsaid = 0;
+}
+
+/*
+ * A line for a reply of 4yz or 5yz. Not where the monitor has said it (a login), or will say
+ * it (a transfer, whose first reply is 150, or which ends by ABOR).
+ */
+static void
+note_refusal(struct worker *w, const struct asked *a, struct slice reply)
+{
+    struct log_escaped shown;
+    struct path path;
+    char why[WHY_MOST];
+    bool login = a->row != NULL && (a->row->run == cmd_pass || a->row->run == cmd_acct);
+    unsigned code = 0;
+
+    if (reply.len < 4 || (reply.at[0] != '4' && reply.at[0] != '5'))
+        return;
+    for (size_t i = 0; i < 3; i++)
+        code = code * 10 + (unsigned)(reply.at[i] - '0');
+    if ((login && code != 501 && code != 503)
+        || (a->row != NULL && a->row->run == cmd_abor) || !has_a_line(w))
+        return;
+    if (a->row == NULL) {               /* what it says may be a password */
+        log_event(EVENT_COMMAND_REFUSED, "reply=%u", code);
+        return;
+    }
+    copy_why(slice_from(reply.at + 4, reply.len - 4), why);
+    if (is_of_a_path(a->row) && w->account.active
+        && path_join(&path, path_slice(&w->cwd), a->parameter) == SP_OK)
+        log_event(EVENT_COMMAND_REFUSED, "reply=%u verb=%s path=%s why=\"%s\"", code,
+                  a->row->verb, log_text(path_slice(&path), &shown), why);
+    else
+        log_event(EVENT_COMMAND_REFUSED, "reply=%u verb=%s argument=%s why=\"%s\"", code,
+                  a->row->verb, log_text(a->parameter, &shown), why);
+}
+
 /*
  * RNTO has to follow RNFR directly. REST's offset stays until a transfer, a listing or ABOR,
  * as all servers have it, though RFC 959 wants the transfer next: a client that was told 350
@@ -149,7 +255,9 @@ enum sp_err
 command_serve(struct worker *w, struct slice line, struct buf *out)
 {
     struct command c;
+    struct asked asked;
     const struct command_row *row = NULL;
+    size_t before = out->len;
     enum sp_err rc = SP_OK;
 
     if (parse_is_http(line)) {
@@ -159,15 +267,23 @@ command_serve(struct worker *w, struct slice line, struct buf *out)
     }
     if (parse_command(line, &c) != SP_OK)
         return command_unreadable(w, "Command not understood.", out);
-    if ((row = command_find(c.verb)) == NULL || row->run != cmd_rnto)
+    row = command_find(c.verb);
+    remember(&asked, row, &c);
+    if (row == NULL || row->run != cmd_rnto)
         w->pending.rename_given = false;
-    if (row == NULL)
-        return reply_line(out, 500, "Unknown command %s.", c.verb);
+    if (row == NULL) {
+        rc = reply_line(out, 500, "Unknown command %s.", c.verb);
+        note_refusal(w, &asked, slice_from(out->at + before, out->len - before));
+        return rc;
+    }
     if (row->run == cmd_rest)
         w->pending.restart = 0;     /* also by one that is refused */
     rc = serve_row(w, row, &c, out);
     if ((row->needs & ENDS_REST) != 0)
         w->pending.restart = w->pending.size = 0;
+    /* out may have been flushed meanwhile: then it is as short as before, or shorter */
+    if (rc == SP_OK && out->len > before)
+        note_refusal(w, &asked, slice_from(out->at + before, out->len - before));
     return rc;
 }
 
@@ -176,6 +292,8 @@ command_unreadable(struct worker *w, const char *why, struct buf *out)
 {
     w->pending.rename_given = false;
     w->pending.restart = w->pending.size = 0;   /* it may have been the transfer */
+    if (has_a_line(w))
+        log_event(EVENT_COMMAND_REFUSED, "reply=500 why=\"%s\"", why);
     return reply_line(out, 500, "%s", why);
 }
 

@@ -47,6 +47,8 @@ SP_CHECK enum sp_err command_serve(struct worker *w, struct slice line, struct b
 /* A line that cannot be one: 500, and what an earlier command left is forgotten, too. */
 SP_CHECK enum sp_err command_unreadable(struct worker *w, const char *why,
                                         struct buf *out);
+/* At the end: commands that were refused before a login, and have no line of their own. */
+void command_tell_unsaid(struct worker *w);
 /* May this line be served while a transfer runs? */
 bool command_is_immediate(struct slice line);
 

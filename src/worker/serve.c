@@ -316,6 +316,7 @@ worker_serve(struct worker *w)
     else if (rc != SP_OK && !w->client_gone)
         SP_IGNORE(reply_line(&w->control.out, 421, "Internal error; closing connection."));
 out:
+    command_tell_unsaid(w);
     data_clear(&w->data);
     control_end(&w->control);
     return 0;

@@ -77,6 +77,7 @@ struct worker {
     uint32_t umask;
     int64_t idle_seconds;       /* SITE IDLE may change it */
     int64_t begun, active;      /* clock_ms: session, last command or byte */
+    unsigned refused, unsaid;   /* commands before a login; without a line of their own */
     struct buf held;            /* a line that waits for the end of the transfer    */
     bool line_held;
     bool memory_due;            /* what handshake and login took goes back before the next wait */

@@ -313,7 +313,7 @@ def test_a_state_directory_that_is_none_costs_memory_alone(make_server, tmp_path
         state.chmod(0o755)
     s = with_state(make_server, state)
     if kind == "open to others":
-        s.wait_log(r"ledger\.failed directory=.*it must belong to ledger_user and be closed")
+        s.wait_log(r"ledger\.failed directory=.*it must belong to ledger_user and have mode 0700")
     else:
         s.wait_log(r"ledger\.failed step=state_directory")
     assert attempt(s, "guest").code == 230

@@ -58,12 +58,13 @@ rehearse_database(const struct settings *s, struct channel *monitor)
     struct log_escaped file;
     enum sp_err rc = open_database(s, &db);
 
-    if (rc == SP_OK && s->tls_required)
-        rc = accounts_each_clear(&db, CLEAR_NAMES_MOST + 1, tell_name, &n);
-    if (rc == SP_INPUT || rc == SP_OS)
-        rc = SP_OK;             /* the database; the other backends go on */
-    else if (rc == SP_CLOSED && n.count == 0)
-        rc = SP_OK;             /* there is none */
+    if (rc == SP_OK && s->tls_required
+        && (rc = accounts_each_clear(&db, CLEAR_NAMES_MOST + 1, tell_name, &n)) == SP_OS)
+        log_event(EVENT_LOGIN_DATABASE_FAILED, "file=%s fault=\"%s\"",
+                  log_text(slice_of(s->users_database), &file), db.fault);
+    /* a database that is broken, or not there: the other backends go on */
+    if (rc == SP_INPUT || rc == SP_OS || rc == SP_REFUSED || (rc == SP_CLOSED && n.count == 0))
+        rc = SP_OK;
     if (n.count > CLEAR_NAMES_MOST)
         log_event(EVENT_LOGIN_MANY_CLEAR, "file=%s most=%d",
                   log_text(slice_of(s->users_database), &file), CLEAR_NAMES_MOST);

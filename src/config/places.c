@@ -128,7 +128,7 @@ places_state_directory(struct inspect *i)
     if (!S_ISDIR(st.st_mode))
         inspect_warning(i, key, "%.400s is not a directory, so failed logins and bans are "
                         "forgotten at each restart; remove it, or set another directory", path);
-    else if ((i->root && st.st_uid != pw->pw_uid) || (st.st_mode & 077) != 0)
+    else if ((pw != NULL && st.st_uid != pw->pw_uid) || (st.st_mode & 077) != 0)
         inspect_warning(i, key, "%.400s must be owned by ledger_user and closed to others, "
                         "otherwise failed logins and bans are forgotten at each restart; "
                         "run chown %.64s and chmod 700 on it", path, i->s->ledger_user);

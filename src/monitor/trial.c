@@ -112,7 +112,7 @@ explain(struct trial *t, enum config_weight weight, enum log_event event, const 
 {
     static const char *const subjects[] = { " file=", " value=", " directory=", " user=" };
     char key[64] = "", subject[SUBJECT_ROOM] = "", reason[LOG_LINE_MAX] = "",
-         text[LOG_LINE_MAX];
+         whole[LOG_LINE_MAX];
     const char *named = key_of(event);
 
     if (take_field(line, " key=", key, sizeof key) && is_setting(key))
@@ -124,9 +124,9 @@ explain(struct trial *t, enum config_weight weight, enum log_event event, const 
     }
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects && subject[0] == '\0'; i++)
         (void)take_field(line, subjects[i], subject, sizeof subject);
-    if (subject[0] == '\0' || !text_printf(text, sizeof text, "%s: %.1400s", subject, reason))
-        (void)text_copy(text, sizeof text, reason);
-    say(t, weight, named, text);
+    if (subject[0] == '\0' || !text_printf(whole, sizeof whole, "%s: %.1400s", subject, reason))
+        (void)text_copy(whole, sizeof whole, reason);
+    say(t, weight, named, whole);
 }
 
 void

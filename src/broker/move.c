@@ -151,6 +151,7 @@ finish(struct broker *b, const struct move *m, bool replaces)
     enum sp_err rc = SP_OK;
 
     if ((rc = hand_over(m)) != SP_OK || (rc = publish_sync(b, m->new)) != SP_OK
+        || (rc = publish_flush(m->new)) != SP_OK
         || (rc = broker_is_wanted(b)) != SP_OK || (rc = check_unchanged(b, m)) != SP_OK)
         return rc;
     replaced = resolve_stat(m->to->dir, m->to->name, &st) == SP_OK;

@@ -94,12 +94,20 @@ partial_final(const char *partial)
 }
 
 bool
+partial_seen_at(int fd, int dir, const char *name, struct statx *st)
+{
+    struct statx there;
+
+    return resolve_stat(fd, "", st) == SP_OK
+        && resolve_stat(dir, name, &there) == SP_OK && resolve_same(st, &there);
+}
+
+bool
 partial_is_at(int fd, int dir, const char *name)
 {
-    struct statx open, there;
+    struct statx st;
 
-    return resolve_stat(fd, "", &open) == SP_OK
-        && resolve_stat(dir, name, &there) == SP_OK && resolve_same(&open, &there);
+    return partial_seen_at(fd, dir, name, &st);
 }
 
 /* Somebody has the lock of fd. SP_OK: try again. */

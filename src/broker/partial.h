@@ -64,6 +64,8 @@ SP_CHECK enum sp_err partial_hold(struct broker *b, int dir, const char *partial
 SP_CHECK enum sp_err partial_remove(struct broker *b, int dir, const char *partial);
 /* Is the open file still the one that this name in dir means? */
 bool partial_is_at(int fd, int dir, const char *name);
+/* The same; and what statx says of it. */
+bool partial_seen_at(int fd, int dir, const char *name, struct statx *st);
 /*
  * flock(2). One that another session holds is waited for only where that session may give
  * it up (upload.takes_over, broker/takeover.h). SP_REFUSED: FAIL_BUSY. SP_CLOSED: as

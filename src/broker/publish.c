@@ -115,6 +115,32 @@ publish_sync(struct broker *b, int fd)
     return SP_OK;
 }
 
+enum sp_err
+publish_flush(int fd)
+{
+    int again = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    return again != -1 && (close(again) == 0 || errno == EINTR) ? SP_OK : SP_OS;
+}
+
+/* Only a file system without a disk of its own has more to say when a file is closed. */
+static enum sp_err
+flush_elsewhere(int fd, const struct statx *st)
+{
+    return st->stx_dev_major == 0 ? publish_flush(fd) : SP_OK;
+}
+
+/* What could not be stored is not gone on with: some of its bytes may be lost. */
+static void
+spoil(int fd, const struct place *at, const char *partial)
+{
+    int saved = errno;
+
+    if (partial_is_at(fd, at->dir, partial) && unlinkat(at->dir, partial, 0) == -1)
+        log_event(EVENT_UPLOAD_LEFTOVER, "error=%d", errno);
+    errno = saved;
+}
+
 /* A directory that may be written but not read cannot be synced; its file can: -1. */
 static enum sp_err
 open_directory(const struct place *at, int *dir)
@@ -180,8 +206,8 @@ write_over(struct broker *b, int fd, const struct place *at, const char *partial
         goto out;
     if (ftruncate(to, (off_t)st.stx_size) == -1)
         rc = SP_OS;
-    else if (b->settings.durable)
-        rc = publish_sync(b, to);
+    else if (!b->settings.durable || (rc = publish_sync(b, to)) == SP_OK)
+        rc = publish_flush(to);
     if (rc == SP_OK && unlinkat(at->dir, partial, 0) == -1)
         rc = SP_OS;
 out:
@@ -218,17 +244,24 @@ publish(struct broker *b, int fd, const struct place *at, const char *partial,
         bool replaces, const struct heritage *noted)
 {
     bool durable = b->settings.durable, renamed = true;
+    struct statx st;
     int dir = -1;
     enum sp_err rc = SP_OK;
 
     if (replaces && (rc = inherit(fd, at, noted, &renamed)) != SP_OK)
         return rc;
-    if (durable && (rc = publish_sync(b, fd)) != SP_OK)
+    if (durable && (rc = publish_sync(b, fd)) != SP_OK) {
+        spoil(fd, at, partial);
         return rc;
+    }
+    if (!partial_seen_at(fd, at->dir, partial, &st))
+        return broker_refuse(b, FAIL_BUSY);
+    if ((rc = flush_elsewhere(fd, &st)) != SP_OK) {
+        spoil(fd, at, partial);
+        return rc;
+    }
     if ((rc = broker_is_wanted(b)) != SP_OK)
         return rc;
-    if (!partial_is_at(fd, at->dir, partial))
-        return broker_refuse(b, FAIL_BUSY);
     /* opened now: what fails behind the rename cannot give the old file back */
     if (durable && (rc = open_directory(at, &dir)) != SP_OK)
         return rc;

@@ -20,7 +20,8 @@ struct heritage;
  * replaced hands down what says who may read and write it; where it cannot, its content
  * is replaced (broker/inherit.h). SP_REFUSED: FAIL_EXISTS (replaces is false, or what has
  * the name is no file); FAIL_BUSY: somebody else has moved the partial away, or appends to
- * the old file. SP_OS. On failure the partial is where it was, whole.
+ * the old file. SP_OS. On failure the partial is where it was, whole; but where it could not
+ * be synced or flushed it is gone, as nobody knows which of its bytes are lost.
  */
 SP_CHECK enum sp_err publish(struct broker *b, int fd, const struct place *at,
                              const char *partial, bool replaces,
@@ -30,7 +31,12 @@ SP_CHECK enum sp_err publish(struct broker *b, int fd, const struct place *at,
  * SP_OS.
  */
 SP_CHECK enum sp_err publish_sync(struct broker *b, int fd);
-/* The same of a place's directory, where it can be opened and synced. SP_OS. */
+/*
+ * What closing a file says, with fd open still: NFS, FUSE and others tell then that bytes
+ * could not be stored. SP_OS.
+ */
+SP_CHECK enum sp_err publish_flush(int fd);
+/* As publish_sync, of a place's directory, where it can be opened and synced. SP_OS. */
 SP_CHECK enum sp_err publish_sync_directory(const struct place *at);
 /*
  * Gives a name another one, in the same or another directory. replaces: what has the new

@@ -66,6 +66,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW(ftruncate),       /* REST within an unfinished upload; what is left of ALLO's */
     ALLOW_EQUAL(fallocate, 1, FALLOC_FL_KEEP_SIZE),   /* what ALLO announced */
     ALLOW(fsync),           /* durable */
+    ALLOW_EQUAL(fcntl, 1, F_DUPFD_CLOEXEC),   /* closed again, to hear what that says */
     ALLOW(flistxattr),      /* what a replaced file has besides its mode */
     ALLOW(fgetxattr),       /* its access list, labels, the user's attributes */
     ALLOW_EQUAL(fsetxattr, 4, 0),             /* the same for the new file */
@@ -74,7 +75,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW_EQUAL(fadvise64, 3, POSIX_FADV_DONTNEED),          /* an upload is not kept */
 };
 
-#define FOR_WRITING 20
+#define FOR_WRITING 21
 
 enum sp_err
 sandbox_compile(bool writes, struct seccomp_filter *out)

@@ -559,7 +559,8 @@ upload_commit(struct broker *b, uint64_t bytes)
         how = "new";
     if (!up->in_place)
         rc = publish(b, up->fd, &up->at, up->partial, up->replaces, &up->noted);
-    else if (!b->settings.durable || (rc = publish_sync(b, up->fd)) == SP_OK)
+    else if ((!b->settings.durable || (rc = publish_sync(b, up->fd)) == SP_OK)
+             && (rc = publish_flush(up->fd)) == SP_OK)
         rc = broker_is_wanted(b);       /* what was added stays; nobody is told 226 */
     if (rc != SP_OK) {
         int saved = errno;

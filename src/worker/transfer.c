@@ -316,7 +316,7 @@ complete(struct worker *w, struct buf *out)
     enum sp_err rc = SP_OK, told = SP_OK;
 
     if (t->kind == TRANSFER_RECEIVE_FILE) {
-        fd_close(&t->file);
+        /* closed behind it: on NFS, who closes first hears what the broker has to */
         rc = ask_commit(w, t->bytes, &fail);
     } else if (t->kind == TRANSFER_SEND_LISTING) {
         fd_close(&t->file);

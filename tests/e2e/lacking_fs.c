@@ -263,7 +263,7 @@ static int
 lacking_flush(const char *path, struct fuse_file_info *fi)
 {
     (void)path;
-    return (fi->flags & O_ACCMODE) == O_RDONLY ? 0 : refused("flush");
+    return (fcntl((int)fi->fh, F_GETFL) & O_ACCMODE) == O_RDONLY ? 0 : refused("flush");
 }
 
 static int

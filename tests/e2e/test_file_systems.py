@@ -20,6 +20,7 @@ KINDS = {
     "cloud": "noreplace=95,link=1,chmod,chown,utimens,truncate,fallocate=38,fsync,fsyncdir,"
              "flock=38,xattr,statfs",
     "plain": "noreplace=0",
+    "full": "flush=122",
 }
 
 
@@ -175,7 +176,7 @@ def test_attributes_are_what_the_file_system_says(mounts, session):
     session.expect(250, "DELE /plain/file")
 
 
-@pytest.mark.parametrize("place", [*KINDS, "bound", "memory"])
+@pytest.mark.parametrize("place", [*KINDS][:4] + ["bound", "memory"])
 def test_a_file_is_renamed_to_another_mount(mounts, session, place):
     jail = mounts.server.jail()
     session.stor("STOR /file", BYTES)
@@ -219,6 +220,28 @@ def test_a_rename_for_which_there_is_no_room(mounts, session):
     assert mounts.do("ls", "-A", mounts.server.jail() / "memory").stdout == "file\n"
     session.expect(250, "DELE /memory/file")
     session.expect(250, "DELE /file")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_a_close_says_is_heard(mounts, durable):
+    """Only then do many file systems of the network tell that there is no room."""
+    mounts.server.reload(durable=durable)
+    c = mounts.server.login()
+    behind = mounts.behind / "full"
+    (behind / "file").write_bytes(b"old")
+    mounts.server.own(behind / "file")
+    r, data = c.transfer("STOR /full/file")
+    assert r.code == 150
+    data.sendall(BYTES)
+    c.finish(data)
+    assert c.reply().code == 552
+    assert (behind / "file").read_bytes() == b"old" and left(behind) == []
+    c.stor("STOR /file", BYTES)
+    c.expect(350, "RNFR /file")
+    c.expect(552, "RNTO /full/other")
+    assert [p.name for p in behind.iterdir()] == ["file"]
+    c.expect(250, "DELE /file")
+    c.quit()
 
 
 def test_a_home_that_root_may_not_enter_is_entered(mounts):

@@ -135,6 +135,18 @@ WRAP(DIR *, fdopendir, (int fd), (fd), NULL)
 WRAP(struct dirent *, readdir, (DIR *d), (d), NULL)
 WRAP(int, poll, (struct pollfd *of, nfds_t count, int ms), (of, count, ms), -1)
 
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+/* Closed it is, whatever it says. */
+int
+__wrap_close(int fd)
+{
+    int rc = __real_close(fd);
+
+    return is_refused("close") ? -1 : rc;
+}
+
 /* Not made at all: no machine crashes here, and thousands of them take minutes. */
 int __wrap_fsync(int fd);
 

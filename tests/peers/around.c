@@ -265,6 +265,7 @@ static const struct answer {
     [MSG_TRANSFER] = { .by = answer_transfer },
     [MSG_SIGN] = { .words = "SIGN_REFUSED" },
     [MSG_ASK_CLEAR] = { .words = "MAY_CLEAR 0" },
+    [MSG_TICKETS_OF] = { .words = "NO_TICKETS 0" },
 
     [MSG_OPEN_READ] = { .by = answer_open_read },
     [MSG_OPEN_RESUMED] = { .by = answer_open_read },

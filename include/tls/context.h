@@ -26,6 +26,17 @@ typedef enum sp_err tls_sign(void *context, unsigned key, unsigned scheme,
                              struct slice tbs, unsigned char *signature, size_t room,
                              size_t *len);
 
+#define TLS_TICKET_NAME 16
+#define TLS_TICKET_KEYS 64
+
+/*
+ * A client offers a ticket of another process on a data connection. SP_OK: keys opens those
+ * of that name, and they are as good as our own. SP_REFUSED: they are worth nothing here.
+ * SP_AGAIN: that is not decided; ask again. Called in the middle of a handshake; may block.
+ */
+typedef enum sp_err tls_tickets_of(void *context, const unsigned char name[TLS_TICKET_NAME],
+                                   unsigned char keys[TLS_TICKET_KEYS]);
+
 /*
  * In the template. The settings have to live as long as the context. SP_INPUT: a setting
  * OpenSSL refuses (logged). SP_NOMEM.
@@ -55,6 +66,11 @@ SP_CHECK enum sp_err tls_context_warm(struct tls_context *c);
  */
 SP_CHECK enum sp_err tls_context_begin(struct tls_context *c, tls_sign *sign,
                                        void *context);
+/* Who decides about the tickets of other processes. Without: they are worth nothing. */
+void tls_context_accept(struct tls_context *c, tls_tickets_of *others, void *context);
+/* What another process has to know to open the tickets of this one. */
+void tls_context_tickets(const struct tls_context *c, unsigned char name[TLS_TICKET_NAME],
+                         unsigned char keys[TLS_TICKET_KEYS]);
 void tls_context_free(struct tls_context *c);
 
 #endif

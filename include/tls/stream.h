@@ -39,6 +39,8 @@ void tls_stream_free(struct tls_stream *s);
  */
 SP_CHECK enum sp_err tls_stream_handshake(struct tls_stream *s);
 bool tls_stream_wants_write(const struct tls_stream *s);
+/* Behind SP_AGAIN: wait for no socket, but try again soon (tls_tickets_of). */
+bool tls_stream_is_undecided(const struct tls_stream *s);
 /* Never NULL; printable. */
 const char *tls_stream_fault(const struct tls_stream *s);
 

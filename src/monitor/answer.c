@@ -158,6 +158,20 @@ answer_ask_clear(struct session *s, const struct message *m, const char **fault)
     return SP_OK;
 }
 
+static enum sp_err
+answer_tickets(struct session *s, const struct message *m, const char **fault)
+{
+    (void)fault;
+    return bond_hear(s, m);
+}
+
+static enum sp_err
+answer_tickets_of(struct session *s, const struct message *m, const char **fault)
+{
+    (void)fault;
+    return bond_ask(s, m);
+}
+
 static void
 refuse_login(struct session *s, unsigned reason)
 {
@@ -400,6 +414,8 @@ static const struct row {
     { MSG_SECURED, answer_secured },
     { MSG_CLEARED, answer_cleared },
     { MSG_SIGN, answer_sign },
+    { MSG_TICKETS, answer_tickets },
+    { MSG_TICKETS_OF, answer_tickets_of },
     { MSG_LOGIN, answer_login },
     { MSG_ASK_CLEAR, answer_ask_clear },
     { MSG_LOGIN_ANSWER, answer_login_answer },

@@ -2,6 +2,9 @@
 #include "monitor/kin.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
 
 enum sp_err
 kins_init(struct kins *k)
@@ -99,7 +102,31 @@ kin_leave(struct kins *k, struct kin *one)
 {
     if (one == NULL || --one->sessions > 0)
         return;
+    wipe(one->tickets, sizeof one->tickets);
     TAILQ_INSERT_TAIL(&k->idle, one, idle);
     k->idle_count++;
     tidy(k);
+}
+
+void
+kin_remember(struct kin *one, const struct net_addr *peer, const unsigned char name[BOND_NAME],
+             const unsigned char keys[BOND_KEYS])
+{
+    struct kin_ticket *t = &one->tickets[one->next];
+
+    one->next = (one->next + 1) % KIN_TICKETS;
+    t->peer = *peer;
+    memcpy(t->name, name, BOND_NAME);
+    memcpy(t->keys, keys, BOND_KEYS);
+}
+
+const unsigned char *
+kin_recall(const struct kin *one, const struct net_addr *peer,
+           const unsigned char name[BOND_NAME])
+{
+    for (unsigned i = 0; i < KIN_TICKETS; i++)
+        if (net_same(&one->tickets[i].peer, peer)
+            && memcmp(one->tickets[i].name, name, BOND_NAME) == 0)
+            return one->tickets[i].keys;
+    return NULL;
 }

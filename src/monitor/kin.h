@@ -16,13 +16,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/net.h"
+#include "monitor/bond.h"
 #include "monitor/budget.h"
 #include "monitor/keyed.h"
 
 #define KIN_CHAINS 1024u
+#define KIN_TICKETS 8u          /* sessions that have ended, of which these are remembered */
 #define KIN_IDLE 1024u          /* entries without a session; the oldest goes */
 
 struct event_base;
+
+/* Zeros: none. */
+struct kin_ticket { struct net_addr peer; unsigned char name[BOND_NAME], keys[BOND_KEYS]; };
 
 struct kin {
     LIST_ENTRY(kin) chain;
@@ -31,6 +36,8 @@ struct kin {
     struct network network;
     unsigned sessions;
     struct budget signatures;
+    struct kin_ticket tickets[KIN_TICKETS];     /* the oldest is overwritten; see bond.h */
+    unsigned next;
 };
 
 LIST_HEAD(kin_chain, kin);
@@ -53,5 +60,11 @@ struct kin *kin_join(struct kins *k, struct event_base *loop, const char *accoun
                      const struct net_addr *peer, const struct kin_figures *figures);
 /* NULL is harmless. */
 void kin_leave(struct kins *k, struct kin *one);
+/* Of a session that ends: what opens its TLS tickets, until the last session has left. */
+void kin_remember(struct kin *one, const struct net_addr *peer,
+                  const unsigned char name[BOND_NAME], const unsigned char keys[BOND_KEYS]);
+/* Those keys, if it was at that very address. NULL. */
+const unsigned char *kin_recall(const struct kin *one, const struct net_addr *peer,
+                                const unsigned char name[BOND_NAME]);
 
 #endif

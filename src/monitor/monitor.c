@@ -330,7 +330,8 @@ init(struct monitor *m)
     if ((rc = naming_random(&boot)) != SP_OK || (rc = naming_random(&seed)) != SP_OK
         || (rc = admission_init(&m->admission, seed)) != SP_OK
         || (rc = guessers_init(&m->guessers)) != SP_OK
-        || (rc = kins_init(&m->kins)) != SP_OK)
+        || (rc = kins_init(&m->kins)) != SP_OK
+        || (rc = bonds_init(&m->bonds)) != SP_OK)
         return rc;
     naming_boot(boot, m->boot);
     bucket_init(&m->refusal_lines, REFUSALS_BURST, REFUSALS_RATE, clock_us());

@@ -15,6 +15,7 @@
 #include "config/load.h"
 #include "monitor/admin.h"
 #include "monitor/admission.h"
+#include "monitor/bond.h"
 #include "monitor/bucket.h"
 #include "monitor/deaths.h"
 #include "monitor/guessers.h"
@@ -53,6 +54,7 @@ struct monitor {
     struct deaths deaths;
     struct guessers guessers;
     struct kins kins;
+    struct bonds bonds;
     struct ledger ledger;
     struct listeners listeners;
     struct logins logins;

@@ -301,6 +301,7 @@ session_leave(struct session *s)
 
     session_enter(s, ST_LEAVING);
     ports_release(&s->monitor->ports, s);
+    s->bond.shared = false;
     forget_signature(s);        /* an honest worker asks for nothing in between */
     leave_kin(s);
     s->logout = s->broker;
@@ -391,6 +392,7 @@ forget_questions(struct session *s)
     forget_signature(s);
     forget_answer(s);
     leave_kin(s);
+    bond_drop(s);
 }
 
 void
@@ -400,6 +402,8 @@ session_end(struct session *s, const char *reason)
         return;
     s->ended = true;
     crowd_settle(&s->monitor->admission.crowd, &s->member);
+    if (s->reason == NULL && reason == NULL)
+        bond_keep(s);
     if (s->reason == NULL)
         s->reason = reason;
     (void)event_del(&s->timer);

@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/net.h"
+#include "monitor/bond.h"
 #include "monitor/bucket.h"
 #include "monitor/budget.h"
 #include "monitor/crowd.h"
@@ -60,6 +61,7 @@ struct session {
     struct gate gate;           /* of its data connections */
     struct port_hold port;      /* the passive one */
     struct budget signatures;   /* with nobody logged in */
+    struct bond bond;           /* what opens its worker's TLS tickets */
     struct kin *kin;            /* else its account's; NULL also where there was no memory */
     bool held_back;             /* a signature had to wait, which was said */
     struct bucket messages, lines, takeovers;

@@ -293,6 +293,7 @@ hear_serving(struct part *broker, const struct message *m)
     remember_user(s, told.user);
     session_join_kin(s);
     session_share_log(s, true);
+    bond_take_account(s, told.permits, told.flags);
     report_session(s, EVENT_LOGIN_GRANTED,
                    "user=%s backend=%s tls=%s cipher=%s resumed=%s",
                    s->user == NULL ? "?" : s->user, log_text(told.backend, &backend),

@@ -350,6 +350,45 @@ ask_sign(void *worker, unsigned key, unsigned scheme, struct slice tbs,
 }
 
 enum sp_err
+ask_tickets(void *worker, const unsigned char name[TLS_TICKET_NAME],
+            unsigned char keys[TLS_TICKET_KEYS])
+{
+    struct worker *w = worker;
+    struct msg_ticket_keys in = { 0 };
+    struct msg_no_tickets no = { 0 };
+
+    if (!w->account.active)
+        return SP_REFUSED;
+    msg_tickets_of_pack(&w->m, &(struct msg_tickets_of){
+        .name = slice_from(name, TLS_TICKET_NAME) });
+    if (ask(w) != SP_OK)
+        return SP_REFUSED;              /* the next question to the monitor finds it gone */
+    if (w->m.type == MSG_NO_TICKETS && msg_no_tickets_unpack(&w->m, &no) == SP_OK)
+        return no.later == 1 && !w->data.exempt ? SP_AGAIN : SP_REFUSED;
+    if (w->m.type != MSG_TICKET_KEYS || msg_ticket_keys_unpack(&w->m, &in) != SP_OK
+        || in.keys.len != TLS_TICKET_KEYS)
+        return SP_REFUSED;
+    memcpy(keys, in.keys.at, TLS_TICKET_KEYS);
+    message_wipe_used(&w->m);
+    return SP_OK;
+}
+
+enum sp_err
+tell_tickets(struct worker *w)
+{
+    unsigned char name[TLS_TICKET_NAME], keys[TLS_TICKET_KEYS];
+    enum sp_err rc = SP_OK;
+
+    tls_context_tickets(w->tls, name, keys);
+    msg_tickets_pack(&w->m, &(struct msg_tickets){ .name = slice_from(name, sizeof name),
+                                                   .keys = slice_from(keys, sizeof keys) });
+    rc = tell(w);
+    message_wipe_used(&w->m);
+    wipe(keys, sizeof keys);
+    return rc;
+}
+
+enum sp_err
 tell_transfer(struct worker *w, const struct transfer_report *r)
 {
     w->ahead.held = false;

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "tls/context.h"
 
 struct secret;
 struct worker;
@@ -53,6 +54,11 @@ SP_CHECK enum sp_err ask_connect(struct worker *w, uint16_t port, int *fd, int *
 /* The tls_sign of this process (tls/context.h). */
 enum sp_err ask_sign(void *worker, unsigned key, unsigned scheme, struct slice tbs,
                      unsigned char *signature, size_t room, size_t *len);
+/* The tls_tickets_of of this process; a client that need not resume is not kept waiting. */
+enum sp_err ask_tickets(void *worker, const unsigned char name[TLS_TICKET_NAME],
+                        unsigned char keys[TLS_TICKET_KEYS]);
+/* How tickets of this session are opened, for others of its account. */
+SP_CHECK enum sp_err tell_tickets(struct worker *w);
 
 struct transfer_report {
     const char *verb, *path;

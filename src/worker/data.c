@@ -14,6 +14,7 @@
 #include "worker/ask_monitor.h"
 #include "worker/worker.h"
 
+#define ASK_AGAIN_MS 50         /* about a ticket of a session that has not logged in yet */
 /* After a connection failed its bond: how long the rightful one may still take to come. */
 #define SECOND_CHANCE_MS 5000
 
@@ -244,6 +245,7 @@ candidate_step(struct worker *w, size_t i)
         return SP_REFUSED;
     }
     if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN) {
+        c->again = tls_stream_is_undecided(c->tls) ? clock_ms() + ASK_AGAIN_MS : 0;
         if (clock_ms() < c->until)
             return SP_AGAIN;
         log_event(EVENT_TLS_FAILED, "channel=data reason=timeout");
@@ -424,6 +426,17 @@ data_deadline(const struct data *d)
     for (size_t i = 0; i < d->count; i++)
         if (d->private && d->candidates[i].until < at)
             at = d->candidates[i].until;
+    return data_asks_again(d) < at ? data_asks_again(d) : at;
+}
+
+int64_t
+data_asks_again(const struct data *d)
+{
+    int64_t at = INT64_MAX;
+
+    for (size_t i = 0; i < d->count; i++)
+        if (d->candidates[i].again != 0 && d->candidates[i].again < at)
+            at = d->candidates[i].again;
     return at;
 }
 
@@ -438,7 +451,9 @@ data_poll(const struct data *d, struct pollfd *out)
         const struct candidate *c = &d->candidates[i];
         bool writing = c->connecting || (c->tls != NULL && tls_stream_wants_write(c->tls));
 
-        out[n++] = (struct pollfd){ .fd = c->fd, .events = writing ? POLLOUT : POLLIN };
+        out[n++] = (struct pollfd){ .fd = c->fd,
+                                    .events = (short)(c->again != 0 ? 0 : writing ? POLLOUT
+                                                                                  : POLLIN) };
     }
     return n;
 }

@@ -3,7 +3,7 @@
  *
  * Runs in: worker.                       Blocks: never.
  * Trusts:  nothing: who connects is the peer's address and, under TLS, resumes a session of
- *          this FTP session, or is not served.
+ *          this FTP session (or of one that is as good: monitor/bond.h), or is not served.
  * Owns:    the listener, the connections that are candidates, and the one that was chosen.
  *          One that failed goes to linger.h.
  *
@@ -45,6 +45,7 @@ struct candidate {
     bool heard;                 /* it has said something                      */
     int64_t since;              /* clock_us: when it did so last, or came     */
     int64_t until;              /* clock_ms: the handshake is to be done      */
+    int64_t again;              /* clock_ms: its ticket is asked about again; 0: it is not */
 };
 
 struct data {
@@ -90,6 +91,8 @@ void data_tend_listener(struct worker *w, int64_t now);
 int64_t data_idle_deadline(const struct data *d);
 /* Has that happened, with nobody there, or did the monitor take the port away? */
 bool data_is_given_up(const struct data *d);
+/* clock_ms when data_early, or data_open, has to ask about a ticket again; INT64_MAX. */
+int64_t data_asks_again(const struct data *d);
 /* Is there something for data_early to wait for, by data_poll? */
 bool data_waits_early(const struct data *d);
 /*

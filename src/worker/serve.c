@@ -114,7 +114,8 @@ next_deadline(const struct worker *w)
     else if (!w->account.active)
         at = w->begun + w->settings.login_timeout * 1000;
     else
-        at = earlier(w->active + w->idle_seconds * 1000, data_idle_deadline(&w->data));
+        at = earlier(earlier(w->active + w->idle_seconds * 1000, data_idle_deadline(&w->data)),
+                     data_asks_again(&w->data));
     at = earlier(at, linger_deadline(&w->data.linger));
     return earlier(at, ahead_deadline(&w->ahead));
 }

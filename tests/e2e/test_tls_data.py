@@ -64,9 +64,9 @@ def test_a_data_connection_that_does_not_resume_is_522(quick, version):
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("living", [True, False], ids=["of a living", "of a dead"])
-def test_the_session_of_another_ftp_session_is_522(quick, version, living):
-    """Even of the same client machine and account (vsftpd accepts it)."""
-    a = quick.login(version=version)
+def test_the_session_of_another_account_is_522(quick, version, living):
+    """Even of the same client machine (vsftpd accepts it)."""
+    a = quick.login("reader", version=version)
     b = quick.client(version=version, context=a.context)
     b.login("guest", PASSWORD)
     foreign = a.sock.session
@@ -166,13 +166,48 @@ def test_no_tls_at_all_is_425_at_once(server, folder, line):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_of_the_same_account_at_the_same_address_will_do(server, folder, version):
+    """Clients with one store of tickets for all their connections (curl -Z, rclone, Go) offer the
+    newest one. The other session lives, has ended, or logs in a moment later."""
+    folder.make("f", b"content of the file")
+    a = server.login(version=version)
+    b = server.client(version=version, context=a.context)
+    b.login("guest", PASSWORD)
+    line = f"RETR {folder.ftp}/f"
+    b.resume, mark = a.sock.session, server.mark()
+    assert b.retr(line) == b"content of the file"
+    a.quit()
+    server.wait_log(r"session\.closed reason=ended user=guest", mark)
+    assert b.retr(line) == b"content of the file"
+    late = server.client(version=version, context=b.context)
+    late.expect(331, "USER guest")
+    late.expect(530, "PASS wrong")          # the monitor has heard of it by now
+    s = socket.create_connection(b.passive(), b.timeout)
+    s.settimeout(b.timeout)
+    s = b.context.wrap_socket(s, server_hostname="localhost", session=late.sock.session,
+                              do_handshake_on_connect=False)
+    s.settimeout(0.1)
+    with contextlib.suppress(OSError):
+        s.do_handshake()
+    s.settimeout(b.timeout)
+    late.login("guest", PASSWORD)
+    assert b.cmd(line).code == 150
+    s.do_handshake()
+    assert s.session_reused and b.receive(s) == b"content of the file"
+    s.close()
+    assert b.reply().code == 226
+    late.quit()
+    b.quit()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_wrong_connection_first_does_not_rob_the_owner(server, folder, version):
     """A thief that connects first, with a ticket of his own session, is turned away; the
     owner's connection, arriving second, is served."""
     folder.make("f", b"for the owner")
     owner = server.login(version=version, timeout=20)
     thief = server.client(version=version, context=owner.context)
-    thief.login("guest", PASSWORD)
+    thief.login("reader", PASSWORD)
     where = owner.passive()
     stolen = socket.create_connection(where, 10 * HELD_UP)
     stolen.settimeout(10 * HELD_UP)

@@ -1,7 +1,8 @@
 """Data connections with the wrong ticket: refused, and the rightful one is still served.
 
-The bond is membership in the FTP session (interop.md 4): tickets of other sessions, dead
-or alive, and forged ones get nothing, and whoever presents one costs the owner nothing.
+The bond is membership in the FTP session, or in another one of the same account from the same
+address: tickets of all others, dead or alive, and forged ones get nothing, and whoever
+presents one costs the owner nothing.
 """
 
 import os
@@ -57,12 +58,12 @@ class Others:
                 self.open.append(c)
             return c.sock.session
         self.open = []
-        self.living = got()
-        self.quit = got(dies="quit")
+        self.quit = got(dies="quit")            # and nobody else of this account is there
         self.killed = got(dies="kill")
         self.account = got("reader")
-        self.implicit = got(tls="implicit")
-        self.nobody = got(None)
+        self.implicit = got("reader", tls="implicit")
+        self.elsewhere = got(source="127.0.0.5")
+        self.nobody = got(None, source="127.0.0.5")
 
     def close(self):
         for c in self.open:
@@ -91,7 +92,7 @@ def stretched(size):
 # name: what a thief presents, from the sessions of others and the owner's own
 WRONG = {
     "none": lambda o, own: None,
-    "of a living session": lambda o, own: o.living,
+    "of the same account at another address": lambda o, own: o.elsewhere,
     "of a session that said QUIT": lambda o, own: o.quit,
     "of a session whose worker was killed": lambda o, own: o.killed,
     "of another account": lambda o, own: o.account,
@@ -110,7 +111,7 @@ WRONG = {
     "own ticket, another's secret":
         lambda o, own: bend(own, rawtls.SECRET, lambda s: os.urandom(len(s))),
     "another's ticket, own secret":
-        lambda o, own: bend(o.living, rawtls.SECRET,
+        lambda o, own: bend(o.account, rawtls.SECRET,
                             lambda s: rawtls.fields(own)[rawtls.SECRET][1]),
 }
 
@@ -219,7 +220,7 @@ def test_many_thieves_at_once_do_not_crowd_the_owner_out(short, others, place, t
     assert owner.cmd(line).code == 150
     for s in queue:
         s.settimeout(5 * HELD_UP)
-        assert attempt(s, line, others.living, version) == b""
+        assert attempt(s, line, others.account, version) == b""
     serve(owner, mine, line, place)
     tried("wrong tickets on passive data connections", len(queue))
     owner.quit()
@@ -315,7 +316,7 @@ def test_the_own_ticket_from_another_address_gets_not_even_a_connection(
 
 def test_control_connections_do_not_resume_the_session_of_another_worker(short, others):
     """A ticket opens nothing but the data connections of its own session."""
-    for session in (others.living, others.killed):
+    for session in (others.elsewhere, others.killed):
         c = RawClient.of(short, None, version=others.version, tls_={"session": session})
         assert not c.sock.session_reused
         c.login("guest", PASSWORD)

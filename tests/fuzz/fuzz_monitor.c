@@ -87,6 +87,7 @@ start(void)
     FUZZ_HOLDS(admission_init(&m.admission, 1) == SP_OK);
     FUZZ_HOLDS(guessers_init(&m.guessers) == SP_OK);
     FUZZ_HOLDS(kins_init(&m.kins) == SP_OK);
+    FUZZ_HOLDS(bonds_init(&m.bonds) == SP_OK);
     naming_boot(1, m.boot);
     bucket_init(&m.refusal_lines, 10, 10, clock_us());
     FUZZ_HOLDS((m.loop = event_base_new()) != NULL);

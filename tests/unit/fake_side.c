@@ -230,6 +230,12 @@ grant(struct channel *monitor, struct slice user)
         g.session_limit = 1;
     else if (begins(user, "small"))
         g.file_bound = 4097;
+    else if (begins(user, "anybody"))
+        g.flags |= ACCOUNT_ANONYMOUS;
+    else if (begins(user, "drops"))
+        g.permits &= ~(uint32_t)PERMIT_DOWNLOAD;
+    else if (begins(user, "keeps"))
+        g.permits &= ~(uint32_t)PERMIT_OVERWRITE;
     msg_granted_pack(&m, &g);
     say(monitor, &m);
 }

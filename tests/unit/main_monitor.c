@@ -12,7 +12,7 @@ main(void)
         &suite_known, &suite_guessers, &suite_kept, &suite_naming, &suite_monitor_options,
         &suite_logsink,
         &suite_dataport, &suite_listener, &suite_process, &suite_monitor_sessions,
-        &suite_monitor_logins, &suite_monitor_service, &suite_monitor_reload, &suite_validity, NULL
+        &suite_bond, &suite_monitor_logins, &suite_monitor_service, &suite_monitor_reload, &suite_validity, NULL
     };
 
     return unit_main(suites);

@@ -402,6 +402,7 @@ set_up(struct tls_context *c, const struct settings *s)
     SSL_CTX_set_tlsext_servername_callback(ssl, check_server_name);
     SSL_CTX_set_tlsext_servername_arg(ssl, c);
     SSL_CTX_set_cert_cb(ssl, choose_certificate, c);
+    others_init(ssl);
     return tickets_init(&c->tickets, c->library, ssl);
 }
 
@@ -502,6 +503,23 @@ tls_context_begin(struct tls_context *c, tls_sign *sign, void *context)
     c->begun = true;
     /* OpenSSL's generators see another pid, and take new seed of themselves. */
     return tickets_renew(&c->tickets, c->library);
+}
+
+void
+tls_context_accept(struct tls_context *c, tls_tickets_of *others, void *context)
+{
+    c->others = (struct others){ .ask = others, .context = context };
+}
+
+void
+tls_context_tickets(const struct tls_context *c, unsigned char name[TLS_TICKET_NAME],
+                    unsigned char keys[TLS_TICKET_KEYS])
+{
+    const struct tickets *t = &c->tickets;
+
+    memcpy(name, t->name, sizeof t->name);
+    memcpy(keys, t->cipher_key, sizeof t->cipher_key);
+    memcpy(keys + sizeof t->cipher_key, t->mac_key, sizeof t->mac_key);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "tls/context.h"
 #include "tls/stream.h"
 #include "tls/worker/certificates.h"
+#include "tls/worker/others.h"
 #include "tls/worker/remote_key.h"
 #include "tls/worker/tickets.h"
 
@@ -30,6 +31,7 @@ struct tls_context {
     struct certificate_choice installed;        /* in the SSL_CTX */
     const struct text_list *server_names;       /* of the settings; borrowed */
     struct tickets tickets;
+    struct others others;
     bool in_kernel;             /* data connections may be sealed by the kernel */
     bool begun;                 /* this process has ticket keys of its own   */
 };

@@ -37,6 +37,7 @@ struct tls_stream {
     struct urgent urgent;
     bool secured;               /* the handshake is done                        */
     bool wants_write;           /* the last step stopped at a full socket       */
+    bool undecided;             /* at a ticket of which nobody can say yet      */
     bool reads_ahead;           /* payload: the read buffer is filled up        */
     bool reads_wide;            /* the large one is in use, or is to be         */
     bool direct;                /* OpenSSL writes to the socket, not to out     */
@@ -225,6 +226,9 @@ judge(struct tls_stream *s, int returned, int os_error)
     switch (SSL_get_error(s->ssl, returned)) {
     case SSL_ERROR_WANT_READ:
         return SP_AGAIN;
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+        s->undecided = true;
+        return SP_AGAIN;
     case SSL_ERROR_WANT_WRITE:
         if (s->direct) {
             s->wants_write = true;
@@ -305,7 +309,7 @@ tls_stream_handshake(struct tls_stream *s)
         return flush_step(s);
     ERR_clear_error();
     errno = 0;
-    s->wants_write = false;
+    s->wants_write = s->undecided = false;
     if ((done = SSL_do_handshake(s->ssl)) != 1) {
         if ((rc = judge(s, done, errno)) != SP_AGAIN)
             return handshake_failed(s, rc);
@@ -326,6 +330,12 @@ bool
 tls_stream_wants_write(const struct tls_stream *s)
 {
     return s->wants_write;
+}
+
+bool
+tls_stream_is_undecided(const struct tls_stream *s)
+{
+    return s->undecided;
 }
 
 const char *

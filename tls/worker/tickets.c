@@ -14,16 +14,23 @@
 static const unsigned char session_id_context[] = "sallyport";
 
 static int
-set_mac_key(struct tickets *t, EVP_MAC_CTX *mac)
+set_mac_key(unsigned char key[32], EVP_MAC_CTX *mac)
 {
     char hash[] = "SHA256";
     OSSL_PARAM params[3];
 
-    params[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, t->mac_key,
-                                                  sizeof t->mac_key);
+    params[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, 32);
     params[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, hash, 0);
     params[2] = OSSL_PARAM_construct_end();
     return EVP_MAC_CTX_set_params(mac, params);
+}
+
+static int
+open_with(const struct tickets *t, const unsigned char *cipher_key, unsigned char *mac_key,
+          const unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+{
+    return EVP_DecryptInit_ex2(cipher, t->cipher, cipher_key, iv, NULL) == 1
+        && set_mac_key(mac_key, mac) == 1 ? 1 : -1;
 }
 
 /*
@@ -47,14 +54,14 @@ ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *
             || EVP_EncryptInit_ex2(cipher, t->cipher, t->cipher_key, iv, NULL) != 1)
             return -1;
         memcpy(name, t->name, sizeof t->name);
-        return set_mac_key(t, mac) == 1 ? 1 : -1;
+        return set_mac_key(t->mac_key, mac) == 1 ? 1 : -1;
     }
-    if (memcmp(name, t->name, sizeof t->name) != 0)
+    if (memcmp(name, t->name, sizeof t->name) == 0)
+        return open_with(t, t->cipher_key, t->mac_key, iv, cipher, mac);
+    if (!others_have(&c->others, name))
         return 0;
-    if (EVP_DecryptInit_ex2(cipher, t->cipher, t->cipher_key, iv, NULL) != 1
-        || set_mac_key(t, mac) != 1)
-        return -1;
-    return 1;
+    return open_with(t, c->others.keys, c->others.keys + sizeof t->cipher_key, iv, cipher,
+                     mac);
 }
 
 /* A full handshake of TLS 1.2 or 1.3 on a data connection: no ticket, no session id. */

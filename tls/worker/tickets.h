@@ -6,7 +6,8 @@
  *
  * Resuming is how a data connection proves that it belongs to its FTP session, so two
  * rules stand above all others: a session can be resumed only in the process that began
- * it, and only if it began on the control connection. A full handshake on a data
+ * it, or in one to which the monitor has given that process' keys (others.h), and only if
+ * it began on a control connection. A full handshake on a data
  * connection (which anybody may try who guesses the port) leaves nothing behind that
  * could be resumed.
  *
@@ -19,12 +20,13 @@
 #include <openssl/ssl.h>
 
 #include "base/err.h"
+#include "tls/context.h"
 
 #define TICKET_LIFETIME (7L * 24 * 3600)    /* seconds; the most that TLS 1.3 allows */
 #define TICKETS_SESSIONS 64
 
 struct tickets {
-    unsigned char name[16], cipher_key[32], mac_key[32];
+    unsigned char name[TLS_TICKET_NAME], cipher_key[32], mac_key[32];
     EVP_CIPHER *cipher;
     SSL_SESSION *sessions[TICKETS_SESSIONS];    /* oldest overwritten first */
     unsigned next;

@@ -95,17 +95,24 @@ log_whole(enum log_event event, char *line)
 void
 log_after(const char *before, enum log_event event, const char *format, va_list args)
 {
+    const char *name = log_event_name(event);
+    size_t room = strlen(before), head = room + strlen(name) + 1;
     char line[LOG_LINE_MAX];
-    int saved = errno, head = 0, len = 0;
+    int saved = errno, len = 0;
 
     if (!log_wants(log_event_level(event)))
         return;
-    head = snprintf(line, sizeof line / 2, "%s%s ", before, log_event_name(event));
-    if (head < 0 || (size_t)head >= sizeof line / 2)
-        head = 0;                       /* it cannot be so long */
-    errno = saved;                      /* %m */
-    len = vsnprintf(line + head, sizeof line - (size_t)head, format, args);
-    if (len > 0 && (size_t)(head + len) >= sizeof line)
+    if (head >= sizeof line / 2) {      /* it cannot be so long */
+        before = "";
+        room = 0;
+        head = strlen(name) + 1;
+    }
+    memcpy(line, before, room);
+    memcpy(line + room, name, head - room - 1);
+    line[head - 1] = ' ';
+    line[head] = '\0';
+    len = vsnprintf(line + head, sizeof line - head, format, args);
+    if (len > 0 && head + (size_t)len >= sizeof line)
         memcpy(line + sizeof line - 4, "...", 4);
     log_whole(event, line);
     errno = saved;

@@ -90,6 +90,7 @@ forget(struct others *o)
 }
 
 static int
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 on_client_hello(SSL *ssl, int *alert, void *unused)
 {
     struct tls_context *c = context_of(ssl);

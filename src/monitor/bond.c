@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "monitor/generation.h"
 #include "monitor/monitor.h"
 #include "monitor/part.h"
 #include "monitor/report.h"
@@ -34,7 +35,8 @@ chain_of(struct bonds *b, const unsigned char *name)
 void
 bond_take_account(struct session *s, uint32_t permits, uint32_t flags)
 {
-    s->bond.shared = (flags & ACCOUNT_ANONYMOUS) == 0 && (permits & PERMIT_DOWNLOAD) != 0
+    s->bond.shared = s->generation->settings.resumption_shared
+        && (flags & ACCOUNT_ANONYMOUS) == 0 && (permits & PERMIT_DOWNLOAD) != 0
         && ((permits & PERMIT_UPLOAD) == 0 || (permits & PERMIT_OVERWRITE) != 0);
 }
 

@@ -8,11 +8,12 @@
  *
  * A data connection has to resume a TLS session of its own FTP session: the proof that it
  * comes from the same client. Clients that have one store of tickets for many connections
- * (curl -Z, rclone, Go) offer the newest one, of whichever of their sessions it is. It is
- * as good where it proves as much: whoever has it is logged in to the same account from the
- * same address, or was it in a session that ended in order while others went on. To be that,
- * he needs all that a stolen data connection could give him. Not where he could win something: in an anonymous account, whose holders are
- * strangers, and where he may put files and not read, or not replace, those of others.
+ * (curl -Z, rclone, Go) offer the newest one, of whichever of their sessions it is. With
+ * resumption_shared it is as good where it proves as much: whoever has it is logged in to the
+ * same account from the same address, or was it in a session that ended in order while others
+ * went on. So he can do himself what a stolen data connection would let him do. It is not
+ * where he would win by it: in an anonymous account, whose holders are strangers, and where he
+ * may upload and not download, or not overwrite.
  */
 #ifndef SP_MONITOR_BOND_H
 #define SP_MONITOR_BOND_H

@@ -221,7 +221,8 @@ control_secure(struct worker *w)
     struct log_escaped why;
     enum sp_err rc = SP_OK;
 
-    tls_context_accept(w->tls, ask_tickets, w);
+    if (w->settings.resumption_shared)
+        tls_context_accept(w->tls, ask_tickets, w);
     if (tls_context_begin(w->tls, ask_sign, w) != SP_OK
         || tls_stream_new(&tls, w->tls, c->fd, TLS_CONTROL) != SP_OK)
         return SP_CLOSED;
@@ -243,7 +244,7 @@ control_secure(struct worker *w)
     tls = NULL;
     rc = tell_secured(w, tls_stream_version(c->tls), tls_stream_cipher(c->tls),
                       tls_stream_server_name(c->tls), tls_stream_resumed(c->tls));
-    if (rc == SP_OK)
+    if (rc == SP_OK && w->settings.resumption_shared)
         rc = tell_tickets(w);
 out:
     tls_stream_free(tls);

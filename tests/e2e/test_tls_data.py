@@ -13,9 +13,17 @@ import pytest
 from patience import Stopwatch
 import procfs
 from ftpclient import HELD_UP, Client, ReplyError
-from harness import PASSWORD, wait_until
+from harness import PASSWORD, Server, wait_until
 
 VERSIONS = ["1.2", "1.3"]
+
+
+@pytest.fixture(scope="module")
+def sharing(world):
+    s = Server(world, "sharing", resumption_shared=True)
+    s.start()
+    yield s
+    s.stop()
 
 
 @pytest.fixture
@@ -64,9 +72,9 @@ def test_a_data_connection_that_does_not_resume_is_522(quick, version):
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("living", [True, False], ids=["of a living", "of a dead"])
-def test_the_session_of_another_account_is_522(quick, version, living):
-    """Even of the same client machine (vsftpd accepts it)."""
-    a = quick.login("reader", version=version)
+def test_the_session_of_another_ftp_session_is_522(quick, version, living):
+    """Even of the same client machine and account (vsftpd accepts it)."""
+    a = quick.login(version=version)
     b = quick.client(version=version, context=a.context)
     b.login("guest", PASSWORD)
     foreign = a.sock.session
@@ -166,9 +174,10 @@ def test_no_tls_at_all_is_425_at_once(server, folder, line):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_session_of_the_same_account_at_the_same_address_will_do(server, folder, version):
+def test_where_it_is_shared_another_session_of_the_account_will_do(sharing, version):
     """Clients with one store of tickets for all their connections (curl -Z, rclone, Go) offer the
     newest one. The other session lives, has ended, or logs in a moment later."""
+    server, folder = sharing, sharing.folder()
     folder.make("f", b"content of the file")
     a = server.login(version=version)
     b = server.client(version=version, context=a.context)
@@ -207,7 +216,7 @@ def test_a_wrong_connection_first_does_not_rob_the_owner(server, folder, version
     folder.make("f", b"for the owner")
     owner = server.login(version=version, timeout=20)
     thief = server.client(version=version, context=owner.context)
-    thief.login("reader", PASSWORD)
+    thief.login("guest", PASSWORD)
     where = owner.passive()
     stolen = socket.create_connection(where, 10 * HELD_UP)
     stolen.settimeout(10 * HELD_UP)

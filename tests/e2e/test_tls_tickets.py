@@ -1,8 +1,7 @@
 """Data connections with the wrong ticket: refused, and the rightful one is still served.
 
-The bond is membership in the FTP session, or in another one of the same account from the same
-address: tickets of all others, dead or alive, and forged ones get nothing, and whoever
-presents one costs the owner nothing.
+The bond is membership in the FTP session (interop.md 4): tickets of other sessions, dead
+or alive, and forged ones get nothing, and whoever presents one costs the owner nothing.
 """
 
 import os
@@ -39,35 +38,40 @@ def place(short):
     return f
 
 
+KEPT = []           # clients whose sessions go on as long as their server
+
+
+def got(server, version, user="guest", tls="explicit", dies=None, **kw):
+    """The TLS session of an FTP session that lives, or has ended."""
+    c = RawClient.of(server, user, tls=tls, version=version, **kw)
+    c.passive() if user else c.expect(200, "NOOP")
+    worker = server.worker_of(c)
+    if dies == "quit":
+        c.quit()
+    elif dies == "kill":
+        os.kill(worker, signal.SIGKILL)
+    if dies:
+        assert wait_until(lambda: not os.path.exists(f"/proc/{worker}"))
+        c.abandon()
+    else:
+        KEPT.append(c)
+    return c.sock.session
+
+
 class Others:
     """Sessions that somebody else got: one server, one version, made once."""
 
     def __init__(self, server, version):
-        def got(user="guest", tls="explicit", dies=None, **kw):
-            c = RawClient.of(server, user, tls=tls, version=version, **kw)
-            c.passive() if user else c.expect(200, "NOOP")
-            worker = server.worker_of(c)
-            if dies == "quit":
-                c.quit()
-            elif dies == "kill":
-                os.kill(worker, signal.SIGKILL)
-            if dies:
-                assert wait_until(lambda: not os.path.exists(f"/proc/{worker}"))
-                c.abandon()
-            else:
-                self.open.append(c)
-            return c.sock.session
-        self.open = []
-        self.quit = got(dies="quit")            # and nobody else of this account is there
-        self.killed = got(dies="kill")
-        self.account = got("reader")
-        self.implicit = got("reader", tls="implicit")
-        self.elsewhere = got(source="127.0.0.5")
-        self.nobody = got(None, source="127.0.0.5")
+        self.living = got(server, version)
+        self.quit = got(server, version, dies="quit")
+        self.killed = got(server, version, dies="kill")
+        self.account = got(server, version, "reader")
+        self.implicit = got(server, version, tls="implicit")
+        self.nobody = got(server, version, None)
 
     def close(self):
-        for c in self.open:
-            c.abandon()
+        while KEPT:
+            KEPT.pop().abandon()
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -92,7 +96,7 @@ def stretched(size):
 # name: what a thief presents, from the sessions of others and the owner's own
 WRONG = {
     "none": lambda o, own: None,
-    "of the same account at another address": lambda o, own: o.elsewhere,
+    "of a living session": lambda o, own: o.living,
     "of a session that said QUIT": lambda o, own: o.quit,
     "of a session whose worker was killed": lambda o, own: o.killed,
     "of another account": lambda o, own: o.account,
@@ -111,7 +115,7 @@ WRONG = {
     "own ticket, another's secret":
         lambda o, own: bend(own, rawtls.SECRET, lambda s: os.urandom(len(s))),
     "another's ticket, own secret":
-        lambda o, own: bend(o.account, rawtls.SECRET,
+        lambda o, own: bend(o.living, rawtls.SECRET,
                             lambda s: rawtls.fields(own)[rawtls.SECRET][1]),
 }
 
@@ -176,6 +180,35 @@ def test_the_owner_behind_a_wrong_ticket_is_served(short, others, place, command
     owner.quit()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_where_sessions_of_an_account_share_no_others_do(world, version, tried):
+    server = Server(world, "sharing", data_connect_timeout=3, handshake_timeout=3,
+                    signatures_burst=10000, signatures_rate=1000, resumption_shared=True)
+    server.start()
+    place = server.folder()
+    place.make("f", CONTENT)
+    foreign = {
+        "of a session that said QUIT": got(server, version, dies="quit"),
+        "of a session whose worker was killed": got(server, version, dies="kill"),
+        "of another account": got(server, version, "reader"),
+        "of another address": got(server, version, source="127.0.0.5"),
+        "of a session not logged in": got(server, version, None, source="127.0.0.5"),
+    }
+    owner, line = RawClient.of(server, version=version, timeout=10), f"RETR {place.ftp}/f"
+    for name, session in foreign.items():
+        where = owner.passive()
+        stolen = socket.create_connection(where, 5 * HELD_UP)
+        mine = socket.create_connection(where, 5 * HELD_UP)
+        stolen.settimeout(5 * HELD_UP)
+        mine.settimeout(10 * HELD_UP)
+        assert owner.cmd(line).code == 150
+        assert attempt(stolen, line, session, version) == b"", f"served: {name}"
+        serve(owner, mine, line, place)
+    tried("wrong tickets on passive data connections", len(foreign))
+    owner.quit()
+    server.stop()
+
+
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("command", ["RETR", "STOR", "LIST"])
 def test_a_wrong_ticket_at_the_end_of_an_active_connection_is_522(short, others, place,
@@ -220,7 +253,7 @@ def test_many_thieves_at_once_do_not_crowd_the_owner_out(short, others, place, t
     assert owner.cmd(line).code == 150
     for s in queue:
         s.settimeout(5 * HELD_UP)
-        assert attempt(s, line, others.account, version) == b""
+        assert attempt(s, line, others.living, version) == b""
     serve(owner, mine, line, place)
     tried("wrong tickets on passive data connections", len(queue))
     owner.quit()
@@ -316,7 +349,7 @@ def test_the_own_ticket_from_another_address_gets_not_even_a_connection(
 
 def test_control_connections_do_not_resume_the_session_of_another_worker(short, others):
     """A ticket opens nothing but the data connections of its own session."""
-    for session in (others.elsewhere, others.killed):
+    for session in (others.living, others.killed):
         c = RawClient.of(short, None, version=others.version, tls_={"session": session})
         assert not c.sock.session_reused
         c.login("guest", PASSWORD)

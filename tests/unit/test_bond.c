@@ -7,6 +7,8 @@
 #include "monitor_rig.h"
 #include "suites_monitor.h"
 
+#define SHARED "resumption_shared = true\n"
+
 /* "TICKETS aaaa... AAAA...", or what one asks about them, or is answered. */
 static const char *
 words(const char *verb, char name, bool keys, char line[256])
@@ -71,7 +73,7 @@ an_account_at_an_address(void)
     struct rig r;
     int one = -1, two = -1, other = -1, late = -1;
 
-    rig_start(&r, "");
+    rig_start(&r, SHARED);
     one = session(&r, 'a', "good");
     two = session(&r, 'b', "good");
     other = session(&r, 'c', "fine");
@@ -110,7 +112,7 @@ accounts_that_share_nothing(void)
     static const char *const users[] = { "anybody", "drops", "keeps" };
     struct rig r;
 
-    rig_start(&r, "");
+    rig_start(&r, SHARED);
     for (unsigned i = 0; i < 3; i++) {
         int one = session(&r, 'a', users[i]), two = session(&r, 'b', users[i]);
 
@@ -122,6 +124,23 @@ accounts_that_share_nothing(void)
     rig_stop(&r);
 }
 
+/* The default: what a worker names is for nobody. */
+static void
+nothing_is_shared(void)
+{
+    struct rig r;
+    int one = -1, two = -1;
+
+    rig_start(&r, "");
+    one = session(&r, 'a', "good");
+    two = session(&r, 'b', "good");
+    has_not(one, 'b', "NO_TICKETS 0");
+    end(&r, &two, "good");
+    has_not(one, 'b', "NO_TICKETS 0");
+    fd_close(&one);
+    rig_stop(&r);
+}
+
 static void
 bad_forms(void)
 {
@@ -129,7 +148,7 @@ bad_forms(void)
     struct rig r;
     int client = -1;
 
-    rig_start(&r, "violations = 1000\n");
+    rig_start(&r, SHARED "violations = 1000\n");
     for (unsigned i = 0; i < 2; i++) {
         rig_mark(&r);
         client = rig_client(&r, true);
@@ -148,6 +167,7 @@ bad_forms(void)
 static const struct unit_test tests[] = {
     { "tickets are good for an account at an address", an_account_at_an_address },
     { "some accounts share nothing", accounts_that_share_nothing },
+    { "without resumption_shared nothing is shared", nothing_is_shared },
     { "tickets of another form are a breach", bad_forms },
     { NULL, NULL }
 };

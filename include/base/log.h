@@ -4,7 +4,7 @@
  * Runs in: every process.                Blocks: as its sink does.
  *
  * A line is the name of an event and then key=value. Every event has a row in base/log.def,
- * which also gives its level: to log something new, add a row there and run unit-manual. Text
+ * which also gives its level: to log something new, add a row there and run unit-config. Text
  * from outside goes through log_text(). Never a password, a key, or a file's content. The
  * monitor's sink writes the line; every other process sets a sink that sends it to the
  * monitor, which adds side, process and peer itself.

@@ -31,7 +31,8 @@ SHORT = ["hostile", "faults", "sandbox/test_posture.py", "e2e/test_lifecycle.py"
          "e2e/test_protocol_data.py", "e2e/test_protocol_files.py",
          "e2e/test_protocol_listing.py", "e2e/test_tls.py", "e2e/test_startup.py",
          "e2e/test_admin_socket.py", "e2e/test_account_changed.py", "e2e/test_guessing.py",
-         "e2e/test_takeover.py", "sandbox/test_reporting.py"]
+         "e2e/test_takeover.py", "e2e/test_mistakes.py", "e2e/test_file_systems.py",
+         "e2e/test_pam_session.py", "e2e/test_log_evidence.py", "sandbox/test_reporting.py"]
 LONG = ["hostile", "faults", "sandbox", "e2e"]
 
 

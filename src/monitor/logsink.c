@@ -77,13 +77,13 @@ connect_syslog(void)
 bool
 logsink_is_journal(const char *stream)
 {
-    unsigned long long device = 0, inode = 0;
+    char own[64];
     struct stat st;
-    char end = 0;
 
-    return stream != NULL && sscanf(stream, "%llu:%llu%c", &device, &inode, &end) == 2
-        && fstat(STDERR_FILENO, &st) == 0 && S_ISSOCK(st.st_mode)
-        && (unsigned long long)st.st_dev == device && (unsigned long long)st.st_ino == inode;
+    return stream != NULL && fstat(STDERR_FILENO, &st) == 0 && S_ISSOCK(st.st_mode)
+        && text_printf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev,
+                       (unsigned long long)st.st_ino)
+        && strcmp(stream, own) == 0;
 }
 
 enum sp_err

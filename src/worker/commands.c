@@ -166,13 +166,13 @@ is_of_a_path(const struct command_row *row)
 static void
 remember(struct asked *a, const struct command_row *row, const struct command *c)
 {
-    size_t len = c->parameter.len < sizeof a->room ? c->parameter.len : sizeof a->room;
+    size_t len = 0;
 
     a->row = row;
-    if (len > 0 && row != NULL && row->run != cmd_pass && row->run != cmd_acct)
+    if (c->parameter.len > 0 && row != NULL && row->run != cmd_pass && row->run != cmd_acct) {
+        len = c->parameter.len < sizeof a->room ? c->parameter.len : sizeof a->room;
         memcpy(a->room, c->parameter.at, len);
-    else
-        len = 0;
+    }
     a->parameter = slice_from(a->room, len);
 }
 
@@ -186,9 +186,13 @@ copy_why(struct slice line, char out[WHY_MOST])
         if (line.at[i] == ':' && line.at[i + 1] == ' ')
             len = i + 2;
     line = slice_from(line.at + len, line.len - len);
-    for (len = 0; len < line.len && len < WHY_MOST - 1 && line.at[len] != '\r'; len++)
-        out[len] = line.at[len] > 0x20 && line.at[len] < 0x7f && strchr("='\"\\", line.at[len]) == NULL
-            ? (char)line.at[len] : line.at[len] == ' ' ? ' ' : '?';
+    for (len = 0; len < line.len && len < WHY_MOST - 1 && line.at[len] != '\r'; len++) {
+        unsigned char c = line.at[len];
+
+        out[len] = '?';
+        if (c >= ' ' && c < 0x7f && strchr("='\"\\", c) == NULL)
+            out[len] = (char)c;
+    }
     out[len] = '\0';
 }
 

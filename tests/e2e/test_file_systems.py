@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import PASSWORD, needs_root, run
+from harness import PASSWORD, needs_root, run, wait_until
 
 BYTES = os.urandom(300_000)
 KINDS = {
@@ -192,7 +192,7 @@ def test_a_file_is_renamed_to_another_mount(mounts, session, place):
             assert "20200102030405" in session.expect(213, "MDTM " + new).text
             if place != "smb":
                 assert "unix.mode=0640" in session.expect(250, "MLST " + new).text.lower()
-    assert mounts.do("ls", "-A", jail / place).stdout == ""
+    assert wait_until(lambda: mounts.do("ls", "-A", jail / place).stdout == "")
     session.expect(257, "MKD /directory")
     session.expect(350, "RNFR /directory")
     assert "another file system" in session.expect(550, f"RNTO /{place}/directory").text
@@ -239,7 +239,8 @@ def test_what_a_close_says_is_heard(mounts, durable):
     c.stor("STOR /file", BYTES)
     c.expect(350, "RNFR /file")
     c.expect(552, "RNTO /full/other")
-    assert [p.name for p in behind.iterdir()] == ["file"]
+    # FUSE keeps what was removed while it was open as .fuse_hidden..., until all have closed it
+    assert wait_until(lambda: [p.name for p in behind.iterdir()] == ["file"]), left(behind)
     c.expect(250, "DELE /file")
     c.quit()
 

@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -48,10 +49,12 @@ class Limited:
     def broker(self):
         """Of the only session."""
         uid = pwd.getpwnam(PAM_USER).pw_uid
-        (pid,) = [p for p in procfs.descendants(self.server.pid)
-                  if procfs.name(p) == "sallyport-broker"
-                  and procfs.status(p)["Uid"].split()[0] == str(uid)]
-        return pid
+
+        def found():
+            return [p for p in procfs.of_kind(self.server.pid, "sallyport-broker")
+                    if procfs.status(p)["Uid"].split()[0] == str(uid)]
+        assert wait_until(lambda: len(found()) == 1), found()   # that of the last test may end yet
+        return found()[0]
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +77,14 @@ def limited(_limited):
 @pytest.fixture
 def home():
     at = Path(os.path.expanduser("~" + PAM_USER))
-    before = set(at.iterdir())
+
+    def clear():
+        for made in at.iterdir():
+            if made.name not in (".bash_logout", ".bashrc", ".profile"):      # of /etc/skel
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+    clear()                     # what a run left that was ended
     yield at
-    for made in set(at.iterdir()) - before:
-        made.rmdir() if made.is_dir() else made.unlink()
+    clear()
 
 
 @pytest.mark.parametrize("tls", ["explicit", None])

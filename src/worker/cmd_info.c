@@ -77,7 +77,7 @@ cmd_help(struct worker *w, const struct command *c, struct buf *out)
         if ((row = command_find(verb)) == NULL)
             return reply_line(out, 501, "Unknown command; send HELP for a list.");
         if (row->run == NULL)
-            return reply_line(out, 502, "%s is not implemented.", row->verb);
+            return reply_line(out, 502, "%s is not supported.", row->verb);
         return reply_line(out, 214, "Syntax: %s", row->syntax);
     }
     rc = reply_open(out, 214, "The following commands are supported:");

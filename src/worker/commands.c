@@ -129,7 +129,7 @@ serve_row(struct worker *w, const struct command_row *row, const struct command 
     enum sp_err rc = SP_OK;
 
     if (row->run == NULL)
-        return reply_line(out, 502, "%s is not implemented.", c->verb);
+        return reply_line(out, 502, "%s is not supported.", c->verb);
     rc = check_needs(w, row, c, out);
     if (rc != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;

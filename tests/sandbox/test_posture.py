@@ -409,7 +409,7 @@ def filters_are_roots():
     attach = ("import ctypes, socket, struct; pass_all = ctypes.create_string_buffer("
               "struct.pack('HBBI', 6, 0, 0, 0xffff), 8)\n"
               "with socket.socket() as s: s.setsockopt("
-              "socket.SOL_SOCKET, 26, struct.pack('HxxxxxxQ', 1, ctypes.addressof(pass_all)))")
+              "socket.SOL_SOCKET, 26, struct.pack('H6xQ', 1, ctypes.addressof(pass_all)))")
     r = subprocess.run([sys.executable, "-c", attach], user=61234, group=61234, extra_groups=[],
                        capture_output=True, text=True, check=False)
     assert r.returncode == 0 or "PermissionError" in r.stderr, r.stderr

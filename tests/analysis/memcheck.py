@@ -83,13 +83,14 @@ def run(root, build, long):
         return program, r.returncode, r.stdout, time.monotonic() - start
 
     tests = skipped = 0
+    bad = []
     for program, code, out, seconds in in_parallel(check, PROGRAMS):
         last = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", out, re.M)
         if code == 0 and last:
             result.passed += 1
         else:
             result.failed += 1
-            print(out[-6000:])
+            bad.append(f"valgrind {program}:\n{out[-6000:]}")
         numbers = last[-1] if last else ("0", "?", "")
         tests, skipped = tests + int(numbers[0]), skipped + int(numbers[2] or 0)
         print(f"valgrind {program}: {numbers[0]} tests passed, {numbers[1]} failed, exit code "
@@ -101,5 +102,5 @@ def run(root, build, long):
         print(f"SKIP {program}: {why}")
         result.skipped += 1
     print(f"valgrind: {len(PROGRAMS)} programs, {tests} tests, {skipped} of them skipped, "
-          f"{time.monotonic() - began:.0f} s")
+          f"{time.monotonic() - began:.0f} s", *bad, sep="\n")    # what is looked for comes last
     return result

@@ -379,7 +379,9 @@ ftp_put(struct ftp *f, const char *name, uint64_t bytes)
     struct data d;
 
     ftp_begin(f, &d, "STOR", name);
-    data_write(&d, content, sizeof(content), bytes / sizeof(content));
-    data_write(&d, content, bytes % sizeof(content), 1);
+    size_t len = f->ssl && target->piece > 0 && target->piece < sizeof(content)
+        ? target->piece : sizeof(content);
+    data_write(&d, content, len, bytes / len);
+    data_write(&d, content, bytes % len, 1);
     ftp_end(f, &d);
 }

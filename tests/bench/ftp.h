@@ -19,6 +19,7 @@ struct target {
     const char *user, *password;    /* user NULL: sessions stop at the greeting */
     bool tls, pasv;
     int version;                    /* TLS1_2_VERSION, TLS1_3_VERSION; 0: what both know */
+    size_t piece;                   /* bytes of a record that is sent; 0: as many as it holds */
 };
 
 struct ftp {

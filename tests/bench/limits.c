@@ -6,16 +6,20 @@
  * Prints one figure, CPU seconds of this side alone (user and system; the other end of a
  * socket is a process of its own) unless it says otherwise:
  *
- *     sendfile, splice, receive, seal, seal-send, open   for COUNT MiB: a file sent; a socket
- *              spliced into a file; recv and write of 512 KiB; AES-128-GCM of 16 KiB records
- *              alone; the same of a mapped file, sent 1 MiB at a time; SSL_read alone
+ *     sendfile, splice, receive, seal, open   for COUNT MiB: a file sent; a socket spliced
+ *              into a file; recv and write of 512 KiB; AES-128-GCM of 16 KiB records alone;
+ *              SSL_read alone
+ *     seal-send, seal-read, open-write        AES-128-GCM of a mapped file, sent 1 MiB at a
+ *              time; the same of 256 KiB that are read and sent at a time; SSL_read into
+ *              256 KiB that are written to a file at a time
  *     get, put, get-tls, put-tls       COUNT files of 4 KiB, each over a connection of its
  *              own from a fresh listener, TLS sessions resumed
  *     get-walls, put-walls             the same in clear with commands and replies, by three
  *              processes that ask each other as sallyport's do; CPU of all three
  *     login, login-tls                 COUNT times crypt(3) of SHA-512 in a forked process,
  *              twice, as pam_unix does it; and a full TLS handshake (ECDSA P-256) in it
- *     list, names                      readdir of DIR, and lstat of everything in it; without
+ *     list, list-sorted, names         readdir of DIR, and lstat of everything in it; the
+ *              same in the order of inodes; without lstat
  *     sync-big, sync-small             seconds, not CPU: COUNT MiB written and synced; COUNT
  *              files of 4 KiB made, written, synced, with their directory
  *     disk-big, disk-small             the same without syncs, but made under one name and
@@ -46,6 +50,7 @@
 
 #define PORT_LEAST 10000
 #define PORTS 20000
+#define READ_PIECE (256 << 10)      /* a multiple of RECORD */
 
 const char *dir;
 size_t count;
@@ -337,6 +342,29 @@ do_seal_send(unsigned none)
     return used;
 }
 
+static double
+do_seal_read(unsigned none)
+{
+    EVP_CIPHER_CTX *c = new_cipher();
+    pid_t child;
+    int file = open_in_dir("big", O_RDONLY), fd = pair_with(other_drops, NULL, &child);
+    double used = cpu();
+
+    (void)none;
+    for (off_t at = 0; at < (off_t)(count * MIB); at += READ_PIECE) {
+        size_t len = 0;
+        NEED(pread(file, piece, READ_PIECE, at) == READ_PIECE);
+        for (size_t k = 0; k < READ_PIECE / RECORD; k++)
+            len += seal(c, piece + k * RECORD, piece + MIB + len);
+        send_all(fd, piece + MIB, len);
+    }
+    used = cpu() - used;
+    close(fd);
+    end_child(child);
+    EVP_CIPHER_CTX_free(c);
+    return used;
+}
+
 /* ---- directories and disks ----------------------------------------------------------- */
 
 static double
@@ -356,6 +384,48 @@ do_list(unsigned with)
     }
     closedir(d);
     NEED(entries > 2);
+    return cpu() - used;
+}
+
+struct found {
+    ino_t inode;
+    char name[256];
+};
+
+static int
+by_inode(const void *a, const void *b)
+{
+    ino_t x = ((const struct found *)a)->inode, y = ((const struct found *)b)->inode;
+
+    return x < y ? -1 : x > y;
+}
+
+static double
+do_list_sorted(unsigned none)
+{
+    double used = cpu();
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    struct stat st;
+    struct found *all = NULL;
+    size_t entries = 0, room = 0;
+
+    (void)none;
+    NEED(d != NULL);
+    while ((e = readdir(d)) != NULL) {
+        if (entries == room) {
+            room = room * 2 + 1024;
+            NEED((all = realloc(all, room * sizeof(*all))) != NULL);
+        }
+        all[entries].inode = e->d_ino;
+        snprintf(all[entries++].name, sizeof(all->name), "%s", e->d_name);
+    }
+    NEED(entries > 2);
+    qsort(all, entries, sizeof(*all), by_inode);
+    for (size_t i = 0; i < entries; i++)
+        NEED(fstatat(dirfd(d), all[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    free(all);
+    closedir(d);
     return cpu() - used;
 }
 
@@ -405,12 +475,13 @@ static const struct limit {
     unsigned with;
 } limits[] = {
     {"sendfile", do_sendfile, 0}, {"splice", do_splice, 0}, {"receive", do_receive, 0},
-    {"seal", do_seal, 0}, {"seal-send", do_seal_send, 0}, {"open", limit_open, 0},
+    {"seal", do_seal, 0}, {"seal-send", do_seal_send, 0}, {"seal-read", do_seal_read, 0},
+    {"open", limit_open, 0}, {"open-write", limit_open, UPLOAD},
     {"get", limit_small, 0}, {"get-tls", limit_small, TLS},
     {"put", limit_small, UPLOAD}, {"put-tls", limit_small, UPLOAD | TLS},
     {"get-walls", limit_walls, 0}, {"put-walls", limit_walls, UPLOAD},
     {"login", limit_login, 0}, {"login-tls", limit_login, TLS},
-    {"names", do_list, 0}, {"list", do_list, LOOK},
+    {"names", do_list, 0}, {"list", do_list, LOOK}, {"list-sorted", do_list_sorted, 0},
     {"disk-big", do_disk_big, 0}, {"sync-big", do_disk_big, SYNC},
     {"disk-small", do_disk_small, 0}, {"sync-small", do_disk_small, SYNC},
 };

@@ -36,7 +36,7 @@ void end_child(pid_t child);
 /* What a loop is measured with; those that have no choice are given 0. */
 enum with { TLS = 1, UPLOAD = 2, SYNC = 4, LOOK = 8 };
 
-double limit_open(unsigned none);
+double limit_open(unsigned with);       /* UPLOAD */
 double limit_small(unsigned with);      /* TLS, UPLOAD */
 double limit_walls(unsigned with);      /* UPLOAD */
 double limit_login(unsigned with);      /* TLS */

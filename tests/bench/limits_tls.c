@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define WRITE_PIECE (256u << 10)
+
 /* ---- TLS ----------------------------------------------------------------------------- */
 
 static SSL_CTX *
@@ -67,24 +69,38 @@ other_sends_tls(int fd, void *unused)
     drop_all(fd);                   /* the ticket: left unread it made this end a reset */
 }
 
+/* UPLOAD: what was read is written to a file, gathered in pieces. */
 double
-limit_open(unsigned none)
+limit_open(unsigned with)
 {
     pid_t child;
     SSL_CTX *context = server_context();
+    int file = (with & UPLOAD) != 0 ? open_in_dir("limit", O_WRONLY | O_CREAT | O_TRUNC) : -1;
     int fd = pair_with(other_sends_tls, NULL, &child), n;
     SSL *ssl = SSL_new(context);
-    size_t total = 0;
+    size_t total = 0, have = 0;
 
-    (void)none;
     NEED(ssl != NULL && SSL_set_fd(ssl, fd) && SSL_accept(ssl) == 1);
     double used = cpu();
-    while ((n = SSL_read(ssl, piece, RECORD)) > 0)
+    while ((n = SSL_read(ssl, piece + have, RECORD)) > 0) {
         total += (size_t)n;
+        if (file == -1)
+            continue;
+        have += (size_t)n;
+        if (have + RECORD > WRITE_PIECE) {
+            NEED(write(file, piece, have) == (ssize_t)have);
+            have = 0;
+        }
+    }
+    NEED(have == 0 || write(file, piece, have) == (ssize_t)have);
     used = cpu() - used;
     NEED(total == count * MIB);
     close(fd);
     end_child(child);
+    if (file != -1) {
+        close(file);
+        unlink(in_dir("limit"));
+    }
     return used;
 }
 

@@ -4,7 +4,8 @@
  *     load MODE --port P [--user U --password W] [--tls[=1.2|1.3]] [--pasv] ...
  *
  *     get, put   --name N --bytes B --count C: so many files in one session (in each of
- *                --sessions, at once); put stores them as N0, N1, ...
+ *                --sessions, at once); put stores them as N0, N1, ..., by TLS in records of
+ *                --piece bytes
  *     list       --verb LIST|MLSD|NLST --name N --count LINES: one listing of so many lines
  *     login      --count C: so many sessions, one after another, each logs in and quits
  *     many       --count C --name N --bytes B: C downloads at once, by epoll
@@ -164,7 +165,7 @@ static const struct option options[] = {
     {"verb", 1, NULL, 'v'}, {"bytes", 1, NULL, 'b'}, {"count", 1, NULL, 'c'},
     {"sessions", 1, NULL, 's'}, {"seconds", 1, NULL, 'S'}, {"pause", 1, NULL, 'i'},
     {"limit", 1, NULL, 'l'}, {"hold", 0, NULL, 'h'}, {"greedy", 1, NULL, 'g'},
-    {"slow", 1, NULL, 'o'}, {NULL, 0, NULL, 0},
+    {"slow", 1, NULL, 'o'}, {"piece", 1, NULL, 'r'}, {NULL, 0, NULL, 0},
 };
 
 static unsigned long long
@@ -202,6 +203,7 @@ read_option(int c)
     case 'h': want.hold = true; break;
     case 'g': want.greedy = optarg; break;
     case 'o': want.slow = optarg; break;
+    case 'r': want.to.piece = (size_t)number(optarg); break;
     default: die("no such option: the head of load.c tells them");
     }
 }

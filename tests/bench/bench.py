@@ -17,15 +17,22 @@ import sys
 import tempfile
 import time
 
+import forms
 import report
+import works_forms
 from peers import find
-from servers import PEERS, NotStarted, Sallyport, SallyportDurable, write
-from works import GIB, OFTEN, TINY, Sizes, make_works
+from servers import PEERS, Group, NotStarted, Sallyport, SallyportDurable, write
+from works import GIB, OFTEN, TINY, Sizes
+from works import make_works as make_common
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTENT = b"x" * (1 << 20)
 FAULTS = (OSError, ValueError, subprocess.SubprocessError)
 WARM_CPUS = 8                   # of more, not all are warmed: a second each
+
+
+def make_works(bench):
+    return make_common(bench) + works_forms.make_works(bench)
 
 
 def say(text):
@@ -55,8 +62,10 @@ class Bench:
         self.disk = tempfile.mkdtemp(prefix="sallyport-bench-", dir=disk)
         self.home, self.disk_home = self.where + "/home", self.disk + "/home"
         self.servers, self.durable, self.limits = [], None, {}
+        self.places = forms.Places(self.home, self.where, sizes, say)
 
-    def prepare(self, whole):
+    def prepare(self, whole, wanted=(), entries=False):
+        """wanted: forms of large files; entries: a large folder on ext4."""
         for folder in (self.where, self.disk):
             os.chmod(folder, 0o755)
         for user, home in ((self.user, self.home), (self.disk_user, self.disk_home)):
@@ -78,6 +87,7 @@ class Bench:
         self.fill(whole)
         for user, home in ((self.user, self.home), (self.disk_user, self.disk_home)):
             subprocess.run(["chown", "-R", user, home], check=True)
+        self.places.make({f.place for f in wanted}, entries, self.user)
 
     def fill(self, whole):
         z, home = self.sizes, self.home
@@ -138,15 +148,25 @@ class Bench:
 
     def limit(self, limit, n):
         """Its figure of round n: rows may share it."""
-        key = (limit.what, limit.folder, limit.count, n)
+        key = (limit.what, limit.folder, limit.count, limit.form, n)
         if key not in self.limits:
             self.limits[key] = self.run_limit(limit)
         return self.limits[key] * limit.scale
 
     def run_limit(self, limit):
-        r = subprocess.run([self.build + "/bench-limits", limit.what, limit.folder,
-                            str(limit.count)], capture_output=True, text=True, check=False,
-                           timeout=150)
+        scarce = limit.form is not None and limit.form.how == "scarce"
+        group = Group("limit") if scarce else None
+        if limit.form is not None:
+            self.places.ready(limit.form, limit.folder)
+        try:
+            if scarce:
+                group.bound_memory(self.places.scarce)
+            r = subprocess.run([self.build + "/bench-limits", limit.what, limit.folder,
+                                str(limit.count)], capture_output=True, text=True, check=False,
+                               timeout=150, preexec_fn=group.enter_memory if scarce else None)
+        finally:
+            if scarce:
+                group.remove()
         if r.returncode != 0:
             raise ValueError(r.stderr.strip() or "limits failed")
         return float(r.stdout)
@@ -165,6 +185,7 @@ class Bench:
                                   check=False).returncode in (0, 6):
                     break
                 time.sleep(0.3)
+        self.places.remove()        # before its folders: no file system is emptied
         shutil.rmtree(self.where, ignore_errors=True)
         shutil.rmtree(self.disk, ignore_errors=True)
 
@@ -217,6 +238,9 @@ def arguments():
     arg.add_argument("--build", default=os.path.join(HERE, "../../build"))
     arg.add_argument("--rounds", type=int, default=3)
     arg.add_argument("--only", action="append", help="rows whose title contains this")
+    arg.add_argument("--file-form", metavar="FORM,...", help="only rows of large files in "
+                     "these forms: all, " + ", ".join(f.name for f in forms.FORMS)
+                     + "; none: no such row")
     arg.add_argument("--peers", default=",".join(PEERS), help="some of them; '' is none")
     arg.add_argument("--whole", action="store_true", help="the rows that take long, too")
     arg.add_argument("--tiny", action="store_true", help="sizes to try the bench itself")
@@ -229,18 +253,60 @@ def arguments():
     return arg.parse_args()
 
 
-def run(a, bench):
-    works = [w for w in make_works(bench) if (a.whole or not w.whole) and any(
+def wanted_forms(text):
+    """None: these rows, and all others."""
+    if text is None or text == "none":
+        return None if text is None else ()
+    known = {f.name: f for f in forms.FORMS}
+    names = list(known) if text == "all" else text.split(",")
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"no such form: {name} (there are {', '.join(known)})")
+    return [known[name] for name in names]
+
+
+def choose(a, bench):
+    which = wanted_forms(a.file_form)
+
+    def in_form(work):
+        return which is None or (work.form is None if not which else work.form in which)
+    return [w for w in make_works(bench) if (a.whole or not w.whole) and in_form(w) and any(
         text in r.title for text in a.only or [""] for r in w.rows)]
+
+
+def what_can_be_run(works, bench):
+    """Skipped is what cannot be, and by what reason: {title: reason}."""
+    left, skipped = [], {}
+    for w in works:
+        reason = w.missing or (w.form is not None and bench.places.missing(w.form)) or ""
+        if reason:
+            skipped.update({r.title: reason for r in w.rows})
+        else:
+            left.append(w)
+    for reason in sorted(set(skipped.values())):
+        say(f"{reason}: {sum(x == reason for x in skipped.values())} rows are skipped")
+    return left, skipped
+
+
+def run(a, bench):
+    works = choose(a, bench)
     if not works:
         raise SystemExit("no row has such a title: --list shows them, some need --whole")
     peers = {p: find(p, a.cache, say) for p in filter(None, a.peers.split(","))}
     peers = {p: found for p, found in peers.items() if found is not None}
     bench.prepare(any(limit.folder.endswith("/whole")
+                      for w in works for limit in w.rows[0].limits),
+                  {w.form for w in works if w.form is not None},
+                  any(limit.folder.endswith("/entries")
                       for w in works for limit in w.rows[0].limits))
+    works, skipped = what_can_be_run(works, bench)
     bench.start(peers, any(w.durable for w in works))
+    folios = bench.places.folios({w.form for w in works if w.form is not None})
+    main_folio = forms.folio_size(bench.home + "/big")
     about = {"date": report.date(), "machine": report.machine(), "rounds": a.rounds,
              "rounds_often": OFTEN * a.rounds,
+             "folios_KiB": dict(folios, main=main_folio), "skipped": skipped,
+             "home": bench.home,
              "sizes": vars(bench.sizes), "command": " ".join(sys.argv),
              "servers": {s.name: {"version": s.version(),
                                   "how": peers[s.name].how if s.name in peers else "built"}
@@ -251,7 +317,7 @@ def run(a, bench):
                                           about["servers"].items())
           + f"; median of {a.rounds} (of {about['rounds_often']} where it is quick and wanders), "
           "± half of the range in %; ratio to the best peer "
-          "(below 1: sallyport is ahead)")
+          "(below 1: sallyport is ahead)\n" + report.forms(folios, main_folio))
     names, lines, failures = [s.name for s in bench.servers], [], []
     begun = time.monotonic()
     print(report.head(names), flush=True)
@@ -260,6 +326,10 @@ def run(a, bench):
             for x in measure(bench, work, a.rounds, failures):
                 lines.append(x)
                 print(x.text(names), flush=True)
+        if any(x.row.tuned for x in lines):
+            print(report.TUNED_SAYS)
+        for title, reason in skipped.items():
+            print(f"{title}: skipped: {reason}")
     finally:                    # stopped half way: what there is
         about["failures"], about["seconds"] = failures, round(time.monotonic() - begun)
         if a.json:
@@ -274,8 +344,9 @@ def main():
     sizes = TINY if a.tiny else Sizes()
     if a.list:
         nowhere = argparse.Namespace(sizes=sizes, home="", disk_home="")
+        a.whole = True
         print("\n".join(r.title + (" (--whole)" if w.whole else "")
-                        for w in make_works(nowhere) for r in w.rows))
+                        for w in choose(a, nowhere) for r in w.rows))
         return 0
     if os.getuid() != 0:
         raise SystemExit("root is needed: servers with logins of system users, and cgroups")

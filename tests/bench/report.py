@@ -8,6 +8,10 @@ import subprocess
 import time
 
 NAME = "sallyport"
+TUNED = " *"
+TUNED_SAYS = ("* sallyport's sizes of pieces for these works were chosen by measuring on one "
+              "machine\n(AMD EPYC, L2 1 MiB, L3 16 MiB, Linux 6.18); another may rank them "
+              "differently")
 
 
 def number(v):
@@ -62,13 +66,15 @@ class Line:
         limits = [f"{number(statistics.median(v)):>10} {what}" for what, v in self.limits.items()]
         busy = self.busy.get(NAME)
         client = f"{statistics.median(busy):.0f} %" if busy else "-"
-        return (f"{self.row.title:43}{self.row.unit:13}{cells}"
+        title = self.row.title + TUNED * self.row.tuned
+        return (f"{title:47}{self.row.unit:13}{cells}"
                 f"{'-' if ratio is None else format(ratio, '.2f'):>8}{client:>8}"
                 + ("".join(limits) or f"{'-':>10}"))
 
     def as_json(self):
         return {
-            "title": self.row.title, "unit": self.row.unit, "more_is_better": self.row.more,
+            "title": self.row.title, "unit": self.row.unit, "tuned": self.row.tuned,
+            "more_is_better": self.row.more,
             "servers": {s: {"median": self.median(s), "spread_percent": spread(v), "values": v,
                             "client_cpu_percent": self.busy[s]}
                         for s, v in self.values.items()},
@@ -79,7 +85,7 @@ class Line:
 
 
 def head(servers):
-    return (f"{'work':43}{'unit':13}" + "".join(f"{s:>14}" for s in servers)
+    return (f"{'work':47}{'unit':13}" + "".join(f"{s:>14}" for s in servers)
             + f"{'ratio':>8}{'client':>8}{'limit':>10}")
 
 
@@ -102,6 +108,14 @@ def machine():
         "kernel": platform.release(), "system": words("/etc/os-release", "PRETTY_NAME"),
         "openssl": r.stdout.strip(), "load_before": os.getloadavg()[0],
     }
+
+
+def forms(folios, main):
+    """The head's lines about where the large files lie. main: of the rows without a form."""
+    def size(kib):
+        return f"{kib:,.0f} KiB" if kib else "unknown"
+    return ("mean folio: large file of the rows without a form (/dev/shm) " + size(main)
+            + "".join(f"; {name} {size(kib)}" for name, kib in folios.items()))
 
 
 def write_json(path, about, lines):

@@ -40,13 +40,15 @@ class NotStarted(RuntimeError):
 
 
 class Group:
-    """A cgroup (v1 cpuacct or v2): the CPU of all its processes, living and dead."""
+    """A cgroup (v1 cpuacct or v2): the CPU of all its processes, living and dead. For some
+    works the memory that they take is bounded, the page cache that they fill included."""
 
     def __init__(self, name):
         v1 = "/sys/fs/cgroup/cpuacct"
         self.v1 = os.path.exists(v1 + "/cpuacct.usage")
         self.path = os.path.join(v1 if self.v1 else "/sys/fs/cgroup",
                                  f"sallyport-bench-{os.getpid()}-{name}")
+        self.memory = "/sys/fs/cgroup/memory/" + os.path.basename(self.path)
         os.makedirs(self.path, exist_ok=True)
 
     def enter(self):
@@ -74,9 +76,48 @@ class Group:
                 pass            # it has ended
         return total
 
+    def bound_memory(self, size):
+        """All its processes and those that they fork take no more until free_memory()."""
+        if not self.v1:
+            root = os.path.dirname(self.path)
+            write(root + "/cgroup.subtree_control", "+memory")
+            write(self.path + "/memory.max", str(size))
+            return
+        os.makedirs(self.memory, exist_ok=True)
+        write(self.memory + "/memory.limit_in_bytes", str(size))
+        self.move_all(self.memory)
+
+    def free_memory(self):
+        if not self.v1:
+            if os.path.exists(self.path + "/memory.max"):
+                write(self.path + "/memory.max", "max")
+        elif os.path.exists(self.memory):
+            self.move_all(os.path.dirname(self.memory))
+            os.rmdir(self.memory)
+
+    def enter_memory(self):
+        if self.v1:
+            write(self.memory + "/cgroup.procs", str(os.getpid()))
+
+    def move_all(self, to):
+        """Until nobody was forked meanwhile."""
+        for _ in range(50):
+            with open(to + "/cgroup.procs") as f:
+                there = {int(x) for x in f.read().split()}
+            left = set(self.pids()) - there
+            if not left:
+                return
+            for pid in left:
+                try:
+                    write(to + "/cgroup.procs", str(pid))
+                except ProcessLookupError:
+                    pass            # it has ended
+        raise OSError(f"{to}: processes are forked faster than they are moved")
+
     def remove(self):
         for _ in range(50):
             try:
+                self.free_memory()
                 os.rmdir(self.path)
                 return
             except OSError:

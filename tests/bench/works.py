@@ -42,10 +42,13 @@ class Sizes:
     seconds: int = 5                # of each look at fairness
     disk_files: int = 2000
     disk_sessions: int = 16
+    form: int = 256 * MIB           # the large file in each form: see forms.py
+    entries_cold: int = 100000
 
 
 # as many idle sessions as outweigh what the server itself takes or gives back meanwhile
-TINY = Sizes(4 * MIB, 2 * MIB, 4096, 4, 20, 4, 300, 400, (24, 25, 26), 8, 10, 5, 2, 1, 16, 4)
+TINY = Sizes(4 * MIB, 2 * MIB, 4096, 4, 20, 4, 300, 400, (24, 25, 26), 8, 10, 5, 2, 1, 16, 4,
+             4 * MIB, 300)
 
 
 def amount(n):
@@ -62,6 +65,7 @@ class Limit:
     folder: str
     count: int
     scale: float
+    form: object = None             # of forms.py: how the file is made ready
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Row:
     more: bool = False              # more is better
     limits: list = field(default_factory=list)      # the machine, and then the design alone
     compare: bool = True            # a ratio says something
+    tuned: bool = False             # sallyport's sizes of pieces were chosen on one machine
 
 
 @dataclass
@@ -82,6 +87,8 @@ class Work:
     rounds: int = 1000              # at most
     often: bool = False             # OFTEN times in each round
     in_vain: bool = False           # once before the first round: who is first pays for memory
+    form: object = None             # of forms.py: what has to be there
+    missing: str = ""               # why it cannot be run here
 
     def turns(self, rounds):
         return min(rounds * (OFTEN if self.often else 1), self.rounds)
@@ -198,10 +205,10 @@ def small(bench, server, verb, tls):
     return [cpu / count * 1000, count / result["seconds"]], result
 
 
-def downloads(bench, server):
+def downloads(bench, server, name="medium"):
     count, size = bench.sizes.downloads, bench.sizes.medium
     result, cpu = held(bench, server, "many", tls=True, user=bench.user, count=count,
-                       name="medium", bytes=size)
+                       name=name, bytes=size)
     return [cpu * GIB / (count * size)], result
 
 
@@ -311,15 +318,17 @@ def make_works(bench):
     def add(run, *rows, **more):
         works.append(Work(list(rows), run, **more))
 
-    for verb, tls, what in (("get", False, "sendfile"), ("get", True, "seal-send"),
-                            ("put", False, "splice"), ("put", True, "open")):
+    for verb, tls, whats in (("get", False, ["sendfile"]),
+                             ("get", True, ["seal-send", "seal-read"]),
+                             ("put", False, ["splice"]), ("put", True, ["open", "open-write"])):
         name = f"{'RETR' if verb == 'get' else 'STOR'} {'TLS' if tls else 'plain'}"
         add(lambda b, s, v=verb, t=tls: big(b, s, v, t),
-            Row(f"{name}, {amount(z.big)}", "CPU-s/GiB",
-                limits=[Limit(what, home, mib, GIB / z.big)]),
+            Row(f"{name}, {amount(z.big)}", "CPU-s/GiB", tuned=True,
+                limits=[Limit(what, home, mib, GIB / z.big) for what in whats]),
             Row(f"{name}, {amount(z.big)}, rate", "GiB/s", more=True), often=True)
     add(downloads, Row(f"RETR TLS, {z.downloads} x {amount(z.medium)} at once", "CPU-s/GiB",
-                       limits=[Limit("seal-send", home, mib, GIB / z.big)]), often=True)
+                       tuned=True, limits=[Limit(what, home, mib, GIB / z.big)
+                                           for what in ("seal-send", "seal-read")]), often=True)
     for verb, tls in (("get", False), ("get", True), ("put", False), ("put", True)):
         name = f"{'RETR' if verb == 'get' else 'STOR'} {'TLS' if tls else 'plain'}"
         add(lambda b, s, v=verb, t=tls: small(b, s, v, t),

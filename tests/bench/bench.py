@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+import clients
 import forms
 import report
 import works_forms
@@ -32,7 +33,7 @@ WARM_CPUS = 8                   # of more, not all are warmed: a second each
 
 
 def make_works(bench):
-    return make_common(bench) + works_forms.make_works(bench)
+    return make_common(bench) + clients.make_works(bench) + works_forms.make_works(bench)
 
 
 def say(text):
@@ -85,6 +86,7 @@ class Bench:
             shutil.copy(f"{self.where}/{name}", f"{self.home}/{name}")
         write(self.where + "/both.pem", both, 0o600)
         self.fill(whole)
+        clients.prepare(self)
         for user, home in ((self.user, self.home), (self.disk_user, self.disk_home)):
             subprocess.run(["chown", "-R", user, home], check=True)
         self.places.make({f.place for f in wanted}, entries, self.user)

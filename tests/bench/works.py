@@ -44,11 +44,12 @@ class Sizes:
     disk_sessions: int = 16
     form: int = 256 * MIB           # the large file in each form: see forms.py
     entries_cold: int = 100000
+    client_files: int = 40          # by lftp, curl and Python
 
 
 # as many idle sessions as outweigh what the server itself takes or gives back meanwhile
 TINY = Sizes(4 * MIB, 2 * MIB, 4096, 4, 20, 4, 300, 400, (24, 25, 26), 8, 10, 5, 2, 1, 16, 4,
-             4 * MIB, 300)
+             4 * MIB, 300, 4)
 
 
 def amount(n):

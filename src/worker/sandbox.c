@@ -31,6 +31,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW_EQUAL(shutdown, 1, SHUT_WR),  /* FIN at the end of a data connection            */
     ALLOW_EQUAL(accept4, 3, SOCK_NONBLOCK | SOCK_CLOEXEC), /* on the monitor's listener   */
     ALLOW_PAIR(getsockopt, 1, SOL_SOCKET, SO_ERROR), /* of an active connection           */
+    ALLOW_PAIR(setsockopt, 1, SOL_TCP, TCP_QUICKACK), /* who waits for our ACK has it at once */
     ALLOW_EQUAL(fcntl, 1, F_SETPIPE_SZ), /* the size is what makes splice worth it        */
     ALLOW_EQUAL(fcntl, 1, F_GETFL),     /* a listing's pipe blocks for STAT, or does not  */
     ALLOW_PAIR(fcntl, 1, F_SETFL, O_RDONLY), /* as above: the reading end                 */

@@ -46,6 +46,8 @@ struct tls_stream {
     bool end_sent;              /* in_kernel: close_notify has gone             */
     bool starved;               /* no whole record is buffered, only the socket */
     bool end_put;               /* close_notify is on its way                   */
+    bool answered;              /* our half of the handshake has gone           */
+    bool hurried;               /* payload is acknowledged at once              */
     bool ended_well;
     enum sp_err reading;        /* SP_OK, or what every further read returns    */
     char fault[192];
@@ -266,6 +268,22 @@ tls_stream_fault(const struct tls_stream *s)
     return s->fault;
 }
 
+/* ---- no waiting for acknowledgements ------------------------------------------------ */
+
+/*
+ * A client's kernel that holds a small segment holds the next one back until the first is
+ * acknowledged (Nagle), and ours, when it has sent something, waits 40 ms for more to send
+ * before it acknowledges. So where we can do nothing but wait for more, what came is
+ * acknowledged now. That lasts until we send again.
+ */
+static void
+acknowledge(const struct tls_stream *s)
+{
+    int on = 1;
+
+    (void)setsockopt(s->fd, SOL_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 /* ---- handshake --------------------------------------------------------------------- */
 
 /* What the client typed into SNI goes on to replies, messages and the log: names only. */
@@ -283,9 +301,14 @@ keep_server_name(struct tls_stream *s)
 static enum sp_err
 flush_step(struct tls_stream *s)
 {
+    bool sends = s->direct || tls_stream_unsent(s) > 0;
     enum sp_err rc = tls_stream_flush(s);
 
     s->wants_write = rc == SP_AGAIN;
+    /* GnuTLS sends ChangeCipherSpec alone, and Finished behind it */
+    if (s->answered && !s->secured)
+        acknowledge(s);
+    s->answered = s->answered || sends;
     return rc;
 }
 
@@ -389,6 +412,16 @@ read_ahead(struct tls_stream *s, size_t room)
     SSL_set_read_ahead(s->ssl, 1);
 }
 
+/* Of an upload what is small comes behind Finished, and close_notify behind that. */
+static void
+hurry(struct tls_stream *s)
+{
+    if (s->kind != TLS_DATA || s->hurried)
+        return;
+    s->hurried = true;
+    acknowledge(s);
+}
+
 enum sp_err
 tls_stream_read(struct tls_stream *s, void *at, size_t room, size_t *got)
 {
@@ -417,8 +450,10 @@ tls_stream_read(struct tls_stream *s, void *at, size_t room, size_t *got)
             s->starved = true;
             if (rc != SP_AGAIN)
                 s->reading = rc;        /* after the bytes before it */
-            else if (have == 0)
+            else if (have == 0) {
+                hurry(s);
                 return SP_AGAIN;
+            }
             break;
         }
         s->starved = false;

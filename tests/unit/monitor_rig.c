@@ -18,11 +18,10 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "unit.h"
 
-#define PATIENCE 10000          /* milliseconds for what has to happen */
+#define PATIENCE 10000          /* milliseconds of its own for what has to happen */
 #define LOG_MOST (8 << 20)      /* a flood has a line for each of 16,000 transfers */
 
 /* ---- files ------------------------------------------------------------------------- */
@@ -68,17 +67,22 @@ link_programs(const struct rig *r)
     }
 }
 
+/*
+ * A port that stays free for the server: the socket is bound to it, and both say SO_REUSEADDR.
+ * Once it was closed the kernel could give the port to any other program.
+ */
 static uint16_t
-free_port(void)
+keep_port(int *kept)
 {
     struct sockaddr_in a = { .sin_family = AF_INET,
                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
     socklen_t len = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
 
-    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-    CU_ASSERT_EQUAL(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-    fd_close(&fd);
+    *kept = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL_FATAL(setsockopt(*kept, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    CU_ASSERT_EQUAL_FATAL(bind(*kept, (struct sockaddr *)&a, sizeof a), 0);
+    CU_ASSERT_EQUAL(getsockname(*kept, (struct sockaddr *)&a, &len), 0);
     return ntohs(a.sin_port);
 }
 
@@ -133,11 +137,10 @@ rig_configure(const struct rig *r, const char *lines)
 static void
 prepare(struct rig *r, const char *lines)
 {
-    *r = (struct rig){ .dir = "/tmp/sallyport-unit-XXXXXX" };
+    *r = (struct rig){ .dir = "/tmp/sallyport-unit-XXXXXX", .kept = { -1, -1 } };
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(r->dir));
-    r->port = free_port();
-    while ((r->implicit = free_port()) == r->port)
-        continue;
+    r->port = keep_port(&r->kept[0]);
+    r->implicit = keep_port(&r->kept[1]);
     link_programs(r);
     write_file(r, "cert", "a certificate\n", 0644);
     write_file(r, "key", "a key\n", 0600);
@@ -186,11 +189,12 @@ execute(struct rig *r, const char *option, int early, const char *notify)
 int
 rig_wait(struct rig *r, unsigned seconds)
 {
-    int64_t end = clock_ms() + (int64_t)seconds * 1000;
+    struct unit_watch watch = unit_watch_start();
     int status = 0;
     pid_t got = 0;
 
-    while ((got = waitpid(r->pid, &status, WNOHANG)) == 0 && clock_ms() < end)
+    while ((got = waitpid(r->pid, &status, WNOHANG)) == 0
+           && !unit_watch_over(&watch, (int64_t)seconds * 1000))
         (void)usleep(5000);
     if (got != r->pid)
         return -1;
@@ -202,11 +206,11 @@ rig_wait(struct rig *r, unsigned seconds)
 static bool
 is_ready(const struct rig *r)
 {
-    int64_t end = clock_ms() + PATIENCE;
+    struct unit_watch watch = unit_watch_start();
     char path[PATH_MAX];
 
     path_of(r, "run/sallyportd.pid", path);
-    while (access(path, F_OK) == -1 && clock_ms() < end)
+    while (access(path, F_OK) == -1 && !unit_watch_over(&watch, PATIENCE))
         (void)usleep(2000);
     return access(path, F_OK) == 0;
 }
@@ -278,7 +282,9 @@ rig_clear(struct rig *r)
     (void)snprintf(command, sizeof command, "rm -rf %s", r->dir);
     if (getenv("SALLYPORT_KEEP") == NULL)
         CU_ASSERT_EQUAL(system(command), 0);
-    *r = (struct rig){ .pid = 0 };
+    fd_close(&r->kept[0]);
+    fd_close(&r->kept[1]);
+    *r = (struct rig){ .kept = { -1, -1 } };
 }
 
 void
@@ -312,14 +318,14 @@ read_log(const struct rig *r, size_t offset)
 bool
 rig_logs(struct rig *r, const char *what)
 {
-    int64_t end = clock_ms() + PATIENCE;
+    struct unit_watch watch = unit_watch_start();
     bool found = false;
 
     while (!found) {
         char *text = read_log(r, r->mark);
 
         found = strstr(text, what) != NULL;
-        if (!found && clock_ms() > end) {
+        if (!found && unit_watch_over(&watch, PATIENCE)) {
             printf("\nno \"%s\" in the log:\n%s\n", what, text);
             free(text);
             return false;
@@ -394,9 +400,7 @@ rig_hear(int client, char line[256])
 
     line[0] = '\0';
     while (len < 255) {
-        struct pollfd p = { .fd = client, .events = POLLIN };
-
-        if (poll(&p, 1, PATIENCE) != 1)
+        if (!unit_wait(client, POLLIN, PATIENCE))
             return "?";
         if (read(client, line + len, 1) != 1 || line[len] == '\n')
             break;

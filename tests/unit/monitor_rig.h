@@ -16,6 +16,7 @@ struct rig {
     char dir[64];
     pid_t pid;                  /* 0: not running */
     uint16_t port, implicit;
+    int kept[2];                /* sockets that keep both for it from other programs */
     size_t mark;                /* bytes of the log that were looked at */
 };
 
@@ -32,7 +33,7 @@ void rig_configure(const struct rig *r, const char *lines);
 /* Runs it to its end with these options; the exit code. */
 int rig_run(struct rig *r, const char *lines, const char *option);
 void rig_signal(const struct rig *r, int number);
-/* Waits for its end: the exit code, or -1 if it takes longer than that many seconds. */
+/* Waits for its end: the exit code, or -1 if it takes more than so many seconds of its own. */
 int rig_wait(struct rig *r, unsigned seconds);
 /* SIGTERM, and it has to end with 0. Removes everything. */
 void rig_stop(struct rig *r);

@@ -37,7 +37,7 @@
 #endif
 
 #define USER 4242               /* nobody is that; only when the test runs as root */
-#define WAIT 20000
+#define WAIT UNIT_HANGS_MS
 
 struct run {
     char jail[64];

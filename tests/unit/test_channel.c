@@ -282,7 +282,7 @@ a_descriptor_moves_into_the_message_and_arrives_close_on_exec(void)
     CU_ASSERT_EQUAL(channel_send(&monitor, &message), SP_OK);
     CU_ASSERT_EQUAL(message.fds[0], -1);
     CU_ASSERT_EQUAL(fcntl(sent, F_GETFD), -1);
-    CU_ASSERT_EQUAL(channel_wait(&worker, &message, 1000), SP_OK);
+    CU_ASSERT_EQUAL(channel_wait(&worker, &message, UNIT_HANGS_MS), SP_OK);
     passed[0] = message_take_fd(&message, 0);
     CU_ASSERT_EQUAL(fcntl(passed[0], F_GETFD), FD_CLOEXEC);
     CU_ASSERT_EQUAL(write(passed[1], "k", 1), 1);
@@ -324,7 +324,7 @@ a_lent_descriptor_arrives_and_stays(void)
         if (sent)
             break;
     }
-    CU_ASSERT_EQUAL(channel_wait(&worker, &message, 1000), SP_OK);
+    CU_ASSERT_EQUAL(channel_wait(&worker, &message, UNIT_HANGS_MS), SP_OK);
     arrived = message_take_fd(&message, 0);
     CU_ASSERT_EQUAL(write(arrived, "k", 1), 1);
     CU_ASSERT_EQUAL(lseek(file, 0, SEEK_CUR), 1);       /* the same file, one offset */

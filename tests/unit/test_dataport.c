@@ -17,7 +17,7 @@
 
 #define LEAST 40000
 #define MOST 41999
-#define SOON 2000               /* milliseconds for what has to happen          */
+#define SOON 10000              /* milliseconds of its own for what has to happen */
 #define NEVER 300               /* milliseconds to see that something does not  */
 
 static struct net_addr
@@ -51,9 +51,7 @@ dial(const char *from, const char *to, uint16_t port)
 static bool
 becomes(int fd, short events, int timeout)
 {
-    struct pollfd p = { .fd = fd, .events = events };
-
-    return poll(&p, 1, timeout) == 1;
+    return unit_wait(fd, events, timeout);
 }
 
 static int

@@ -386,7 +386,7 @@ swapped(void)
     CU_ASSERT_FATAL((pid = fork()) != -1);
     if (pid == 0)
         swap_for_ever(f.jail);
-    (void)alarm(20);            /* whoever waits for a FIFO's other end waits for ever */
+    (void)alarm(UNIT_HANGS);    /* whoever waits for a FIFO's other end waits for ever */
     end = clock_ms() + (getenv("SALLYPORT_LONG") != NULL ? 10000 : 700);
     while (clock_ms() < end) {
         int fd = -1;

@@ -20,7 +20,7 @@
 #include "wire/pack.h"
 
 #define NOBODY 65534
-#define WAIT_MS 20000
+#define WAIT_MS UNIT_HANGS_MS
 
 struct holder {
     pid_t pid;

@@ -156,7 +156,7 @@ reads_nothing_and_loses_nothing(struct logsink *s, int reader)
 {
     unsigned found = 0;
 
-    (void)alarm(20);            /* a write that blocks ends the test */
+    (void)alarm(UNIT_HANGS);    /* a write that blocks ends the test */
     for (unsigned i = 0; i < 5000; i++)
         logsink_write(s, LOG_LEVEL_NOTICE, SOME_LINE);
     CU_ASSERT_EQUAL(s->dropped, 0);
@@ -180,7 +180,7 @@ loses_and_counts(struct logsink *s, int reader)
     unsigned found = 0, said = 0;
     char note[64];
 
-    (void)alarm(20);
+    (void)alarm(UNIT_HANGS);
     for (unsigned i = 0; i < 30000; i++)
         logsink_write(s, LOG_LEVEL_NOTICE, SOME_LINE);
     CU_ASSERT_TRUE((lost = s->dropped) > 0);
@@ -324,7 +324,7 @@ speak_to_syslog(void)
     logsink_write(&s, LOG_LEVEL_NOTICE, "fourth");
     if (!syslog_got(daemon, "<29>", "fourth"))
         return 5;
-    (void)alarm(20);            /* one that does not read does not stop us */
+    (void)alarm(UNIT_HANGS);    /* one that does not read does not stop us */
     for (unsigned i = 0; i < 5000; i++)
         logsink_write(&s, LOG_LEVEL_NOTICE, SOME_LINE);
     if (s.dropped != 0 || !logsink_is_behind(&s))

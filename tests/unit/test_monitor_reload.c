@@ -185,11 +185,10 @@ manager_open(struct manager *m)
 static const char *
 manager_hears(struct manager *m, char text[1024])
 {
-    struct pollfd p = { .fd = m->fd, .events = POLLIN };
     ssize_t got = 0;
 
     text[0] = '\0';
-    if (poll(&p, 1, 20000) == 1 && (got = recv(m->fd, text, 1023, 0)) > 0)
+    if (unit_wait(m->fd, POLLIN, 20000) && (got = recv(m->fd, text, 1023, 0)) > 0)
         text[got] = '\0';
     return text;
 }

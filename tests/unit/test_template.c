@@ -56,7 +56,7 @@ start(struct channel *c)
     CU_ASSERT_FATAL(pid > 0);
     (void)close(other);
     channel_init(c, one, MONITOR, TEMPLATE, ST_START);
-    CU_ASSERT_EQUAL_FATAL(channel_wait(c, &message, 5000), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(channel_wait(c, &message, UNIT_HANGS_MS), SP_OK);
     CU_ASSERT_EQUAL(message.type, MSG_READY);
     channel_enter(c, ST_READY);
     return pid;
@@ -86,7 +86,7 @@ spawn(struct channel *c, uint64_t number)
     message.fds[1] = fd_move(&spare);
     message.nfds = 2;
     CU_ASSERT_EQUAL_FATAL(channel_send(c, &message), SP_OK);
-    CU_ASSERT_EQUAL_FATAL(channel_wait(c, &message, 5000), SP_OK);
+    CU_ASSERT_EQUAL_FATAL(channel_wait(c, &message, UNIT_HANGS_MS), SP_OK);
     CU_ASSERT_EQUAL_FATAL(message.type, MSG_SPAWNED);
     CU_ASSERT_EQUAL_FATAL(msg_spawned_unpack(&message, &spawned), SP_OK);
     pidfd = message_take_fd(&message, 0);

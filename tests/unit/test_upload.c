@@ -525,12 +525,12 @@ play_holder(struct channel *broker, const struct jail_fixture *f, const struct h
 {
     struct msg_yields answer = { 0 };
     struct message m;
-    bool good = channel_wait(broker, &m, 20000) == SP_OK && m.type == MSG_TAKE_OVER;
+    bool good = channel_wait(broker, &m, UNIT_HANGS_MS) == SP_OK && m.type == MSG_TAKE_OVER;
 
     /* who asks is asked itself, meanwhile */
     msg_yield_pack(&m, &(struct msg_yield){ .number = 7 });
     good = good && channel_send_wait(broker, &m) == SP_OK
-        && channel_wait(broker, &m, 20000) == SP_OK
+        && channel_wait(broker, &m, UNIT_HANGS_MS) == SP_OK
         && msg_yields_unpack(&m, &answer) == SP_OK && answer.number == 7
         && answer.yes == 0;
     if (h->more != NULL)

@@ -16,37 +16,75 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "tests/peers/forge.h"
+#include "unit.h"
 #include "wire/fail.h"
 #include "worker/ask_monitor.h"
 #include "worker/worker.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 10000       /* of its own */
+#define SLICE_MS 10             /* so often a worker that waits looks at its clock */
+#define SHORT_MS 500            /* so short a wait is for another process, not for a time */
+#define QUIET_LOOKS 5           /* so often it was seen to wait: it does nothing else */
 
 static char text_of_reply[65536];
-static _Atomic int64_t *clock_ahead_ms;         /* set in the worker alone */
 
-/* The program is linked with --wrap=clock_gettime. */
+/* ---- the worker's clock -------------------------------------------------------------------- */
+
+/*
+ * It stands still, but for rig_advance: no verdict hangs on how fast this machine is. What
+ * poll(2) waits for until a time on that clock it waits for in slices. The program is linked
+ * with --wrap=clock_gettime, --wrap=poll and --wrap=__poll_chk.
+ */
+static struct rig_clock *worker_clock;          /* set in the worker alone */
+static struct timespec stopped_at;
+
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout);
+int __wrap___poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
 
 int
 __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
-    int rc = __real_clock_gettime(clock, now);
+    if (worker_clock == NULL || clock != CLOCK_MONOTONIC)
+        return __real_clock_gettime(clock, now);
+    *now = stopped_at;
+    now->tv_sec += worker_clock->ahead_ms / 1000;
+    return 0;
+}
 
-    if (rc == 0 && clock_ahead_ms != NULL && clock == CLOCK_MONOTONIC)
-        now->tv_sec += *clock_ahead_ms / 1000;
+int
+__wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    int64_t until = 0;
+    int rc = 0;
+
+    if (worker_clock == NULL || (timeout >= 0 && timeout <= SHORT_MS))
+        return __real_poll(fds, count, timeout);
+    until = worker_clock->ahead_ms + timeout;
+    while ((rc = __real_poll(fds, count, SLICE_MS)) == 0) {
+        worker_clock->slices++;
+        if (timeout >= 0 && worker_clock->ahead_ms >= until)
+            return 0;
+    }
     return rc;
+}
+
+int
+__wrap___poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room)
+{
+    SP_ASSERT(room / sizeof *fds >= count);
+    return __wrap_poll(fds, count, timeout);
 }
 
 void
 rig_advance(struct rig *r, int64_t milliseconds)
 {
-    *r->ahead_ms += milliseconds;
+    r->clock->ahead_ms += milliseconds;
 }
 
 static void
@@ -90,7 +128,6 @@ run_worker(const struct rig_plan *plan, int client, int channel)
         w.settings.idle_timeout = plan->idle_seconds;
     if (plan->login_seconds > 0)
         w.settings.login_timeout = plan->login_seconds;
-    w.settings.data_connect_timeout = 2;
     channel_init(&w.broker, -1, WORKER, BROKER, ST_END);
     channel_init(&w.monitor, channel, WORKER, MONITOR, ST_START);
     control_init(&w.control, client);
@@ -109,8 +146,6 @@ run_worker(const struct rig_plan *plan, int client, int channel)
 static bool
 commit(struct rig *r, struct message *out)
 {
-    struct pollfd p = { .fd = r->around.broker.fd, .events = POLLRDHUP };
-
     r->commits++;
     if (r->plan->silent_at_commit) {
         channel_clear(&r->around.broker);
@@ -120,7 +155,7 @@ commit(struct rig *r, struct message *out)
         rig_send(r, "QUIT\r\n", 6);
     if (r->plan->quits_at_commit || r->plan->dies_at_commit)
         (void)shutdown(r->client, SHUT_WR);
-    if (!r->plan->dies_at_commit || poll(&p, 1, PATIENCE_MS) != 1)
+    if (!r->plan->dies_at_commit || !unit_wait(r->around.broker.fd, POLLRDHUP, PATIENCE_MS))
         return false;
     r->withdrawn++;
     channel_enter(&r->around.broker, ST_USER);
@@ -132,10 +167,8 @@ commit(struct rig *r, struct message *out)
 static bool
 rename_slowly(struct rig *r, struct message *out)
 {
-    struct pollfd p = { .fd = r->around.broker.fd, .events = POLLIN };
-
     rig_send(r, r->plan->at_rename, strlen(r->plan->at_rename));
-    if (poll(&p, 1, PATIENCE_MS) != 1)
+    if (!unit_wait(r->around.broker.fd, POLLIN, PATIENCE_MS))
         return false;
     forge_message(out, "FAILED %d", FAIL_UNWANTED);
     return true;
@@ -176,16 +209,17 @@ rig_start(struct rig *r, const struct rig_plan *plan)
     around_init(&r->around, &plan->around, &theirs);
     r->around.script = script;
     r->around.context = r;
-    r->ahead_ms = mmap(NULL, sizeof *r->ahead_ms, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (r->ahead_ms == MAP_FAILED)
+    r->clock = mmap(NULL, sizeof *r->clock, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (r->clock == MAP_FAILED)
         return false;
     if (!tcp_pair(&client, &server))
         return false;
     if ((r->worker = fork()) == 0) {
         (void)close(client);
         (void)close(r->around.monitor.fd);
-        clock_ahead_ms = r->ahead_ms;
+        (void)__real_clock_gettime(CLOCK_MONOTONIC, &stopped_at);
+        worker_clock = r->clock;
         run_worker(plan, server, theirs);
     }
     (void)close(server);
@@ -200,12 +234,12 @@ rig_stop(struct rig *r)
     fd_close(&r->client);
     around_clear(&r->around);
     if (r->worker > 0) {
-        (void)rig_play(r, 0);
+        (void)rig_turn(r);
         (void)kill(r->worker, SIGKILL);
         (void)waitpid(r->worker, NULL, 0);
     }
     r->worker = 0;
-    (void)munmap(r->ahead_ms, sizeof *r->ahead_ms);
+    (void)munmap(r->clock, sizeof *r->clock);
 }
 
 /* ---- the client -------------------------------------------------------------------------- */
@@ -266,10 +300,10 @@ round_of_all(struct rig *r, int timeout)
 unsigned
 rig_reply(struct rig *r)
 {
-    int64_t until = clock_ms() + PATIENCE_MS;
+    struct unit_watch watch = unit_watch_start();
     unsigned code = take_reply(r);
 
-    while (code == 0 && clock_ms() < until) {
+    while (code == 0 && !unit_watch_over(&watch, PATIENCE_MS)) {
         bool open = round_of_all(r, 100);
 
         code = take_reply(r);
@@ -280,14 +314,78 @@ rig_reply(struct rig *r)
 }
 
 bool
-rig_reports(struct rig *r, unsigned count)
+rig_counts(struct rig *r, const unsigned *counter, unsigned count)
 {
-    int64_t until = clock_ms() + PATIENCE_MS;
+    struct unit_watch watch = unit_watch_start();
 
-    while (r->around.transfers < count && clock_ms() < until)
+    while (*counter < count && !unit_watch_over(&watch, PATIENCE_MS))
         if (!round_of_all(r, 100))
             break;
-    return r->around.transfers == count;
+    return *counter == count;
+}
+
+bool
+rig_reports(struct rig *r, unsigned count)
+{
+    return rig_counts(r, &r->around.transfers, count);
+}
+
+bool
+rig_turn(struct rig *r)
+{
+    return round_of_all(r, 1);
+}
+
+bool
+rig_ends(struct rig *r)
+{
+    struct unit_watch watch = unit_watch_start();
+
+    while (!unit_watch_over(&watch, PATIENCE_MS))
+        if (!round_of_all(r, 20))
+            return true;
+    return false;
+}
+
+/* Its state, S: it sleeps; *slept: how often it has done so. */
+static char
+state_of(pid_t pid, unsigned long *slept)
+{
+    char path[64], line[256], state = '?';
+    FILE *f = NULL;
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    if ((f = fopen(path, "re")) == NULL)
+        return '?';
+    while (fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "State: %c", &state) != 1)
+            (void)sscanf(line, "voluntary_ctxt_switches: %lu", slept);
+    (void)fclose(f);
+    return state;
+}
+
+bool
+rig_settles(struct rig *r)
+{
+    struct unit_watch watch = unit_watch_start();
+    unsigned quiet = 0, slices = 0;
+    unsigned long slept = 0, before = 0;
+
+    while (quiet < QUIET_LOOKS && !unit_watch_over(&watch, PATIENCE_MS)) {
+        unsigned replies = (unsigned)r->len;
+        char state = '?';
+
+        if (!round_of_all(r, SLICE_MS))
+            return false;
+        if ((state = state_of(r->worker, &slept)) == 'Z')
+            return true;
+        /* each slice is one sleep */
+        quiet = state == 'S' && r->len == replies
+            && slept - before <= r->clock->slices - slices ? quiet + 1 : 0;
+        before = slept;
+        slices = r->clock->slices;
+    }
+    return quiet == QUIET_LOOKS;
 }
 
 const char *
@@ -300,8 +398,11 @@ rig_text(const struct rig *r)
 unsigned
 rig_command(struct rig *r, const char *line)
 {
-    rig_send(r, line, strlen(line));
-    rig_send(r, "\r\n", 2);
+    char text[1024];
+
+    /* at once: the second of two small pieces would wait until the first is acknowledged */
+    SP_ASSERT(text_printf(text, sizeof text, "%s\r\n", line));
+    rig_send(r, text, strlen(text));
     return rig_reply(r);
 }
 
@@ -332,16 +433,4 @@ rig_passive(struct rig *r)
     if (rig_command(r, "EPSV") != 229 || (at = strstr(rig_text(r), "|||")) == NULL)
         return -1;
     return rig_connect((uint16_t)strtoul(at + 3, NULL, 10));
-}
-
-bool
-rig_play(struct rig *r, int milliseconds)
-{
-    int64_t until = clock_ms() + milliseconds;
-
-    do {
-        if (!round_of_all(r, 20))
-            return true;
-    } while (clock_ms() < until);
-    return false;
 }

@@ -28,6 +28,9 @@ struct rig_plan {
     const char *at_rename;      /* the client says meanwhile, and it is given up      */
 };
 
+/* Stands still unless it is put forward; slices: so often it looked at it, and waited on. */
+struct rig_clock { _Atomic int64_t ahead_ms; _Atomic unsigned slices; };
+
 struct rig {
     pid_t worker;
     int client;
@@ -37,7 +40,7 @@ struct rig {
     size_t len;
     unsigned commits;                   /* also those that had no answer */
     unsigned withdrawn;                 /* commits that the worker did not want any more */
-    _Atomic int64_t *ahead_ms;          /* the worker's clock before ours; shared with it */
+    struct rig_clock *clock;            /* the worker's; shared with it */
 };
 
 /* false: could not be set up. The greeting has been read. */
@@ -51,6 +54,8 @@ void rig_send(struct rig *r, const void *at, size_t len);
 unsigned rig_reply(struct rig *r);
 /* Reply 226 goes out before its report does: waits for the report. Are there so many? */
 bool rig_reports(struct rig *r, unsigned count);
+/* The same for any counter of r->around. */
+bool rig_counts(struct rig *r, const unsigned *counter, unsigned count);
 /* The text of the last reply, whole (all its lines). */
 const char *rig_text(const struct rig *r);
 /* Send a line and read one reply. */
@@ -59,9 +64,16 @@ unsigned rig_command(struct rig *r, const char *line);
 int rig_passive(struct rig *r);
 /* A connection to that port: a connected descriptor, or -1. */
 int rig_connect(uint16_t port);
-/* The worker's clock goes on by so much at once; what it waits for it finds when it wakes. */
+/*
+ * The worker's clock goes on by so much at once. It stands still otherwise: nothing that has a
+ * time happens by itself.
+ */
 void rig_advance(struct rig *r, int64_t milliseconds);
-/* Plays for so many milliseconds; true when the worker has ended meanwhile. */
-bool rig_play(struct rig *r, int milliseconds);
+/* Plays what is there to be played. false: the worker closed the connection. */
+bool rig_turn(struct rig *r);
+/* Plays until the worker waits for others and for its clock, and does nothing else, or is gone. */
+bool rig_settles(struct rig *r);
+/* Plays until the worker has closed the connection. */
+bool rig_ends(struct rig *r);
 
 #endif

@@ -237,7 +237,7 @@ lines(void)
     CU_ASSERT_EQUAL(rig_reply(&r), 200);
     rig_send(&r, "GET / HTTP/1.1\r\nNOOP\r\n", 22);
     CU_ASSERT_EQUAL(rig_reply(&r), 421);
-    CU_ASSERT_TRUE(rig_play(&r, 3000));
+    CU_ASSERT_TRUE(rig_ends(&r));
     rig_stop(&r);
 }
 
@@ -274,10 +274,10 @@ client_reset(void)
     CU_ASSERT_EQUAL(rig_command(&r, "RETR x"), 150);
     for (unsigned i = 0; i < 4000; i++)
         rig_send(&r, "PWD\r\n", 5);
-    CU_ASSERT_FALSE(rig_play(&r, 100));
+    CU_ASSERT_TRUE(rig_settles(&r));
     CU_ASSERT_EQUAL(setsockopt(r.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     fd_close(&r.client);
-    (void)rig_play(&r, 1000);           /* the wait for data would end a second later, by 425 */
+    CU_ASSERT_TRUE(rig_reports(&r, 1));
     CU_ASSERT_EQUAL(r.around.transfer_reply, 426);
     rig_stop(&r);
 }
@@ -344,12 +344,14 @@ clocks(void)
     struct rig r;
 
     CU_ASSERT_TRUE(rig_start(&r, &plan));
+    rig_advance(&r, 1000);
     CU_ASSERT_EQUAL(rig_reply(&r), 421);
-    CU_ASSERT_TRUE(rig_play(&r, 2000));
+    CU_ASSERT_TRUE(rig_ends(&r));
     rig_stop(&r);
     CU_ASSERT_TRUE(rig_start_logged_in(&r, &plan));
+    rig_advance(&r, 1000);
     CU_ASSERT_EQUAL(rig_reply(&r), 421);
-    CU_ASSERT_TRUE(rig_play(&r, 2000));
+    CU_ASSERT_TRUE(rig_ends(&r));
     rig_stop(&r);
 }
 
@@ -361,7 +363,7 @@ broker_gone(void)
 
     CU_ASSERT_TRUE(rig_start_logged_in(&r, &plan));
     CU_ASSERT_EQUAL(rig_command(&r, "DELE x"), 421);
-    CU_ASSERT_TRUE(rig_play(&r, 2000));
+    CU_ASSERT_TRUE(rig_ends(&r));
     rig_stop(&r);
 }
 

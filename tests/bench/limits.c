@@ -407,7 +407,7 @@ do_list_sorted(unsigned none)
     DIR *d = opendir(dir);
     struct dirent *e;
     struct stat st;
-    struct found *all = NULL;
+    struct found *all = NULL, *more;
     size_t entries = 0, room = 0;
 
     (void)none;
@@ -415,7 +415,8 @@ do_list_sorted(unsigned none)
     while ((e = readdir(d)) != NULL) {
         if (entries == room) {
             room = room * 2 + 1024;
-            NEED((all = realloc(all, room * sizeof(*all))) != NULL);
+            NEED((more = realloc(all, room * sizeof(*all))) != NULL);
+            all = more;
         }
         all[entries].inode = e->d_ino;
         snprintf(all[entries++].name, sizeof(all->name), "%s", e->d_name);

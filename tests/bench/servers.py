@@ -96,8 +96,7 @@ class Group:
             os.rmdir(self.memory)
 
     def enter_memory(self):
-        if self.v1:
-            write(self.memory + "/cgroup.procs", str(os.getpid()))
+        write((self.memory if self.v1 else self.path) + "/cgroup.procs", str(os.getpid()))
 
     def move_all(self, to):
         """Until nobody was forked meanwhile."""

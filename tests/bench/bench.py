@@ -110,16 +110,18 @@ class Bench:
             for _ in range(size >> 20):
                 f.write(CONTENT)
 
-    def warm(self, size):
+    def warm(self, size, folder=""):
         """A virtual machine gives memory that is free back to its host, and the first touch of
         it is dear: not in a round, where it would fall to whoever comes first. Each processor
-        keeps a stock of free pages for itself, so each frees as much as it may need."""
+        keeps a stock of free pages for itself, so each frees as much as it may need. folder: of
+        the file system that will take them, for it may want larger pieces of memory."""
+        path = (folder or self.where) + "/warm"
         everywhere = os.sched_getaffinity(0)
         try:
             for cpu in sorted(everywhere)[:WARM_CPUS]:
                 os.sched_setaffinity(0, {cpu})
-                self.write_big(self.where + "/warm", size)
-                os.unlink(self.where + "/warm")
+                self.write_big(path, size)
+                os.unlink(path)
         finally:
             os.sched_setaffinity(0, everywhere)
 

@@ -11,7 +11,7 @@ def one(bench, server, form, verb, tls):
     places, size, folder = bench.places, bench.sizes.form, form.folder
     more, name = {}, f"{folder}/big"
     if verb == "put":
-        bench.warm(size)
+        bench.warm(size, f"{bench.home}/{folder}")
         name = f"{folder}/up"
         if form.how == "4k":
             more["piece"] = 4096

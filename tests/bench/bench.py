@@ -304,6 +304,8 @@ def run(a, bench):
                   any(limit.folder.endswith("/entries")
                       for w in works for limit in w.rows[0].limits))
     works, skipped = what_can_be_run(works, bench)
+    if not works:
+        raise SystemExit("none of these rows can be run here")
     bench.start(peers, any(w.durable for w in works))
     folios = bench.places.folios({w.form for w in works if w.form is not None})
     main_folio = forms.folio_size(bench.home + "/big")
@@ -332,8 +334,8 @@ def run(a, bench):
                 print(x.text(names), flush=True)
         if any(x.row.tuned for x in lines):
             print(report.TUNED_SAYS)
-        for title, reason in skipped.items():
-            print(f"{title}: skipped: {reason}")
+        for reason in sorted(set(skipped.values())):
+            print(f"skipped ({reason}): " + "; ".join(t for t in skipped if skipped[t] == reason))
     finally:                    # stopped half way: what there is
         about["failures"], about["seconds"] = failures, round(time.monotonic() - begun)
         if a.json:

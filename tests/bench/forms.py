@@ -67,9 +67,9 @@ def run(*words, **more):
 class Place:
     """A mounted file system of one kind. remove() is safe at any time."""
 
-    def __init__(self, kind, folder, image, size):
+    def __init__(self, kind, folder, image, size, files):
         self.kind, self.folder, self.image, self.size = kind, folder, image, size
-        self.device = ""
+        self.files, self.device = files, ""
 
     def make(self):
         os.makedirs(self.folder, exist_ok=True)
@@ -82,8 +82,8 @@ class Place:
                 run("mount", "-t", "tmpfs", "-o", f"{huge}mode=755,size={self.size}",
                     "sallyport-bench", folder)
             return
-        program = {"ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-E",
-                            "nodiscard,lazy_itable_init=0,lazy_journal_init=0"],
+        program = {"ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-N",
+                            str(self.files), "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"],
                    "xfs": ["mkfs.xfs", "-q", "-f", "-K"]}[self.kind]
         if shutil.which(program[0], path=SBIN) is None:
             raise Missing(f"{program[0]} is not installed")
@@ -212,7 +212,8 @@ class Places:
         for kind in [k for k in ("tmpfs", "ext4", "xfs") if k in kinds]:
             # three files, an upload, a folder; XFS is not made smaller than 300 MiB
             size = 4 * self.sizes.form + self.sizes.medium + 336 * MIB
-            place = Place(kind, f"{self.home}/{kind}", f"{self.where}/{kind}.image", size)
+            place = Place(kind, f"{self.home}/{kind}", f"{self.where}/{kind}.image", size,
+                          self.sizes.entries_cold + 1000)
             try:
                 need_memory(2 * size)
                 place.make()

@@ -68,8 +68,7 @@ static enum sp_err
 pack_opened(struct message *reply, int *fd, const struct statx *st)
 {
     msg_opened_pack(reply, &(struct msg_opened){
-        .size = st->stx_size > INT64_MAX ? INT64_MAX : st->stx_size,
-        .mtime = st->stx_mtime.tv_sec });
+        .size = st->stx_size > INT64_MAX ? INT64_MAX : st->stx_size });
     reply->fds[0] = fd_move(fd);
     reply->nfds = 1;
     return SP_OK;

@@ -177,8 +177,7 @@ refuse_login(struct session *s, unsigned reason)
 {
     struct message m;
 
-    msg_login_refused_pack(&m, &(struct msg_login_refused){ .reason = (uint8_t)reason,
-                                                            .text = slice_of("") });
+    msg_login_refused_pack(&m, &(struct msg_login_refused){ .reason = (uint8_t)reason });
     session_tell(s, &m);
 }
 

@@ -33,7 +33,7 @@ attempt_check(struct attempt *a)
     msg_attempt_pack(&m, &(struct msg_attempt){
         .session = slice_of(s->id), .user = slice_of(a->user),
         .password = slice_from(a->password.bytes, a->password.len),
-        .peer = slice_from(peer, sizeof peer), .secure = s->secure });
+        .peer = slice_from(peer, sizeof peer) });
     secret_clear(&a->password);
     a->checked = s->member.busy = true;
     a->asked = clock_ms();
@@ -185,7 +185,7 @@ send_refusal(struct attempt *a)
 
     /* not even the worker is told why: it may be captured, and ask for a stranger */
     msg_login_refused_pack(&m, &(struct msg_login_refused){
-        .reason = (uint8_t)told_reason(a->reason), .text = SLICE_EMPTY });
+        .reason = (uint8_t)told_reason(a->reason) });
     attempt_clear(s);
     session_enter_base(s);
     session_tell(s, &m);

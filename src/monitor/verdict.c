@@ -172,7 +172,7 @@ start_broker(struct session *s, const struct msg_granted *in)
         goto out;
     msg_grant_pack(&grant, &(struct msg_grant){
         .session = slice_of(s->id), .user = in->user, .group = in->group, .uid = in->uid,
-        .gid = in->gid, .groups = in->groups, .jail = in->jail, .start = in->start,
+        .gid = in->gid, .groups = in->groups, .jail = in->jail,
         .permits = in->permits, .umask = in->umask, .file_bound = in->file_bound,
         .memory = in->memory, .cpu = in->cpu, .files = in->files, .nice = in->nice });
     if ((rc = part_new(s, BROKER, ST_START, &grant, &broker_end, &s->broker)) != SP_OK)

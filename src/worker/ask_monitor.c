@@ -151,8 +151,7 @@ read_outcome(struct worker *w, struct login_result *result)
     case MSG_LOGGED_IN:
         return logged_in(w, result);
     case MSG_LOGIN_REFUSED:
-        if (msg_login_refused_unpack(&w->m, &refused) != SP_OK
-            || slice_to_text(refused.text, result->text, sizeof result->text) != SP_OK)
+        if (msg_login_refused_unpack(&w->m, &refused) != SP_OK)
             return SP_CLOSED;
         result->outcome = LOGIN_NO;
         result->reason = refused.reason;
@@ -282,13 +281,13 @@ data_failed(struct worker *w, int *error)
 }
 
 enum sp_err
-ask_listen(struct worker *w, bool extended, int *fd, uint16_t *port)
+ask_listen(struct worker *w, int *fd, uint16_t *port)
 {
     struct msg_listening in = { 0 };
     enum sp_err rc = SP_OK;
     int error = 0;
 
-    msg_listen_pack(&w->m, &(struct msg_listen){ .extended = extended });
+    msg_listen_pack(&w->m, &(struct msg_listen){ 0 });
     if ((rc = ask(w)) != SP_OK)
         return rc;
     if (w->m.type != MSG_LISTENING)

@@ -46,7 +46,7 @@ SP_CHECK enum sp_err tell_secured(struct worker *w, const char *version, const c
 /* CCC: a password that comes from now on comes in clear. */
 SP_CHECK enum sp_err tell_cleared(struct worker *w);
 /* A passive listener: *fd is the caller's. SP_REFUSED: no port free. */
-SP_CHECK enum sp_err ask_listen(struct worker *w, bool extended, int *fd, uint16_t *port);
+SP_CHECK enum sp_err ask_listen(struct worker *w, int *fd, uint16_t *port);
 /* The last listener is closed. */
 SP_CHECK enum sp_err tell_unlisten(struct worker *w);
 /* An active connection on its way to the control peer. SP_REFUSED: *error is an errno. */

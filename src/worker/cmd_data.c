@@ -204,13 +204,13 @@ warn_private(struct worker *w, const struct net_addr *a)
 
 /* A listener in place, or the reply that says why not (SP_REFUSED). */
 static enum sp_err
-listen_for(struct worker *w, bool extended, uint16_t *port, struct buf *out)
+listen_for(struct worker *w, uint16_t *port, struct buf *out)
 {
     int fd = -1;
     enum sp_err rc = ahead_take(w, &fd, port);
 
     if (rc == SP_OK && fd == -1)
-        rc = ask_listen(w, extended, &fd, port);
+        rc = ask_listen(w, &fd, port);
     if (rc == SP_REFUSED)
         return reply_line(out, 425, "No data port is available; try again later.") == SP_OK
             ? SP_REFUSED : SP_CLOSED;
@@ -234,7 +234,7 @@ cmd_pasv(struct worker *w, const struct command *c, struct buf *out)
         return reply_line(out, 503, "EPSV ALL was given: only EPSV from now on.");
     if (w->session.local.family != AF_INET)
         return reply_line(out, 425, "PASV requires IPv4; use EPSV.");
-    if ((rc = listen_for(w, false, &port, out)) != SP_OK)
+    if ((rc = listen_for(w, &port, out)) != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
     a = announced(w);
     a.port = port;
@@ -260,7 +260,7 @@ cmd_epsv(struct worker *w, const struct command *c, struct buf *out)
         w->extended_only = true;
         return reply_line(out, 200, "EPSV ALL accepted.");
     }
-    if ((rc = listen_for(w, true, &port, out)) != SP_OK)
+    if ((rc = listen_for(w, &port, out)) != SP_OK)
         return rc == SP_REFUSED ? SP_OK : rc;
     return reply_line(out, 229, "Entering Extended Passive Mode (%s)",
                       hostport_text_extended(port, text));

@@ -104,16 +104,13 @@ cmd_opts(struct worker *w, const struct command *c, struct buf *out)
     struct command opt;
     enum sp_err rc = SP_OK;
 
+    /* names are bytes, whatever the client chooses */
     if (slice_equal_nocase(c->trimmed, "UTF-8 ON") || slice_equal_nocase(c->trimmed, "UTF8 ON")
-        || slice_equal_nocase(c->trimmed, "UTF8") || slice_equal_nocase(c->trimmed, "UTF-8")) {
-        w->utf8 = true;
+        || slice_equal_nocase(c->trimmed, "UTF8") || slice_equal_nocase(c->trimmed, "UTF-8"))
         return reply_line(out, 200, "UTF8 is on.");
-    }
     if (slice_equal_nocase(c->trimmed, "UTF8 OFF")
-        || slice_equal_nocase(c->trimmed, "UTF-8 OFF")) {
-        w->utf8 = false;
+        || slice_equal_nocase(c->trimmed, "UTF-8 OFF"))
         return reply_line(out, 200, "UTF8 is off; file names are sent unchanged.");
-    }
     if (parse_command(c->trimmed, &opt) != SP_OK || strcmp(opt.verb, "MLST") != 0)
         return reply_line(out, 501, "OPTS supports only UTF8 and MLST.");
     w->facts = listing_parse_facts(opt.trimmed);

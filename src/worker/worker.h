@@ -72,7 +72,6 @@ struct worker {
     enum protection protection;
     bool extended_only;         /* EPSV ALL */
     bool private_warned;        /* PASV announced an address nobody outside can reach */
-    bool utf8;                  /* OPTS UTF8 ON; names are bytes all the same */
     unsigned facts;             /* OPTS MLST, enum fact */
     uint32_t umask;
     int64_t idle_seconds;       /* SITE IDLE may change it */

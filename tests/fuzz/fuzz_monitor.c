@@ -203,7 +203,7 @@ check_first(struct side *worker)
 
     FUZZ_HOLDS(worker->channel.fd != -1 && !worker->hung_up);
     worker->heard = MSG_NONE;
-    msg_listen_pack(&out, &(struct msg_listen){ .extended = 1 });
+    msg_listen_pack(&out, &(struct msg_listen){ 0 });
     side_say(worker, &out);
     sides_play(&sides, m.loop);
     FUZZ_HOLDS(worker->heard == MSG_LISTENING);

@@ -108,7 +108,7 @@ all_of("message", [
     message("LOGIN", user=b"u" * 257), message("LOGIN", password=b"p" * 1025),
     message("LOGIN", user=b"a\nb"), message("LOGIN", user=b"a\0b"), message("OPEN_READ", path=b"a"),
     message("OPEN_READ", path=b"/a\0b"), message("OPEN_READ", path=b"/" * 4097),
-    message("OPEN_READ", path=b""), message("CHMOD", mode=0o1000), message("LISTEN", extended=2),
+    message("OPEN_READ", path=b""), message("CHMOD", mode=0o1000), message("LISTEN") + b"x",
     message("LIST", kind=4), message("SIGN", tbs=b"t" * 513), message("LOGIN")[:-1],
     bytes([NUMBERS["LOGIN"]]) + b"\xff\xffx", message("OPEN_WRITE", offset=1 << 63), b"\0", b"\xfe",
 ])
@@ -355,7 +355,7 @@ all_of("monitor", [
     OPEN + says(0, "WORKER", "LOGIN", b"bob", b"pw") + says(0, "LOGIN", "QUESTION", b"Code:")
         + says(1, "WORKER", "LOGIN_ANSWER", b"42") + says(0, "LOGIN", "REFUSED", 1, b"no"),
     OPEN + says(0, "WORKER", "LOGIN", b"bob", b"pw") + says(1, "WORKER", "LOGIN_CANCEL"),
-    OPEN + LOGIN_RIGHT + says(2, "WORKER", "LISTEN", 1) + says(2, "WORKER", "CONNECT", 5000)
+    OPEN + LOGIN_RIGHT + says(2, "WORKER", "LISTEN") + says(2, "WORKER", "CONNECT", 5000)
         + says(2, "WORKER", "TRANSFER", b"RETR", b"a", 5, 5, 226, b"no", 0),
     OPEN + LOGIN_RIGHT + says(2, "WORKER", "LOGOUT"), OPEN + LOGIN_RIGHT + b"\x04\x00\x0b\x00",
     OPEN + LOGIN_RIGHT + b"\x04\x01\x00\x03" + b"\x04\x00\x00\x03", OPEN + LOGIN_RIGHT + b"\x03\x01",

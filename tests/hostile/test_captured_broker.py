@@ -113,7 +113,7 @@ class Session:
         assert gone, f"the worker waits for ever, after {self.asked}"
 
 
-PLACES = {"OPEN_READ": ("OPENED", u64(SIZE) + u64(0), "RETR file", None),
+PLACES = {"OPEN_READ": ("OPENED", u64(SIZE), "RETR file", None),
           "OPEN_WRITE": ("UPLOADING", text("/file") + u64(0), "STOR file", b"c" * SIZE),
           "LIST": ("LISTING", b"", "LIST", None)}
 

@@ -469,7 +469,7 @@ def test_an_upload_is_taken_over_within_an_account(with_broker):
         assert near.lines("upload.taken_over user=guest by=" + asks.id)
         assert reader.other.get("m", 0.1) is None
         for p in (asks, far, reader):
-            assert p.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+            assert p.ask("m", "LISTEN")[0] == "LISTENING"
 
 
 def test_brokers_that_vanish_keep_nobody_waiting(with_broker):
@@ -488,7 +488,7 @@ def test_brokers_that_vanish_keep_nobody_waiting(with_broker):
         assert asks.other.attack("QUIT") == "gone"
         assert asks.ended()
         assert stays.answer(number, 1) == "ok"
-        assert stays.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+        assert stays.ask("m", "LISTEN")[0] == "LISTENING"
 
 
 def test_a_captured_broker_takes_over_nothing_of_another_account(with_broker):
@@ -506,7 +506,7 @@ def test_a_captured_broker_takes_over_nothing_of_another_account(with_broker):
         assert asks.other.get("m", 0.1) is None
         assert holds.answer(number, 0) == "ok"
         asks.has_taken()
-        assert thief.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+        assert thief.ask("m", "LISTEN")[0] == "LISTENING"
 
 
 def test_two_questions_at_once_are_a_breach(with_broker):

@@ -264,7 +264,7 @@ def test_floods_without_end_keep_nobody_waiting(captured, tried):
                     break
                 for p in crowd:
                     sent += int(p.do(f"flood m {p.rows['TRANSFER'].type} 2000").split()[1])
-                assert honest.ask("m", "LISTEN", u8(0), 20)[0] == "LISTENING"
+                assert honest.ask("m", "LISTEN", b"", 20)[0] == "LISTENING"
         for p in crowd:
             assert p.do("get m 0") == "nothing"
             assert p.attack("QUIT") == "gone"
@@ -421,7 +421,7 @@ def test_data_sockets_are_bounded_and_closed_behind_it(captured):
         p.enter("USER")
         try:
             for _ in range(300):
-                name, body, fds = p.ask("m", "LISTEN", u8(0))
+                name, body, fds = p.ask("m", "LISTEN")
                 if name != "LISTENING":
                     break
                 assert fds == 1
@@ -443,7 +443,7 @@ def test_a_listener_is_shut_down_in_the_hands_of_whoever_keeps_it(make_captured)
               + u8(0))
 
     def listen(p):
-        name, body, _ = p.ask("m", "LISTEN", u8(0))
+        name, body, _ = p.ask("m", "LISTEN")
         assert name == "LISTENING"
         return int.from_bytes(body, "little")
 
@@ -497,7 +497,7 @@ def test_no_connection_to_a_privileged_port(captured):
 
 
 def test_a_worker_may_not_act_on_a_transfer_or_data_before_login(captured):
-    for name, body in (("LISTEN", u8(0)), ("CONNECT", u16(2000))):
+    for name, body in (("LISTEN", b""), ("CONNECT", u16(2000))):
         with Puppet(captured) as p:
             p.secure()
             p.attack(p.step("m", name, body))

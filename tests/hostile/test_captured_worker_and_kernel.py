@@ -120,7 +120,7 @@ def test_a_captured_worker_cannot(captured, sibling, tried, what):
     for line in FORBIDDEN[what]:
         with Puppet(captured) as p:
             p.enter("USER")
-            assert p.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+            assert p.ask("m", "LISTEN")[0] == "LISTENING"
             assert p.do("sandbox") == "ok"
             answer = p.attack(call(line, **names))
             if answer == "impossible":
@@ -143,7 +143,7 @@ def test_what_an_honest_worker_needs_still_works(captured):
         p.enter("USER")
         assert p.do("sandbox") == "ok"
         assert p.ask("b", "SPACE", text("/"))[0] in ("AVAILABLE", "FAILED")
-        name, port, _ = p.ask("m", "LISTEN", u8(0))
+        name, port, _ = p.ask("m", "LISTEN")
         assert name == "LISTENING"
         with socket.create_connection(("127.0.0.1", struct.unpack("<H", port)[0]), 5):
             assert p.do(call("accept4 % 0 0 0x80800")).startswith("returned")
@@ -165,7 +165,7 @@ def test_a_data_socket_cannot_be_turned_elsewhere(captured, tried, way):
             with Puppet(captured) as p:
                 p.enter("USER")
                 if way == "LISTEN":
-                    assert p.ask("m", "LISTEN", u8(0))[0] == "LISTENING"
+                    assert p.ask("m", "LISTEN")[0] == "LISTENING"
                 else:           # refused: and the socket is free again
                     assert p.ask("m", "CONNECT", u16(closed.getsockname()[1]))[0] \
                         == "CONNECTING"
@@ -191,7 +191,7 @@ def test_a_listener_hears_its_peer_alone(captured, tried):
         pytest.skip("this kernel keeps socket filters for root")
     with Puppet(captured, source=(ELSEWHERE, 0)) as p:
         p.enter("USER")
-        name, port, _ = p.ask("m", "LISTEN", u8(0))
+        name, port, _ = p.ask("m", "LISTEN")
         assert name == "LISTENING"
         at = ("127.0.0.1", struct.unpack("<H", port)[0])
         for stranger in ("127.0.0.1", "127.0.0.2", "127.0.0.8"):
@@ -238,13 +238,13 @@ def test_no_message_tells_a_session_of_another(captured, tried):
     with Puppet(captured, source=(theirs, 0)) as other, \
             Puppet(captured, source=(mine, 0)) as p:
         other.enter("USER")
-        other.ask("m", "LISTEN", u8(0))
+        other.ask("m", "LISTEN")
         heard.append(p.first_message())
         p.secure()
         for password in ("wrong", None):
             p.try_login(**({"password": password} if password else {}))
             heard.append(p.get("m")[1])
-        for where, name, body in (("m", "LISTEN", u8(1)), ("m", "CONNECT", u16(9999)),
+        for where, name, body in (("m", "LISTEN", b""), ("m", "CONNECT", u16(9999)),
                                   ("m", "SIGN", u8(0) + u16(0x403) + text("x")),
                                   ("b", "STATUS_OF", text("/")), ("b", "SPACE", text("/")),
                                   ("m", "LOGOUT", b"")):

@@ -76,7 +76,7 @@ static void
 answer_login(struct around *a, struct message *out)
 {
     if (a->plan->refuse_login != 0) {
-        forge_message(out, "LOGIN_REFUSED %u no", a->plan->refuse_login);
+        forge_message(out, "LOGIN_REFUSED %u", a->plan->refuse_login);
     } else if (a->plan->question != NULL && a->in->type == MSG_LOGIN) {
         forge_message(out, "LOGIN_QUESTION %s", a->plan->question);
         channel_enter(&a->monitor, ST_QUESTION);
@@ -258,7 +258,7 @@ static const struct answer {
 } answers[MSG_COUNT] = {
     [MSG_LOGIN] = { .by = answer_login, .state = ST_CLEAR },
     [MSG_LOGIN_ANSWER] = { .by = answer_login, .state = ST_CLEAR },
-    [MSG_LOGIN_CANCEL] = { .words = "LOGIN_REFUSED 1 no", .state = ST_CLEAR },
+    [MSG_LOGIN_CANCEL] = { .words = "LOGIN_REFUSED 1", .state = ST_CLEAR },
     [MSG_LOGOUT] = { .by = answer_logout, .state = ST_CLEAR },
     [MSG_LISTEN] = { .by = answer_listen },
     [MSG_CONNECT] = { .by = answer_connect },

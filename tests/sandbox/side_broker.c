@@ -49,7 +49,7 @@ side_landlock(const char *jail, bool writable)
     struct msg_grant grant = {
         .session = slice_of("test"), .user = slice_of("test"), .group = slice_of("test"),
         .uid = root ? ID : getuid(), .gid = root ? ID : getgid(), .jail = slice_of(jail),
-        .start = slice_of("/"), .umask = 022,
+        .umask = 022,
         .permits = writable ? PERMIT_ALL : PERMIT_READ_ONLY
     };
 

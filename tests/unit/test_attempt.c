@@ -17,7 +17,7 @@ send_attempt(struct fixture *f, struct slice user, struct slice password)
     net_pack(&from, peer);
     msg_attempt_pack(&message, &(struct msg_attempt){
         .session = slice_of("K3F9-12"), .user = user, .password = password,
-        .peer = slice_from(peer, sizeof peer), .secure = 1 });
+        .peer = slice_from(peer, sizeof peer) });
     CU_ASSERT_EQUAL_FATAL(channel_send(&f->monitor, &message), SP_OK);
 }
 

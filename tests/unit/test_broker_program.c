@@ -103,7 +103,6 @@ send_grant(struct run *r, uid_t uid, gid_t gid)
                                      .uid = uid,
                                      .gid = gid,
                                      .jail = slice_of(r->jail),
-                                     .start = slice_of("/"),
                                      .permits = PERMIT_ALL,
                                      .umask = 022 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dots.h"
 #include "base/privilege.h"
 #include "config/settings.h"
 #include "wire/fail.h"
@@ -57,20 +58,6 @@ replacement(char letter, const struct account_names *names)
 }
 
 /* Is one of the parts between slashes ".."? */
-static bool
-climbs(const char *path)
-{
-    for (const char *part = path; *part != '\0';) {
-        size_t len = strcspn(part, "/");
-
-        if (len == 2 && part[0] == '.' && part[1] == '.')
-            return true;
-        part += len;
-        part += strspn(part, "/");
-    }
-    return false;
-}
-
 enum sp_err
 account_expand(const char *pattern, const struct account_names *names, char *out,
                size_t room)
@@ -90,8 +77,7 @@ account_expand(const char *pattern, const struct account_names *names, char *out
         if (!append(path, sizeof path, &len, part, count))
             return SP_INPUT;
     }
-    /* the kernel follows ".." through links: no text can say where it leads */
-    if (path[0] != '/' || climbs(path))
+    if (path[0] != '/' || dots_climb(slice_of(path)))
         return SP_INPUT;
     return account_normalise(path, out, room);
 }

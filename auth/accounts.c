@@ -7,6 +7,7 @@
 #include "auth/accounts_file.h"
 #include "base/clock.h"
 #include "base/net.h"
+#include "base/number.h"
 
 #define COLUMNS \
     "name, password, uid, gid, extra_groups, jail, start, writable, umask, expires," \
@@ -384,12 +385,8 @@ accounts_parse_groups(const char *groups, uint32_t *out, size_t most, size_t *co
     while (accounts_next_part(&rest, &part)) {
         uint64_t number = 0;
 
-        for (size_t i = 0; i < part.len; i++) {
-            if (part.at[i] < '0' || part.at[i] > '9' || number > UINT32_MAX)
-                return SP_INPUT;
-            number = number * 10 + (uint64_t)(part.at[i] - '0');
-        }
-        if (number == 0 || number >= UINT32_MAX || found == most)
+        if (number_parse(part, UINT32_MAX - 1, &number) != SP_OK || number == 0
+            || found == most)
             return SP_INPUT;
         out[found++] = (uint32_t)number;
     }

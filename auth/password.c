@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/number.h"
 
 #define SALT 16                 /* bytes, as crypto_pwhash_str makes them */
 #define DIGEST 32
@@ -37,7 +38,7 @@ password_hash(const struct secret *password, struct password_cost cost,
 
 /* A hash as password_hash makes them, taken apart. */
 struct parts {
-    unsigned long long memory_kib, passes;
+    uint64_t memory_kib, passes;
     unsigned char salt[SALT], digest[DIGEST];
 };
 
@@ -53,15 +54,17 @@ take_base64(const char **at, unsigned char *out, size_t size)
 }
 
 static bool
-take_number(const char **at, const char *before, unsigned long long *out)
+take_number(const char **at, const char *before, uint64_t *out)
 {
-    char *end = NULL;
     size_t len = strlen(before);
+    struct slice rest = SLICE_EMPTY;
 
-    if (strncmp(*at, before, len) != 0 || (*at)[len] < '0' || (*at)[len] > '9')
+    if (strncmp(*at, before, len) != 0)
         return false;
-    *out = strtoull(*at + len, &end, 10);
-    *at = end;
+    rest = slice_of(*at + len);
+    if (number_take(&rest, UINT64_MAX, out) != SP_OK)
+        return false;
+    *at = (const char *)rest.at;
     return true;
 }
 
@@ -69,7 +72,7 @@ static bool
 take_apart(const char *hash, struct parts *p)
 {
     const char *at = hash;
-    unsigned long long version = 0, lanes = 0;
+    uint64_t version = 0, lanes = 0;
 
     return take_number(&at, "$argon2id$v=", &version) && version == 19
         && take_number(&at, "$m=", &p->memory_kib) && take_number(&at, ",t=", &p->passes)

@@ -16,9 +16,6 @@
 /* Seconds since the epoch (negative before 1970) and nanoseconds, 0 to 999999999. */
 struct timeval_utc { int64_t seconds; uint32_t nanos; };
 
-/* The parts of a point in time, in the proleptic Gregorian calendar. */
-struct timeval_parts { int year; unsigned month, day, hour, minute, second; };
-
 #define TIMEVAL_TEXT_MAX 25     /* "YYYYMMDDHHMMSS.nnnnnnnnn" and a NUL */
 
 /*
@@ -48,7 +45,5 @@ SP_CHECK enum sp_err timeval_parse_utime(struct slice text, struct timeval_utc *
  */
 size_t timeval_text(const struct timeval_utc *when, unsigned count,
                     char out[TIMEVAL_TEXT_MAX]);
-/* Years outside 0000 to 9999 become the first or last moment within. */
-void timeval_split(int64_t seconds, struct timeval_parts *out);
 
 #endif

@@ -1,7 +1,6 @@
 /* admin/ban.c - see admin/ban.h */
 #include "admin/ban.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "admin/options.h"
 #include "admin/server.h"
 #include "admin/site.h"
+#include "base/number.h"
 #include "wire/pack.h"
 
 #define SECONDS 30              /* for an answer */
@@ -37,14 +37,12 @@ ban_parse_seconds(const char *text, unsigned long *out)
     static const struct { const char *unit; unsigned long seconds; } units[] = {
         { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 }
     };
-    char *end = NULL;
-    unsigned long number = 0;
+    struct slice rest = slice_of(text);
+    uint64_t number = 0;
+    bool is_number = number_take(&rest, UINT32_MAX, &number) == SP_OK && number > 0;
 
-    errno = 0;
-    if (text[0] >= '0' && text[0] <= '9')
-        number = strtoul(text, &end, 10);
-    for (size_t i = 0; end != NULL && i < sizeof units / sizeof *units; i++)
-        if (strcmp(end, units[i].unit) == 0 && errno == 0 && number > 0
+    for (size_t i = 0; is_number && i < sizeof units / sizeof *units; i++)
+        if (slice_equal(rest, slice_of(units[i].unit))
             && number <= UINT32_MAX / units[i].seconds) {
             *out = number * units[i].seconds;
             return SP_OK;

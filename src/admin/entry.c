@@ -1,7 +1,6 @@
 /* admin/entry.c - see admin/entry.h */
 #include "admin/entry.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "auth/sysuser.h"
 #include "base/buf.h"
 #include "base/net.h"
+#include "base/number.h"
 
 #define DAY 86400
 
@@ -34,23 +34,6 @@ wrong(char why[ENTRY_WHY_MAX], const char *format, ...)
     (void)vsnprintf(why, ENTRY_WHY_MAX, format, args);
     va_end(args);
     return SP_INPUT;
-}
-
-/* Digits only: strtoull alone would take signs and blanks. */
-static bool
-parse_number(const char *text, int base, uint64_t most, uint64_t *out)
-{
-    char *end = NULL;
-    unsigned long long n = 0;
-
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    n = strtoull(text, &end, base);
-    if (errno != 0 || *end != '\0' || n > most)
-        return false;
-    *out = n;
-    return true;
 }
 
 enum sp_err
@@ -95,7 +78,7 @@ apply_uid(struct accounts_entry *e, const struct user_options *o, char why[ENTRY
     uint64_t number = 0;
     bool known = false;
 
-    if (parse_number(o->uid, 10, UINT32_MAX - 1, &number))
+    if (number_parse(slice_of(o->uid), UINT32_MAX - 1, &number) == SP_OK)
         known = sysuser_by_uid((uint32_t)number, &u) == SP_OK;
     else if (!(known = (sysuser_by_name(o->uid, &u) == SP_OK)))
         return wrong(why, "--uid: no such system user: %s", o->uid);
@@ -116,7 +99,7 @@ parse_group(const char *text, uint32_t *out)
 {
     uint64_t number = 0;
 
-    if (!parse_number(text, 10, UINT32_MAX - 1, &number))
+    if (number_parse(slice_of(text), UINT32_MAX - 1, &number) != SP_OK)
         return sysuser_gid_of(text, out) == SP_OK;
     *out = (uint32_t)number;
     return true;
@@ -225,7 +208,7 @@ apply_limits(struct accounts_entry *e, const struct user_options *o,
     if (o->umask != NULL && strcmp(o->umask, "default") == 0) {
         e->umask = -1;
     } else if (o->umask != NULL) {
-        if (!parse_number(o->umask, 8, 0777, &number))
+        if (number_parse_base(slice_of(o->umask), 8, 0777, &number) != SP_OK)
             return wrong(why, "--umask: must be an octal number from 000 to 777, or \"default\"");
         e->umask = (int)number;
     }
@@ -233,7 +216,7 @@ apply_limits(struct accounts_entry *e, const struct user_options *o,
         return wrong(why,
                      "--expires: must be the last day, for example 2027-01-31, or \"never\"");
     if (o->sessions != NULL) {
-        if (!parse_number(o->sessions, 10, 1000000, &number))
+        if (number_parse(slice_of(o->sessions), 1000000, &number) != SP_OK)
             return wrong(why,
                          "--sessions: must be a number from 0 (no limit) to 1000000");
         e->session_limit = (uint32_t)number;

@@ -15,6 +15,7 @@
 #include "admin/ban.h"
 #include "admin/say.h"
 #include "base/buf.h"
+#include "base/dots.h"
 #include "base/fd.h"
 #include "base/leftover.h"
 #include "base/log.h"
@@ -230,8 +231,7 @@ read_directory(struct sweep *s, struct directory *d, struct buf *stack)
         if ((e = readdir(d->stream)) == NULL)
             break;
         /* a corrupt or hostile (FUSE) directory could have anything in it */
-        if (*e->d_name == '\0' || strchr(e->d_name, '/') != NULL
-            || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+        if (*e->d_name == '\0' || strchr(e->d_name, '/') != NULL || dots_name(e->d_name))
             continue;
         if (leftover_is_name(e->d_name))
             look_at(s, d, e->d_name);   /* a directory of that name is no client's */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 /*
  * The one piece of process-wide state (see the header): set once at start and again in a
  * forked child, before it serves anyone.
@@ -139,45 +141,6 @@ log_bare(enum log_event event)
     errno = saved;
 }
 
-/*
- * Bytes of the UTF-8 character at s, 0 if there is no valid one there (cut, overlong, a
- * surrogate, past U+10FFFF), and its number.
- */
-static size_t
-utf8_character(struct slice s, uint32_t *number)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t len = 0;
-    uint32_t n = 0;
-
-    if (s.at[0] < 0x80) {
-        *number = s.at[0];
-        return 1;
-    }
-    if ((s.at[0] & 0xe0) == 0xc0) {
-        len = 2;
-        n = s.at[0] & 0x1fu;
-    } else if ((s.at[0] & 0xf0) == 0xe0) {
-        len = 3;
-        n = s.at[0] & 0x0fu;
-    } else if ((s.at[0] & 0xf8) == 0xf0) {
-        len = 4;
-        n = s.at[0] & 0x07u;
-    }
-    /* cppcheck-suppress knownConditionTrueFalse ; it loses len in the branches above */
-    if (len == 0 || len > s.len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s.at[i] & 0xc0) != 0x80)
-            return 0;
-        n = n << 6 | (s.at[i] & 0x3fu);
-    }
-    if (n < least[len] || n > 0x10ffff || (n >= 0xd800 && n <= 0xdfff))
-        return 0;
-    *number = n;
-    return len;
-}
-
 /* May it stand in a line as it is? Not what breaks fields, moves or hides other text. */
 static bool
 is_plain(uint32_t n)
@@ -192,6 +155,8 @@ is_plain(uint32_t n)
         return false;                   /* line and paragraph ends, direction */
     if (n >= 0x205f && n <= 0x206f)
         return false;                   /* invisible operators, direction */
+    if (n >= 0xd800 && n <= 0xdfff)
+        return false;                   /* surrogates: no characters by themselves */
     return n != 0xad && n != 0x061c && n != 0x180e && n != 0x3000 && n != 0xfeff
         && !(n >= 0xe0000 && n <= 0xe007f);
 }

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/number.h"
+
 static const unsigned char mapped_prefix[12] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
 };
@@ -82,23 +85,11 @@ net_to_sockaddr(const struct net_addr *a, int family, struct sockaddr_storage *o
     return SP_OK;
 }
 
-/* Digits only, the whole slice, up to most. */
+/* No longer than any number here is. */
 static bool
 parse_number(struct slice text, uint64_t most, uint64_t *out)
 {
-    uint64_t n = 0;
-
-    if (text.len == 0 || text.len > 10)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9')
-            return false;
-        n = n * 10 + (uint64_t)(text.at[i] - '0');
-    }
-    if (n > most)
-        return false;
-    *out = n;
-    return true;
+    return text.len <= 10 && number_parse(text, most, out) == SP_OK;
 }
 
 /* Parts text at the last sep: false where there is none. */
@@ -336,11 +327,9 @@ net_pack(const struct net_addr *a, unsigned char out[NET_PACKED])
     if (a->family != AF_INET && a->family != AF_INET6)
         return;
     out[0] = a->family == AF_INET ? 4 : 6;
-    out[2] = (unsigned char)(a->port & 0xff);
-    out[3] = (unsigned char)(a->port >> 8);
+    bytes_put_little(out + 2, a->port, 2);
     if (a->family == AF_INET6)
-        for (unsigned i = 0; i < 4; i++)
-            out[4 + i] = (unsigned char)(a->scope >> 8 * i);
+        bytes_put_little(out + 4, a->scope, 4);
     memcpy(out + 8, a->bytes, address_bits(a) / 8);
 }
 
@@ -355,9 +344,8 @@ net_unpack(struct net_addr *a, struct slice in)
         return SP_INPUT;
     if (in.at[0] == 4 || in.at[0] == 6) {
         got.family = in.at[0] == 4 ? AF_INET : AF_INET6;
-        got.port = (uint16_t)(in.at[2] | in.at[3] << 8);
-        for (unsigned i = 0; i < 4; i++)
-            got.scope |= (uint32_t)in.at[4 + i] << 8 * i;
+        got.port = (uint16_t)bytes_get_little(in.at + 2, 2);
+        got.scope = (uint32_t)bytes_get_little(in.at + 4, 4);
         memcpy(got.bytes, in.at + 8, address_bits(&got) / 8);
     } else if (memcmp(in.at, zero, sizeof zero) != 0) {
         return SP_INPUT;

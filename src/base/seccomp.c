@@ -17,6 +17,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/fd.h"
 #include "wire/message.h"
 
@@ -306,13 +307,6 @@ seccomp_report(struct seccomp_filter *f)
 
 /* ---- enter ------------------------------------------------------------------------- */
 
-static void
-put_u32_le(unsigned char *at, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++)
-        at[i] = (unsigned char)(v >> 8 * i);
-}
-
 /*
  * Only calls that are safe in a handler and on every list (sendto, exit_group): the
  * SANDBOX message is put together by hand, as wire/channel frames it. If sendto is not
@@ -323,10 +317,9 @@ tell(const siginfo_t *info)
 {
     unsigned char record[2 + 4 + 4];
 
-    record[0] = (unsigned char)(MSG_SANDBOX & 0xff);
-    record[1] = (unsigned char)(MSG_SANDBOX >> 8);
-    put_u32_le(record + 2, (uint32_t)info->si_arch);
-    put_u32_le(record + 6, (uint32_t)info->si_syscall);
+    bytes_put_little(record, MSG_SANDBOX, 2);
+    bytes_put_little(record + 2, (uint32_t)info->si_arch, 4);
+    bytes_put_little(record + 6, (uint32_t)info->si_syscall, 4);
     if (report_fd != -1)
         (void)send((int)report_fd, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

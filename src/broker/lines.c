@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dots.h"
 #include "base/fd.h"
 #include "broker/broker.h"
 #include "broker/entry.h"
@@ -99,20 +100,7 @@ look_through(struct listing *l, const char *name, struct statx *st)
 static bool
 points_out(const struct broker *b, struct slice target)
 {
-    size_t from = 0;
-
-    if (b->whole || target.len == 0)
-        return false;
-    if (target.at[0] == '/')
-        return true;
-    for (size_t i = 0; i <= target.len; i++) {
-        if (i < target.len && target.at[i] != '/')
-            continue;
-        if (i - from == 2 && target.at[from] == '.' && target.at[from + 1] == '.')
-            return true;
-        from = i + 1;
-    }
-    return false;
+    return !b->whole && target.len > 0 && (target.at[0] == '/' || dots_climb(target));
 }
 
 /* The text of a link, for "name -> text". */

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/dots.h"
 #include "base/fd.h"
 #include "broker/broker.h"
 #include "broker/resolve.h"
@@ -87,8 +88,7 @@ partial_final(const char *partial)
 
     if (!partial_is(slice_of(partial)) || !fits_whole(name, strlen(name)))
         return NULL;
-    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0
-        || partial_is(slice_of(name)))
+    if (*name == '\0' || dots_name(name) || partial_is(slice_of(name)))
         return NULL;
     return name;
 }

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/dots.h"
 #include "base/fd.h"
 #include "broker/broker.h"
 #include "broker/partial.h"
@@ -153,7 +154,7 @@ seen_clear(struct seen *s)
 static bool
 is_dot_name(const char *name)
 {
-    return *name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    return *name == '\0' || dots_name(name);
 }
 
 enum sp_err

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "base/number.h"
 #include "config/meaning.h"
 #include "config/report.h"
 #include "config/source.h"
@@ -61,20 +62,15 @@ take_bool(struct entry *e, unsigned line, const char *value)
     return false;
 }
 
-/* Digits of the base alone: no sign, no space, no overflow. */
+/* No longer than any number here is. */
 static bool
 parse_digits(const char *value, unsigned base, int64_t *number)
 {
-    int64_t n = 0;
+    uint64_t n = 0;
 
-    if (*value == '\0' || strlen(value) > 15)
+    if (strlen(value) > 15 || number_parse_base(slice_of(value), base, INT64_MAX, &n) != SP_OK)
         return false;
-    for (; *value != '\0'; value++) {
-        if (*value < '0' || (unsigned)(*value - '0') >= base)
-            return false;
-        n = n * (int64_t)base + (*value - '0');
-    }
-    *number = n;
+    *number = (int64_t)n;
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/dots.h"
 #include "base/fd.h"
 
 #define PATH_ROOM 4200          /* a setting's path and a name behind it, with the NUL */
@@ -44,7 +45,7 @@ is_empty(const char *path)
     if (dir == NULL)
         return true;            /* it is made, or who makes it says why not */
     while (empty && (entry = readdir(dir)) != NULL)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        empty = dots_name(entry->d_name);
     (void)closedir(dir);
     return empty;
 }

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* Added to a byte that is part of no valid character, so that it equals only itself. */
 #define RAW_BYTE 0x110000u
 
@@ -11,31 +13,12 @@
 static uint32_t
 next_char(struct slice s, size_t *i)
 {
-    static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-    const unsigned char *at = s.at + *i;
-    unsigned more = 0;
-    uint32_t c = at[0];
+    struct slice rest = slice_from(s.at + *i, s.len - *i);
+    uint32_t c = 0;
+    size_t len = utf8_character(rest, &c);
 
-    if (c >= 0xc2 && c <= 0xf4)
-        more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-    if (more == 0 || more >= s.len - *i) {
-        (*i)++;
-        return c < 0x80 ? c : RAW_BYTE + c;
-    }
-    c &= 0x3fu >> more;
-    for (unsigned k = 1; k <= more; k++) {
-        if ((at[k] & 0xc0) != 0x80) {
-            (*i)++;
-            return RAW_BYTE + at[0];
-        }
-        c = c << 6 | (at[k] & 0x3fu);
-    }
-    if (c < least[more] || c > 0x10ffff) {
-        (*i)++;
-        return RAW_BYTE + at[0];
-    }
-    *i += more + 1;
-    return c;
+    *i += len > 0 ? len : 1;
+    return len > 0 ? c : RAW_BYTE + *rest.at;
 }
 
 /* A character of a bracket expression, a backslash undone. False: the pattern ends. */

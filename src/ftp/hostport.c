@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ftp/number.h"
+#include "base/number.h"
 
 /* Takes what stands before the next delimiter off rest. False: there is none. */
 static bool

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "base/calendar.h"
 #include "ftp/put.h"
 #include "ftp/timeval.h"
 
@@ -79,9 +80,9 @@ static unsigned char *
 put_date(unsigned char *at, int64_t seconds, int64_t now)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct timeval_parts p = { 0 };
+    struct calendar p = { 0 };
 
-    timeval_split(seconds, &p);
+    calendar_split(seconds, &p);
     at = put(at, months + (size_t)(p.month - 1) * 3, 3);
     *at++ = ' ';
     *at++ = (unsigned char)(p.day < 10 ? ' ' : '0' + p.day / 10);

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "ftp/number.h"
+#include "base/number.h"
 
 static inline unsigned char *
 put(unsigned char *at, const void *text, size_t len)

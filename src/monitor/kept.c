@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "monitor/bans.h"
@@ -72,16 +73,6 @@ kept_name(const struct guesser *e, unsigned i)
                              .count = n->tries };
 }
 
-static uint64_t
-half(const unsigned char *at, unsigned bytes)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        value = value << 8 | at[i];
-    return value;
-}
-
 struct msg_row
 kept_ban(const struct ban *ban)
 {
@@ -90,8 +81,9 @@ kept_ban(const struct ban *ban)
 
     return (struct msg_row){
         .table = LEDGER_BAN, .kind = (uint8_t)ban->network.bits,
-        .a = inside ? half(base->bytes, 8) : 0,
-        .b = inside ? half(base->bytes + 8, 8) : MAPPED << 32 | half(base->bytes, 4),
+        .a = inside ? bytes_get_big(base->bytes, 8) : 0,
+        .b = inside ? bytes_get_big(base->bytes + 8, 8)
+                    : MAPPED << 32 | bytes_get_big(base->bytes, 4),
         .until = to_wall(ban->until),
         .count = (inside ? 6u : 4u) << 8 | (unsigned)ban->reason };
 }
@@ -107,10 +99,8 @@ read_network(const struct msg_stored *in, struct net_network *out)
 
     if (!inside && (in->count >> 8 != 4 || in->a != 0 || in->b >> 32 != MAPPED))
         return false;
-    for (unsigned i = 0; i < 8; i++) {
-        packed[8 + i] = (unsigned char)((inside ? in->a : in->b << 32) >> (56 - 8 * i));
-        packed[16 + i] = (unsigned char)((inside ? in->b : 0) >> (56 - 8 * i));
-    }
+    bytes_put_big(packed + 8, inside ? in->a : in->b << 32, 8);
+    bytes_put_big(packed + 16, inside ? in->b : 0, 8);
     *out = (struct net_network){ NET_ADDR_EMPTY, in->kind };
     return net_unpack(&out->base, slice_from(packed, sizeof packed)) == SP_OK
            && net_network_valid(out);

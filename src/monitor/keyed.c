@@ -1,6 +1,7 @@
 /* monitor/keyed.c - see keyed.h */
 #include "monitor/keyed.h"
 
+#include "base/bytes.h"
 #include "monitor/naming.h"
 
 #define BELOW_48 0xffffu                 /* of the first 64 bits of an address */
@@ -72,28 +73,17 @@ keyed_network(const struct keyed *k, const struct network *n)
 {
     unsigned char bytes[9] = { (unsigned char)n->kind };
 
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i + 1] = (unsigned char)(n->prefix >> i * 8);
+    bytes_put_little(bytes + 1, n->prefix, 8);
     return keyed_hash(k, slice_from(bytes, sizeof bytes));
 }
 
 /* ---- networks ---------------------------------------------------------------------- */
 
-static uint64_t
-prefix_of(const struct net_addr *a, unsigned bytes)
-{
-    uint64_t prefix = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        prefix = prefix << 8 | a->bytes[i];
-    return prefix;
-}
-
 struct network
 network_of(const struct net_addr *a)
 {
-    return a->family == AF_INET ? (struct network){ NETWORK_IPV4, prefix_of(a, 4) }
-                                : (struct network){ NETWORK_64, prefix_of(a, 8) };
+    return a->family == AF_INET ? (struct network){ NETWORK_IPV4, bytes_get_big(a->bytes, 4) }
+                                : (struct network){ NETWORK_64, bytes_get_big(a->bytes, 8) };
 }
 
 struct network
@@ -101,7 +91,7 @@ network_around(const struct net_addr *a)
 {
     return a->family == AF_INET
                ? (struct network){ NETWORK_NONE, 0 }
-               : (struct network){ NETWORK_48, prefix_of(a, 6) << 16 };
+               : (struct network){ NETWORK_48, bytes_get_big(a->bytes, 6) << 16 };
 }
 
 struct network

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
 
@@ -263,7 +264,7 @@ logsink_flush(struct logsink *s)
 
     while (s->waiting.len > at) {
         const unsigned char *head = s->waiting.at + at;
-        size_t len = (size_t)(head[0] | head[1] << 8);
+        size_t len = (size_t)bytes_get_little(head, 2);
         enum sp_err rc = put(s, (const char *)head + 2 + s->sent, len - s->sent, &done);
 
         if (rc == SP_AGAIN) {
@@ -281,8 +282,9 @@ logsink_flush(struct logsink *s)
 static bool
 wait_in_line(struct logsink *s, const char *text, size_t len)
 {
-    const unsigned char head[2] = { (unsigned char)(len & 0xff), (unsigned char)(len >> 8) };
+    unsigned char head[2];
 
+    bytes_put_little(head, len, sizeof head);
     if (s->waiting.len + sizeof head + len > WAITING_MOST
         || buf_reserve(&s->waiting, sizeof head + len) != SP_OK
         || buf_add(&s->waiting, head, sizeof head) != SP_OK

@@ -7,7 +7,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
+#include "base/dots.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "monitor/generation.h"
@@ -62,28 +64,11 @@ hear_refused(struct part *login, const struct message *m)
     return SP_OK;
 }
 
-/* "..", as a component: nothing that the chain makes has one. */
-static bool
-climbs(struct slice path)
-{
-    size_t from = 0;
-
-    for (size_t i = 0; i <= path.len; i++) {
-        if (i < path.len && path.at[i] != '/')
-            continue;
-        if (i - from == 2 && path.at[from] == '.' && path.at[from + 1] == '.')
-            return true;
-        from = i + 1;
-    }
-    return false;
-}
-
 static bool
 has_group_zero(struct slice groups)
 {
     for (size_t i = 0; i + 4 <= groups.len; i += 4)
-        if (groups.at[i] == 0 && groups.at[i + 1] == 0 && groups.at[i + 2] == 0
-            && groups.at[i + 3] == 0)
+        if (bytes_get_little(groups.at + i, 4) == 0)
             return true;
     return false;
 }
@@ -98,7 +83,8 @@ wrong_with(const struct session *s, const struct msg_granted *in)
 
     if (in->groups.len % 4 != 0)
         return "groups";
-    if (climbs(in->jail) || climbs(in->start))
+    /* nothing that the chain makes does */
+    if (dots_climb(in->jail) || dots_climb(in->start))
         return "its path contains \"..\"";
     if (in->user.len == 0 || in->backend.len == 0)
         return "no name";

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "wire/pack.h"
@@ -130,7 +131,7 @@ receive(struct channel *c, struct message *m, int flags)
         return SP_CLOSED;
     if (got < MESSAGE_HEADER)
         return breach(c, m, "no-type");
-    m->type = (uint16_t)(m->header[0] | m->header[1] << 8);
+    m->type = (uint16_t)bytes_get_little(m->header, MESSAGE_HEADER);
     m->len = (size_t)got - MESSAGE_HEADER;
     if ((h.msg_flags & MSG_TRUNC) != 0)
         return breach(c, m, "cut-data");
@@ -223,8 +224,7 @@ send_flags(struct channel *c, struct message *m, int flags)
     SP_ASSERT(row != NULL);
     SP_ASSERT((row->sender & c->self) != 0 && (row->receiver & c->peer) != 0);
     SP_ASSERT(m->nfds == row->fds && m->len >= row->least && m->len <= row->most);
-    m->header[0] = (unsigned char)(m->type & 0xff);
-    m->header[1] = (unsigned char)(m->type >> 8);
+    bytes_put_little(m->header, m->type, MESSAGE_HEADER);
     do {
         put = m->nfds > 0 ? send_fds(c->fd, m, MSG_NOSIGNAL | flags)
             : send(c->fd, m->frame, MESSAGE_HEADER + m->len, MSG_NOSIGNAL | flags);

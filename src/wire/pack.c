@@ -3,26 +3,24 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 static void
 put_number(struct message *m, uint64_t v, size_t bytes)
 {
     SP_ASSERT(m->len + bytes <= sizeof m->body);
-    for (size_t i = 0; i < bytes; i++)
-        m->body[m->len++] = (unsigned char)(v >> (8 * i));
+    bytes_put_little(m->body + m->len, v, bytes);
+    m->len += bytes;
 }
 
 static bool
 get_number(struct unpacker *u, uint64_t *v, size_t bytes)
 {
-    uint64_t sum = 0;
-
     if (u->left < bytes)
         return false;
-    for (size_t i = 0; i < bytes; i++)
-        sum |= (uint64_t)u->at[i] << (8 * i);
+    *v = bytes_get_little(u->at, bytes);
     u->at += bytes;
     u->left -= bytes;
-    *v = sum;
     return true;
 }
 
@@ -119,8 +117,8 @@ put_u32(struct packer *p, uint32_t v)
 {
     if (p->room - p->len < 4)
         return SP_NOMEM;
-    for (unsigned i = 0; i < 4; i++)
-        p->at[p->len++] = (unsigned char)(v >> (8 * i));
+    bytes_put_little(p->at + p->len, v, 4);
+    p->len += 4;
     return SP_OK;
 }
 

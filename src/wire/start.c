@@ -12,22 +12,13 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "base/privilege.h"
 #include "base/template.h"
 #include "config/settings.h"
 #include "wire/pack.h"
 
 #define SETTINGS_MAX 262144     /* bytes of all settings of one kind of process */
-
-static enum sp_err
-read_id(const char *text, unsigned long *id)
-{
-    char *end = NULL;
-
-    errno = 0;
-    *id = strtoul(text, &end, 10);
-    return errno != 0 || end == text || *end != '\0' || *id >= UINT32_MAX ? SP_INPUT : SP_OK;
-}
 
 /* Is descriptor 3 a channel, as the monitor lays it? */
 static bool
@@ -44,11 +35,14 @@ enum sp_err
 start_adopt(int argc, char **argv, const char *program, struct channel *monitor, unsigned self,
             uid_t *uid, gid_t *gid)
 {
-    unsigned long ids[2] = { 0, 0 };
+    uint64_t ids[2] = { 0, 0 };
     enum sp_err rc = SP_OK;
 
-    if (!has_channel() || (uid != NULL && (argc != 3 || read_id(argv[1], &ids[0]) != SP_OK
-                                           || read_id(argv[2], &ids[1]) != SP_OK))) {
+    if (!has_channel()
+        || (uid != NULL && (argc != 3
+                            || number_parse(slice_of(argv[1]), UINT32_MAX - 1, &ids[0]) != SP_OK
+                            || number_parse(slice_of(argv[2]), UINT32_MAX - 1, &ids[1])
+                                != SP_OK))) {
         fprintf(stderr, "%s is started by sallyportd, not by hand\n", program);
         return SP_INPUT;
     }

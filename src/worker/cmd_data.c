@@ -3,8 +3,8 @@
  * 3.2, RFC 2428, RFC 3659 section 5)
  */
 #include "base/log.h"
+#include "base/number.h"
 #include "ftp/hostport.h"
-#include "ftp/number.h"
 #include "ftp/reply.h"
 #include "wire/fail.h"
 #include "worker/ask_broker.h"

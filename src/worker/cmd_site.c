@@ -1,7 +1,7 @@
 /* worker/cmd_site.c - SITE CHMOD UTIME UMASK IDLE HELP, as practice has them */
 #include <string.h>
 
-#include "ftp/number.h"
+#include "base/number.h"
 #include "ftp/reply.h"
 #include "ftp/timeval.h"
 #include "wire/fail.h"

@@ -1,6 +1,6 @@
 /* worker/cmd_tls.c - AUTH PBSZ PROT CCC (RFC 2228 section 3, RFC 4217) */
 #include "base/log.h"
-#include "ftp/number.h"
+#include "base/number.h"
 #include "ftp/reply.h"
 #include "wire/fail.h"
 #include "worker/ask_monitor.h"

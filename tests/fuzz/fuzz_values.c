@@ -1,15 +1,16 @@
 /*
  * tests/fuzz/fuzz_values.c - numbers, addresses, times and options in parameters
- * (ftp/number.h, ftp/hostport.h, ftp/timeval.h, ftp/listing.h, base/net.h)
+ * (base/number.h, ftp/hostport.h, ftp/timeval.h, ftp/listing.h, base/net.h)
  *
  * Holds: what is accepted, written again and parsed again, is the same value; names and
  * parts lie within the parameter; nothing of another form is accepted.
  */
 #include "fuzz.h"
 
+#include "base/calendar.h"
+#include "base/number.h"
 #include "ftp/hostport.h"
 #include "ftp/listing.h"
-#include "ftp/number.h"
 #include "ftp/timeval.h"
 
 static bool
@@ -88,14 +89,14 @@ static void
 check_time(const struct timeval_utc *t)
 {
     struct timeval_utc again = { 0, 0 };
-    struct timeval_parts p;
+    struct calendar p;
     char text[TIMEVAL_TEXT_MAX];
     size_t len = 0;
 
     FUZZ_HOLDS(t->nanos <= 999999999);
     len = timeval_text(t, 9, text);
     FUZZ_HOLDS(len < TIMEVAL_TEXT_MAX && strlen(text) == len);
-    timeval_split(t->seconds, &p);
+    calendar_split(t->seconds, &p);
     FUZZ_HOLDS(p.month >= 1 && p.month <= 12 && p.day >= 1 && p.day <= 31 && p.hour < 24
                && p.minute < 60 && p.second < 60);
     /* second 60 of the last year is in a year that cannot be written */

@@ -17,7 +17,7 @@ int
 main(void)
 {
     static const struct unit_suite *const suites[] = {
-        &suite_parse, &suite_number, &suite_hostport, &suite_path, &suite_reply,
+        &suite_parse, &suite_hostport, &suite_path, &suite_reply,
         &suite_timeval, &suite_glob, &suite_ascii, &suite_listing, &suite_facts,
         &suite_options, &suite_stage,
         NULL

@@ -6,8 +6,9 @@
 
 #include "unit.h"
 
-extern const struct unit_suite suite_buf, suite_clock, suite_fd, suite_heap, suite_landlock,
-    suite_log, suite_nearest, suite_net, suite_privilege, suite_seccomp, suite_secret, suite_template;
+extern const struct unit_suite suite_buf, suite_bytes, suite_calendar, suite_clock, suite_dots,
+    suite_fd, suite_heap, suite_landlock, suite_utf8,
+    suite_log, suite_nearest, suite_net, suite_number, suite_privilege, suite_seccomp, suite_secret, suite_template;
 extern const struct unit_suite suite_channel, suite_message, suite_pack, suite_peers;
 
 /* How many descriptors this process has open. */

@@ -8,15 +8,9 @@
 #include "base/buf.h"
 #include "unit.h"
 
-extern const struct unit_suite suite_parse, suite_number, suite_hostport, suite_path,
+extern const struct unit_suite suite_parse, suite_hostport, suite_path,
     suite_reply, suite_timeval, suite_glob, suite_ascii, suite_listing, suite_facts,
     suite_options, suite_stage;
-
-#define ROWS(table) (sizeof(table) / sizeof *(table))
-
-/* The bytes of a literal, NULs inside it too: to begin a slice with, and as a value. */
-#define BYTES(literal) { (const unsigned char *)(literal), sizeof(literal) - 1 }
-#define SLICE(literal) slice_from(literal, sizeof(literal) - 1)
 
 /* The same bytes; says which on standard output where they are not. */
 bool bytes_are(struct slice got, struct slice wanted);

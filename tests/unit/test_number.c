@@ -1,8 +1,8 @@
-/* tests/unit/test_number.c - src/ftp/number.c */
+/* tests/unit/test_number.c - src/base/number.c */
 #include <inttypes.h>
 
-#include "ftp/number.h"
-#include "suites_ftp.h"
+#include "base/number.h"
+#include "suites.h"
 
 static void
 decimal_numbers_are_read_up_to_their_bound(void)
@@ -43,6 +43,46 @@ what_is_no_number_is_refused(void)
 }
 
 static void
+a_number_is_taken_off_the_front(void)
+{
+    static const struct { const char *text; enum sp_err rc; uint64_t value; const char *rest; }
+        rows[] = {
+            { "15m", SP_OK, 15, "m" }, { "7", SP_OK, 7, "" }, { "99,t=3", SP_OK, 99, ",t=3" },
+            { "100", SP_INPUT, 42, "100" }, { "m", SP_INPUT, 42, "m" },
+            { "", SP_INPUT, 42, "" }, { "-1", SP_INPUT, 42, "-1" },
+            { "18446744073709551616", SP_INPUT, 42, "18446744073709551616" },
+        };
+
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct slice text = slice_of(rows[i].text);
+        uint64_t value = 42;
+
+        CU_ASSERT_EQUAL(number_take(&text, 99, &value), rows[i].rc);
+        CU_ASSERT_EQUAL(value, rows[i].value);
+        CU_ASSERT_TRUE(slice_equal(text, slice_of(rows[i].rest)));
+    }
+}
+
+static void
+another_base_has_its_own_digits(void)
+{
+    static const struct { const char *text; unsigned base; enum sp_err rc; uint64_t value; }
+        rows[] = {
+            { "777", 8, SP_OK, 0777 }, { "0027", 8, SP_OK, 027 }, { "8", 8, SP_INPUT, 42 },
+            { "78", 8, SP_INPUT, 42 }, { "101", 2, SP_OK, 5 }, { "01000", 8, SP_OK, 512 },
+            { "1001", 8, SP_INPUT, 42 }, { "", 8, SP_INPUT, 42 },
+        };
+
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        uint64_t value = 42;
+
+        CU_ASSERT_EQUAL(number_parse_base(slice_of(rows[i].text), rows[i].base, 512, &value),
+                        rows[i].rc);
+        CU_ASSERT_EQUAL(value, rows[i].value);
+    }
+}
+
+static void
 modes_are_octal(void)
 {
     static const struct { const char *text; enum sp_err rc; uint32_t value; } rows[] = {
@@ -79,6 +119,8 @@ static const struct unit_test tests[] = {
     { "decimal numbers are read up to their bound",
       decimal_numbers_are_read_up_to_their_bound },
     { "what is no number is refused", what_is_no_number_is_refused },
+    { "a number is taken off the front", a_number_is_taken_off_the_front },
+    { "another base has its own digits", another_base_has_its_own_digits },
     { "modes are octal", modes_are_octal },
     { "numbers are written", numbers_are_written },
     { NULL, NULL }

@@ -41,6 +41,12 @@ bool unit_watch_over(const struct unit_watch *w, int64_t milliseconds);
 /* Waits until there is an event of poll(2), for so many milliseconds of its own. */
 bool unit_wait(int fd, short events, int64_t milliseconds);
 
+#define ROWS(table) (sizeof(table) / sizeof *(table))
+
+/* The bytes of a literal, NULs inside it too: to begin a slice with, and as a value. */
+#define BYTES(literal) { (const unsigned char *)(literal), sizeof(literal) - 1 }
+#define SLICE(literal) slice_from(literal, sizeof(literal) - 1)
+
 /* suites ends with NULL. Returns the exit code: 0, 1 (a test failed), 2 (could not run). */
 int unit_main(const struct unit_suite *const *suites);
 

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/privilege.h"
-#include "monitor/dataport.h"
+#include "monitor/gate.h"
 
 #define NAMES_ROOM 512
 
@@ -67,7 +67,7 @@ capabilities_keep(void)
 {
     uint64_t own = 0, programs = privilege_ambient(), kept = 0;
     char names[NAMES_ROOM], others[NAMES_ROOM];
-    bool filters = dataport_can_filter();
+    bool filters = gate_possible();
     enum sp_err rc = SP_OK;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -76,7 +76,7 @@ capabilities_keep(void)
     if ((rc = privilege_try(own)) != SP_OK)
         goto out;
     /* a kernel that keeps socket filters for it; any other gives them to everybody */
-    if (filters && !dataport_can_filter())
+    if (filters && !gate_possible())
         own |= BIT(CAP_NET_ADMIN);
     if ((rc = privilege_try(UINT64_MAX)) != SP_OK)
         goto out;

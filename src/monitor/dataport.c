@@ -2,7 +2,6 @@
 #include "monitor/dataport.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,65 +18,6 @@
 #define PORTS_IN_ORDER 1024     /* behind these: a small range is searched from end to end */
 #define DATA_BACKLOG 8          /* the owner's connection among some that fail the bond */
 #define LEAST_PORT 1024         /* RFC 2577: no data connection to a well-known port */
-
-#define PASS 0x7fffffffu        /* the whole segment */
-#define DROP 0u
-
-/* The source address in the IP header, and the word of it that is compared. */
-#define IPV4_SOURCE 12
-#define IPV6_SOURCE 8
-
-static uint32_t
-word_at(const unsigned char *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-/*
- * Segments from any other address are dropped before the socket sees them, so that nobody
- * but the peer can open a connection. Accepted connections inherit the filter and its
- * lock: the worker cannot take it off again.
- */
-static enum sp_err
-hear_only(int fd, const struct net_addr *peer)
-{
-    struct sock_filter code[2 * 4 + 2];
-    struct sock_fprog program = { 0, code };
-    unsigned words = peer->family == AF_INET ? 1 : 4, n = 0;
-    uint32_t source = peer->family == AF_INET ? IPV4_SOURCE : IPV6_SOURCE;
-    int on = 1;
-
-    for (unsigned i = 0; i < words; i++) {
-        uint32_t offset = (uint32_t)SKF_NET_OFF + source + 4 * i;
-        unsigned char to_drop = (unsigned char)(2 * (words - 1 - i) + 1);
-
-        code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
-        code[n++] = (struct sock_filter)BPF_JUMP(
-            BPF_JMP | BPF_JEQ | BPF_K, word_at(peer->bytes + (size_t)4 * i), 0, to_drop);
-    }
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, PASS);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, DROP);
-    program.len = (unsigned short)n;
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == -1) {
-        /* see dataport_can_filter; said once, at start (prepare_report_walls) */
-        return errno == EPERM ? SP_OK : SP_OS;
-    }
-    return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == -1 ? SP_OS
-                                                                            : SP_OK;
-}
-
-bool
-dataport_can_filter(void)
-{
-    struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, PASS) };
-    struct sock_fprog program = { 1, code };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool can = fd != -1
-        && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
-
-    fd_close(&fd);
-    return can;
-}
 
 /*
  * With keepalive, and Nagle's algorithm left on: segments of a transfer are to be full.
@@ -166,7 +106,7 @@ listen_within(struct gate *gate, const struct net_addr *local, const struct net_
     /* The filter comes last, as it costs most, but before anybody can connect. */
     if ((rc = data_socket(local->family, &made)) != SP_OK
         || (rc = bind_within(made, local, least, most, tries, port)) != SP_OK
-        || (gate_attach(gate, made, peer) != SP_OK && (rc = hear_only(made, peer)) != SP_OK))
+        || (rc = gate_attach(gate, made, peer)) != SP_OK)
         goto out;
     if (listen(made, DATA_BACKLOG) == -1) {
         rc = errno == EADDRINUSE ? SP_AGAIN : SP_OS;

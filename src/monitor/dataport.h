@@ -11,18 +11,11 @@
 #ifndef SP_MONITOR_DATAPORT_H
 #define SP_MONITOR_DATAPORT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/net.h"
 
-/*
- * May this process put a filter on a socket? Some kernels keep that for root; a listener
- * then takes segments from everybody, and the worker alone looks where a connection comes
- * from.
- */
-bool dataport_can_filter(void);
 struct gate;
 
 /*

@@ -1,14 +1,15 @@
 /*
- * monitor/gate.h - one socket filter for all listeners of a session
+ * monitor/gate.h - the one filter of addresses: a listener hears its peer alone
  *
  * Runs in: monitor.                      Blocks: never.
  * Trusts:  nothing that a worker says; the address is that of the control connection.
  * Owns:    the program's descriptor.
  *
- * What dataport.c has the kernel compile for each listener anew costs half of that listener
- * (10 of 20 us measured); the same program, loaded once for a session, costs next to
- * nothing. It takes CAP_BPF, and only pays where a session has many listeners: the kernel
- * verifies and compiles it at a cost of some of the others.
+ * A filter that the kernel compiles for each listener anew costs half of that listener (10 of
+ * 20 us measured); the same program, loaded once for a session, costs next to nothing. That
+ * takes CAP_BPF, and only pays where a session has many listeners: the kernel verifies and
+ * compiles it at a cost of some of the others. So the first few have the one, and where it
+ * can be loaded, all behind them the other.
  */
 #ifndef SP_MONITOR_GATE_H
 #define SP_MONITOR_GATE_H
@@ -29,11 +30,17 @@ struct gate {
 #define GATE_EMPTY { -1, 0, false }
 
 /*
- * Segments from any other address than the peer's are dropped before the socket sees them.
- * The peer of one gate is always the same. SP_REFUSED: not by this way, now or at all; the
- * socket is as it was.
+ * Segments from any other address than the peer's are dropped before the socket sees them, so
+ * that nobody but the peer can open a connection. Accepted connections inherit the filter and
+ * its lock: the worker cannot take it off again. The peer of one gate is always the same.
+ * SP_OK, too, where this kernel keeps filters for root (gate_possible). SP_OS.
  */
 SP_CHECK enum sp_err gate_attach(struct gate *g, int fd, const struct net_addr *peer);
+/*
+ * May this process put a filter on a socket? Some kernels keep that for root; a listener then
+ * takes segments from everybody, and the worker alone looks where a connection comes from.
+ */
+bool gate_possible(void);
 void gate_clear(struct gate *g);
 
 #endif

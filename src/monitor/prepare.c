@@ -15,11 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dots.h"
 #include "base/fd.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/privilege.h"
-#include "monitor/dataport.h"
+#include "monitor/gate.h"
 
 #define FDS_OF_SESSION 9  /* channels and pidfds of three processes, gate, listener, one more */
 #define FDS_OF_SERVER 288       /* listeners, templates of two generations, log, loop; and
@@ -184,7 +185,7 @@ check_empty(const char *path, int *fd)
         return SP_OS;
     *fd = -1;
     while (empty && (entry = readdir(dir)) != NULL)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        empty = dots_name(entry->d_name);
     (void)closedir(dir);
     if (empty)
         return SP_OK;
@@ -223,7 +224,7 @@ prepare_report_walls(bool root)
         log_event(EVENT_WALL_MISSING, "what=uids fault=\"started without root: every "
                   "process runs as uid %lu, accounts have no uid of their own, and PAM "
                   "cannot be used\"", (unsigned long)geteuid());
-    if (!dataport_can_filter())
+    if (!gate_possible())
         log_event(EVENT_WALL_MISSING, "what=data-filter fault=\"this kernel allows "
                   "socket filters to root only; who connects to a passive port is "
                   "checked by the worker alone\"");

@@ -96,9 +96,9 @@ listen_for(const struct net_addr *local, const struct net_addr *peer, unsigned l
 static bool
 has_filters(void)
 {
-    if (!dataport_can_filter())
+    if (!gate_possible())
         puts("    (no socket filters without root here: skipped)");
-    return dataport_can_filter();
+    return gate_possible();
 }
 
 /* Does a connection from that address reach a listener that is for peer? */

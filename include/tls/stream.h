@@ -39,13 +39,20 @@ void tls_stream_free(struct tls_stream *s);
  */
 SP_CHECK enum sp_err tls_stream_handshake(struct tls_stream *s);
 bool tls_stream_wants_write(const struct tls_stream *s);
+/*
+ * Behind SP_AGAIN, of a data connection: our half is put, the client has resumed, and is the
+ * one that it seems. What is only sent may be put now, a round trip before the client's half
+ * comes, and that need not be waited for any more; tls_stream_read may not be called. The
+ * next tls_stream_handshake ends it.
+ */
+bool tls_stream_is_early(const struct tls_stream *s);
 /* Behind SP_AGAIN: wait for no socket, but try again soon (tls_tickets_of). */
 bool tls_stream_is_undecided(const struct tls_stream *s);
 /* Never NULL; printable. */
 const char *tls_stream_fault(const struct tls_stream *s);
 
 /*
- * Valid after the handshake: "TLSv1.3", "TLS_AES_128_GCM_SHA256"; "" where there is none.
+ * Valid after the handshake, and early: "TLSv1.3", "TLS_AES_128_GCM_SHA256"; "" where there is none.
  */
 const char *tls_stream_version(const struct tls_stream *s);
 const char *tls_stream_cipher(const struct tls_stream *s);

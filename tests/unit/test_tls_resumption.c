@@ -151,6 +151,118 @@ a_full_handshake_on_data_leaves_nothing(void)
         }
 }
 
+/* The client has said its first words, and reads nothing yet; our half is put and sent. */
+static void
+open_half(struct link *l, struct server *s, enum tls_kind kind, struct client *c,
+          SSL_SESSION *session)
+{
+    SSL_SESSION *copy = session == NULL ? NULL : SSL_SESSION_dup(session);
+
+    link_open(l, s, kind, c);
+    if (copy != NULL)
+        CU_ASSERT_EQUAL(SSL_set_session(l->client, copy), 1);
+    SSL_SESSION_free(copy);
+    CU_ASSERT_EQUAL(SSL_do_handshake(l->client), -1);
+    CU_ASSERT_EQUAL(tls_stream_handshake(l->server), SP_AGAIN);
+}
+
+static void
+payload_need_not_wait_for_the_clients_half(void)
+{
+    struct server s;
+    struct client c;
+    struct link control, l;
+    char back[64];
+    size_t n = 0;
+
+    begin(&s, &c, &control, TLS1_3_VERSION);
+    open_half(&l, &s, TLS_DATA, &c, c.sessions[1]);
+    CU_ASSERT_TRUE_FATAL(tls_stream_is_early(l.server));
+    CU_ASSERT_TRUE(tls_stream_resumed(l.server));
+    CU_ASSERT_STRING_EQUAL(tls_stream_version(l.server), "TLSv1.3");
+    CU_ASSERT_EQUAL(tls_stream_put(l.server, "a whole file", 12, &n), SP_OK);
+    CU_ASSERT_EQUAL(tls_stream_put_end(l.server), SP_OK);
+    CU_ASSERT_EQUAL(tls_stream_flush(l.server), SP_OK);
+    CU_ASSERT_EQUAL(SSL_read_ex(l.client, back, sizeof back, &n), 1);
+    CU_ASSERT_TRUE(n == 12 && memcmp(back, "a whole file", n) == 0);
+    CU_ASSERT_EQUAL(SSL_read_ex(l.client, back, sizeof back, &n), 0);
+    CU_ASSERT_EQUAL(SSL_get_error(l.client, 0), SSL_ERROR_ZERO_RETURN);
+    link_close(&l);
+    end(&s, &c, &control);
+}
+
+/* Nothing was put early: an upload, or the client was quicker than its command. */
+static void
+a_handshake_goes_on_where_nothing_was_put_early(void)
+{
+    struct server s;
+    struct client c;
+    struct link control, l;
+
+    begin(&s, &c, &control, TLS1_3_VERSION);
+    open_half(&l, &s, TLS_DATA, &c, c.sessions[0]);
+    CU_ASSERT_TRUE(tls_stream_is_early(l.server));
+    CU_ASSERT_EQUAL(tls_stream_handshake(l.server), SP_AGAIN);
+    CU_ASSERT_FALSE(tls_stream_is_early(l.server));
+    CU_ASSERT_TRUE(link_shake(&l));
+    CU_ASSERT_FALSE(tls_stream_is_early(l.server));
+    CU_ASSERT_TRUE(tls_stream_resumed(l.server));
+    CU_ASSERT_TRUE(link_client_says(&l, "an upload"));
+    CU_ASSERT_TRUE(link_server_says(&l, "a download"));
+    link_close(&l);
+    end(&s, &c, &control);
+}
+
+/* A ClientHello that somebody has recorded comes with a ticket that was seen. */
+static void
+nothing_is_early_without_a_ticket_newer_than_all_before(void)
+{
+    static const struct { unsigned session; bool early; } rows[] = {
+        { 0, true }, { 0, false }, { 2, true }, { 1, false }, { 2, false }, { 3, true },
+    };
+    struct server s;
+    struct client c;
+    struct link control, l;
+
+    begin(&s, &c, &control, TLS1_3_VERSION);
+    for (unsigned i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(tls_stream_put_ticket(control.server), SP_OK);
+        CU_ASSERT_TRUE(link_server_says(&control, "227 Entering Passive Mode"));
+    }
+    CU_ASSERT_EQUAL_FATAL(c.count, 4);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        open_half(&l, &s, TLS_DATA, &c, c.sessions[rows[i].session]);
+        CU_ASSERT_EQUAL(tls_stream_is_early(l.server), rows[i].early);
+        CU_ASSERT_TRUE(link_shake(&l));
+        CU_ASSERT_TRUE(tls_stream_resumed(l.server));
+        link_close(&l);
+    }
+    end(&s, &c, &control);
+}
+
+static void
+nothing_is_early_in_full_in_1_2_and_on_control(void)
+{
+    for (size_t v = 0; v < 2; v++) {
+        struct server s;
+        struct client c;
+        struct link control, l;
+
+        begin(&s, &c, &control, versions[v]);
+        open_half(&l, &s, TLS_DATA, &c, NULL);
+        CU_ASSERT_FALSE(tls_stream_is_early(l.server));
+        CU_ASSERT_FALSE(tls_stream_resumed(l.server));
+        link_close(&l);
+        open_half(&l, &s, TLS_CONTROL, &c, c.sessions[0]);
+        CU_ASSERT_FALSE(tls_stream_is_early(l.server));
+        link_close(&l);
+        open_half(&l, &s, TLS_DATA, &c, c.sessions[0]);
+        CU_ASSERT_EQUAL(tls_stream_is_early(l.server), versions[v] == TLS1_3_VERSION);
+        link_close(&l);
+        end(&s, &c, &control);
+    }
+}
+
 static void
 a_session_id_many_times(void)
 {
@@ -344,6 +456,14 @@ static const struct unit_test tests[] = {
       data_connections_send_no_ticket },
     { "a full handshake on a data connection cannot be resumed",
       a_full_handshake_on_data_leaves_nothing },
+    { "payload need not wait for the client's half",
+      payload_need_not_wait_for_the_clients_half },
+    { "a handshake goes on where nothing was put early",
+      a_handshake_goes_on_where_nothing_was_put_early },
+    { "nothing is early without a ticket newer than all before",
+      nothing_is_early_without_a_ticket_newer_than_all_before },
+    { "nothing is early in full, in 1.2 and on control",
+      nothing_is_early_in_full_in_1_2_and_on_control },
     { "a session id resumes any number of times, aborts or not",
       a_session_id_many_times },
     { "session ids are bounded in number", session_ids_are_bounded },

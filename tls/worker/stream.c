@@ -36,6 +36,8 @@ struct tls_stream {
     struct gather out;
     struct urgent urgent;
     bool secured;               /* the handshake is done                        */
+    bool half_done;             /* data: our half of it is                      */
+    bool early;                 /* data: payload may go before the client's half came */
     bool wants_write;           /* the last step stopped at a full socket       */
     bool undecided;             /* at a ticket of which nobody can say yet      */
     bool reads_ahead;           /* payload: the read buffer is filled up        */
@@ -320,10 +322,37 @@ handshake_failed(struct tls_stream *s, enum sp_err why)
     return why;
 }
 
+/*
+ * As SSL_do_handshake, but it stops when our half of a data connection's handshake is put: so
+ * far, and before OpenSSL has looked for the client's half, payload may be put behind it
+ * (tls_stream_is_early). The client that has resumed by a fresh ticket has shown by its
+ * ClientHello that it is the client of this FTP session, and nobody else can read what
+ * follows (RFC 8446, section 4.4.4 and appendix E.5). Early data of clients is never taken.
+ */
+static int
+shake_hands(struct tls_stream *s)
+{
+    unsigned char none = 0;
+    size_t got = 0;
+
+    s->early = false;
+    if (s->kind != TLS_DATA || s->direct || s->half_done)
+        return SSL_do_handshake(s->ssl);
+    if (SSL_read_early_data(s->ssl, &none, sizeof none, &got) != SSL_READ_EARLY_DATA_FINISH)
+        return 0;
+    s->half_done = true;
+    if (SSL_version(s->ssl) != TLS1_3_VERSION)
+        return SSL_do_handshake(s->ssl);        /* it is over */
+    s->early = SSL_session_reused(s->ssl) == 1
+        && tickets_spend(&context_of(s->ssl)->tickets, SSL_get_session(s->ssl));
+    return 0;
+}
+
 enum sp_err
 tls_stream_handshake(struct tls_stream *s)
 {
     enum sp_err rc = SP_OK;
+    bool before = s->half_done;
     int done = 0;
 
     if (s->reading != SP_OK)
@@ -333,8 +362,8 @@ tls_stream_handshake(struct tls_stream *s)
     ERR_clear_error();
     errno = 0;
     s->wants_write = s->undecided = false;
-    if ((done = SSL_do_handshake(s->ssl)) != 1) {
-        if ((rc = judge(s, done, errno)) != SP_AGAIN)
+    if ((done = shake_hands(s)) != 1) {
+        if (s->half_done == before && (rc = judge(s, done, errno)) != SP_AGAIN)
             return handshake_failed(s, rc);
         if (s->wants_write)
             return SP_AGAIN;
@@ -347,6 +376,19 @@ tls_stream_handshake(struct tls_stream *s)
         return handshake_failed(s, rc);
     keep_server_name(s);
     return flush_step(s);
+}
+
+bool
+tls_stream_is_early(const struct tls_stream *s)
+{
+    return s->early;
+}
+
+/* The keys for what we send are there, and it is known who has the others. */
+static bool
+is_open(const struct tls_stream *s)
+{
+    return s->secured || s->early;
 }
 
 bool
@@ -364,13 +406,13 @@ tls_stream_is_undecided(const struct tls_stream *s)
 const char *
 tls_stream_version(const struct tls_stream *s)
 {
-    return s->secured ? SSL_get_version(s->ssl) : "";
+    return is_open(s) ? SSL_get_version(s->ssl) : "";
 }
 
 const char *
 tls_stream_cipher(const struct tls_stream *s)
 {
-    return s->secured ? SSL_CIPHER_get_name(SSL_get_current_cipher(s->ssl)) : "";
+    return is_open(s) ? SSL_CIPHER_get_name(SSL_get_current_cipher(s->ssl)) : "";
 }
 
 const char *
@@ -382,7 +424,7 @@ tls_stream_server_name(const struct tls_stream *s)
 bool
 tls_stream_resumed(const struct tls_stream *s)
 {
-    return s->secured && SSL_session_reused(s->ssl) == 1;
+    return is_open(s) && SSL_session_reused(s->ssl) == 1;
 }
 
 /* ---- reading ----------------------------------------------------------------------- */
@@ -491,7 +533,7 @@ tls_stream_put(struct tls_stream *s, const void *at, size_t len, size_t *taken)
     size_t n = 0;
     int done = 0;
 
-    SP_ASSERT(s->secured);
+    SP_ASSERT(is_open(s));
     if (len > room)
         len = room;
     *taken = 0;
@@ -507,7 +549,9 @@ tls_stream_put(struct tls_stream *s, const void *at, size_t len, size_t *taken)
     errno = 0;
     /* The whole of it: the gathering buffer has the room, and without partial writes
      * enabled OpenSSL writes all or fails. */
-    if ((done = SSL_write_ex(s->ssl, at, len, &n)) != 1) {
+    done = s->secured ? SSL_write_ex(s->ssl, at, len, &n)
+        : SSL_write_early_data(s->ssl, at, len, &n);
+    if (done != 1) {
         SP_IGNORE(judge(s, done, errno));       /* for its text */
         return SP_INPUT;
     }
@@ -584,7 +628,7 @@ tls_stream_put_end(struct tls_stream *s)
 {
     int done = 0;
 
-    if (s->end_put || !s->secured)
+    if (s->end_put || !is_open(s))
         return SP_OK;
     s->end_put = true;
     if (s->in_kernel)

@@ -111,6 +111,33 @@ recall(SSL *ssl, const unsigned char *id, int len, int *keep)
     return NULL;
 }
 
+/* The number lies inside the ticket, sealed with the rest. */
+static int
+number_ticket(SSL *ssl, void *context)
+{
+    struct tickets *t = context;
+    uint64_t number = t->first + ++t->issued;
+
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &number, sizeof number);
+}
+
+bool
+tickets_spend(struct tickets *t, SSL_SESSION *session)
+{
+    uint64_t number = 0;
+    void *at = NULL;
+    size_t len = 0;
+
+    if (SSL_SESSION_get0_ticket_appdata(session, &at, &len) != 1 || len != sizeof number)
+        return false;
+    memcpy(&number, at, sizeof number);
+    number -= t->first;         /* of another process' ticket (others.h): anything */
+    if (number <= t->spent || number > t->issued)
+        return false;
+    t->spent = number;
+    return true;
+}
+
 enum sp_err
 tickets_init(struct tickets *t, OSSL_LIB_CTX *library, SSL_CTX *ssl)
 {
@@ -120,6 +147,7 @@ tickets_init(struct tickets *t, OSSL_LIB_CTX *library, SSL_CTX *ssl)
     if (SSL_CTX_set_session_id_context(ssl, session_id_context,
                                        sizeof session_id_context - 1) != 1
         || SSL_CTX_set_num_tickets(ssl, 2) != 1
+        || SSL_CTX_set_session_ticket_cb(ssl, number_ticket, NULL, t) != 1
         || SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, ticket_key) != 1)
         return SP_NOMEM;
     (void)SSL_CTX_set_timeout(ssl, TICKET_LIFETIME);
@@ -147,7 +175,9 @@ enum sp_err
 tickets_renew(struct tickets *t, OSSL_LIB_CTX *library)
 {
     forget(t);
+    t->issued = t->spent = 0;
     if (RAND_bytes_ex(library, t->name, sizeof t->name, 0) != 1
+        || RAND_bytes_ex(library, (unsigned char *)&t->first, sizeof t->first, 0) != 1
         || RAND_priv_bytes_ex(library, t->cipher_key, sizeof t->cipher_key, 0) != 1
         || RAND_priv_bytes_ex(library, t->mac_key, sizeof t->mac_key, 0) != 1)
         return SP_OS;

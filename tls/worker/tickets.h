@@ -11,6 +11,9 @@
  * connection (which anybody may try who guesses the port) leaves nothing behind that
  * could be resumed.
  *
+ * Tickets are numbered. Who presents one that is newer than all that were presented before is
+ * no echo: a recorded ClientHello, sent once more, has a number that was seen.
+ *
  * Tickets hold everything but their key; clients without tickets (TLS 1.2 only) get a
  * session id, and the newest of those are kept here.
  */
@@ -18,6 +21,8 @@
 #define SP_TLS_WORKER_TICKETS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "tls/context.h"
@@ -30,6 +35,8 @@ struct tickets {
     EVP_CIPHER *cipher;
     SSL_SESSION *sessions[TICKETS_SESSIONS];    /* oldest overwritten first */
     unsigned next;
+    uint64_t first;             /* random: tickets count from it                   */
+    uint64_t issued, spent;     /* the newest ticket, and the newest that was presented */
 };
 
 /* Fetch what the callbacks need and install them in a server's SSL_CTX. SP_NOMEM. */
@@ -37,5 +44,7 @@ SP_CHECK enum sp_err tickets_init(struct tickets *t, OSSL_LIB_CTX *library, SSL_
 /* Fresh keys; every ticket and session of before is worthless. SP_OS: no random bytes. */
 SP_CHECK enum sp_err tickets_renew(struct tickets *t, OSSL_LIB_CTX *library);
 void tickets_clear(struct tickets *t);
+/* True if it came by a ticket of ours, newer than all that this was asked of before. */
+bool tickets_spend(struct tickets *t, SSL_SESSION *session);
 
 #endif

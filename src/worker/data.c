@@ -215,6 +215,18 @@ candidate_failed(struct worker *w, size_t i, enum data_failure why)
         d->deadline = until;
 }
 
+/*
+ * Of what is only sent, the client's half of a handshake need not be waited for: data, the end
+ * and 226 are there a round trip earlier, and two where the client's kernel holds its half
+ * back for our acknowledgement.
+ */
+static bool
+goes_early(const struct worker *w, const struct candidate *c)
+{
+    return (w->transfer.kind == TRANSFER_SEND_FILE || w->transfer.kind == TRANSFER_SEND_LISTING)
+        && c->tls != NULL && tls_stream_is_early(c->tls);
+}
+
 /* One step of one candidate. SP_OK: it is served; SP_AGAIN; SP_REFUSED: it was dropped. */
 static enum sp_err
 candidate_step(struct worker *w, size_t i)
@@ -244,7 +256,11 @@ candidate_step(struct worker *w, size_t i)
         candidate_failed(w, i, DATA_NO_TLS);
         return SP_REFUSED;
     }
+    if (goes_early(w, c))
+        return SP_OK;
     if ((rc = tls_stream_handshake(c->tls)) == SP_AGAIN) {
+        if (goes_early(w, c))
+            return SP_OK;
         c->again = tls_stream_is_undecided(c->tls) ? clock_ms() + ASK_AGAIN_MS : 0;
         if (clock_ms() < c->until)
             return SP_AGAIN;

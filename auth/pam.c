@@ -11,6 +11,7 @@
 #include "auth/conversation.h"
 #include "auth/derive.h"
 #include "auth/jaildir.h"
+#include "auth/one_hash.h"
 #include "auth/posture.h"
 #include "auth/sysuser.h"
 #include "auth/verdict.h"
@@ -27,6 +28,7 @@ struct pam_login {
     bool credentials, session;  /* to be undone                       */
     bool groups;                /* of the account, to which modules add theirs */
     int status;                 /* of the last call, pam_end wants it */
+    struct one_hash hash;       /* during pam_authenticate alone      */
 };
 
 /* Nobody is asked anything by a transaction that is only begun. */
@@ -264,6 +266,15 @@ admit(struct attempt *a, struct verdict *v, struct pam_login *p)
     verdict_grant(v);
 }
 
+static bool
+authenticate(struct pam_login *p)
+{
+    one_hash_begin(&p->hash);
+    p->status = pam_authenticate(p->pam, PAM_DISALLOW_NULL_AUTHTOK);
+    one_hash_end(&p->hash);
+    return p->status == PAM_SUCCESS;
+}
+
 void
 pam_check(struct attempt *a, struct verdict *v)
 {
@@ -282,8 +293,7 @@ pam_check(struct attempt *a, struct verdict *v)
                                      .ask = ask_client, .context = a };
     if ((p->status = start(p, a)) != PAM_SUCCESS)
         refuse(a, v, p, "start");
-    else if ((p->status = pam_authenticate(p->pam, PAM_DISALLOW_NULL_AUTHTOK))
-             == PAM_SUCCESS)
+    else if (authenticate(p))
         admit(a, v, p);
     else if (!a->last_backend && is_unknown(a, p->status))
         verdict_unknown(v);

@@ -16,8 +16,8 @@
  *              own from a fresh listener, TLS sessions resumed
  *     get-walls, put-walls             the same in clear with commands and replies, by three
  *              processes that ask each other as sallyport's do; CPU of all three
- *     login, login-tls                 COUNT times crypt(3) of SHA-512 in a forked process,
- *              twice, as pam_unix does it; and a full TLS handshake (ECDSA P-256) in it
+ *     login, login-tls                 COUNT times crypt(3) of SHA-512 in a forked process;
+ *              and a full TLS handshake (ECDSA P-256) in it
  *     list, list-sorted, names         readdir of DIR, and lstat of everything in it; the
  *              same in the order of inodes; without lstat
  *     sync-big, sync-small             seconds, not CPU: COUNT MiB written and synced; COUNT

@@ -147,6 +147,28 @@ def test_system_users_outside_of_a_jail_where_configured(make_server, home, worl
     c.quit()
 
 
+# ---- what a login costs ---------------------------------------------------------------------------
+def test_a_login_hashes_the_password_once(make_server, world):
+    """However often pam_unix asks; and what is not the same question is hashed."""
+    unix_module(world)
+    module, log = world.dir / "pam_hashes.so", world.dir / "hashes"
+    run("gcc", "-std=c17", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-o", module,
+        HERE / "pam_hashes.c", "-lpam", "-lcrypt")
+    service = Path("/etc/pam.d", f"{PAM_SERVICE}-hashes-{os.getpid()}")
+    service.write_text(f"auth required pam_unix.so\nauth required {module} log={log}\n"
+                       f"account required pam_unix.so\naccount required {module} log={log}\n")
+    asked = ["known", "hashed", "known", "hashed"]
+    try:
+        s = make_server(auth=["pam"], pam_service=service.name)
+        assert refusal(s, PAM_USER, "wrong", timeout=30).code == 530
+        assert log.read_text().split() == asked
+        s.login(PAM_USER, PAM_PASSWORD, timeout=30).quit()
+        assert refusal(s, PAM_USER, "wrong", timeout=30).code == 530
+        assert log.read_text().split() == asked + asked + ["hashed"] + asked
+    finally:
+        service.unlink()
+
+
 # ---- a conversation with several questions -------------------------------------------------------
 @pytest.fixture(scope="module")
 def two_questions(world):

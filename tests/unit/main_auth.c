@@ -2,8 +2,8 @@
 #include "unit.h"
 
 extern const struct unit_suite suite_account, suite_accounts, suite_anonymous,
-    suite_attempt, suite_bequest, suite_chain, suite_conversation, suite_jaildir, suite_password,
-    suite_posture, suite_slots, suite_users, suite_auth_verdict;
+    suite_attempt, suite_bequest, suite_chain, suite_conversation, suite_jaildir, suite_one_hash,
+    suite_password, suite_posture, suite_slots, suite_users, suite_auth_verdict;
 
 int
 main(void)
@@ -16,6 +16,7 @@ main(void)
                                                 &suite_chain,
                                                 &suite_conversation,
                                                 &suite_jaildir,
+                                                &suite_one_hash,
                                                 &suite_password,
                                                 &suite_posture,
                                                 &suite_slots,

@@ -17,7 +17,7 @@ LIBRARIES = {
     "sallyport": {"c", "confuse", "sodium", "sqlite3", "event_core-2.1", "jansson"},
     "sallyport-worker": {"c", "ssl", "crypto", "seccomp", "z"},
     "sallyport-broker": {"c", "seccomp", "crypto"},
-    "sallyport-login": {"c", "pam", "sodium", "sqlite3", "crypto"},
+    "sallyport-login": {"c", "pam", "crypt", "sodium", "sqlite3", "crypto"},
     "sallyport-keyholder": {"c", "crypto", "seccomp", "ssl"},
     "sallyport-ledger": {"c", "seccomp", "sqlite3"},
 }

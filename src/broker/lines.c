@@ -237,20 +237,30 @@ write_entry(struct listing *l, const char *name, bool unfinished, struct names *
     return flush(l, FLUSH_AT);
 }
 
+/* What is in names. */
+static enum sp_err
+write_names(struct listing *l, struct names *found)
+{
+    enum sp_err rc = SP_OK;
+
+    for (size_t i = 0; i < l->names.count && rc == SP_OK; i++)
+        rc = write_entry(l, names_text(&l->names, i), l->names.items[i].unfinished, found);
+    return rc;
+}
+
 /* All of what was collected, and what is still in the reader. */
 static enum sp_err
 write_entries(struct listing *l, struct names *found)
 {
     const char *name = NULL;
     bool unfinished = false;
-    enum sp_err rc = SP_OK;
+    enum sp_err rc = write_names(l, found);
 
-    for (size_t i = 0; i < l->names.count; i++)
-        if ((rc = write_entry(l, names_text(&l->names, i), l->names.items[i].unfinished,
-                              found)) != SP_OK)
-            return rc;
-    if (!l->more)
-        return SP_OK;
+    while (rc == SP_OK && listing_by_inode(l))
+        if ((rc = listing_more(l)) == SP_OK)
+            rc = write_names(l, found);
+    if (rc != SP_OK || !l->more)
+        return rc;
     while ((rc = listing_next(l, &name, &unfinished)) == SP_OK) {
         if (found != NULL && l->entries >= (uint64_t)l->b->settings.glob_entries)
             return broker_refuse(l->b, FAIL_TOO_MUCH);

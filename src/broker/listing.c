@@ -19,6 +19,7 @@
 
 #define LINE_GUESS 72
 #define SORTED_FOR_PROGRAMS 500 /* most names that are sorted unasked */
+#define LAST_BATCH 4000         /* names, of the batches that are ordered by inode */
 
 bool
 listing_has(const struct listing *l, enum listing_option option)
@@ -87,17 +88,59 @@ is_for_people(const struct listing *l)
         || listing_has(l, LISTING_REVERSE) || listing_has(l, LISTING_RECURSIVE);
 }
 
+/* In which order inodes lie on the disk. */
+static int64_t
+inode_key(const struct listing *l)
+{
+    return l->reader.inode > INT64_MAX ? INT64_MAX : (int64_t)l->reader.inode;
+}
+
+/*
+ * File systems with hashed directories (ext4) give names in an order that jumps all over the
+ * disk, and read some hundred inodes at once. So the first names are looked up by inode:
+ * they fetch most of what the rest needs, in one sweep. They come in growing batches, so that
+ * the first line comes as soon as without. Behind them it would save nothing.
+ */
+bool
+listing_by_inode(const struct listing *l)
+{
+    return listing_needs_stat(l) && l->more && l->names.count < LAST_BATCH;
+}
+
+enum sp_err
+listing_more(struct listing *l)
+{
+    size_t most = l->names.count < SORTED_FOR_PROGRAMS / 2 ? SORTED_FOR_PROGRAMS
+        : 2 * l->names.count;
+    const char *name = NULL;
+    bool unfinished = false;
+    enum sp_err rc = SP_OK;
+
+    names_reset(&l->names);
+    while (l->names.count < most && (rc = listing_next(l, &name, &unfinished)) == SP_OK)
+        if ((rc = names_add(&l->names, name, unfinished, inode_key(l))) != SP_OK)
+            return rc;
+    if (rc != SP_OK && rc != SP_CLOSED)
+        return rc;
+    l->more = rc == SP_OK;
+    names_sort(&l->names, false);
+    return SP_OK;
+}
+
 /* Into names, until there are too many to sort. The rest is written while it is read. */
 static enum sp_err
 collect(struct listing *l)
 {
     uint64_t most = (uint64_t)l->b->settings.sorted_entries;
+    bool by_inode = false;
     const char *name = NULL;
     bool unfinished = false;
     enum sp_err rc = SP_OK;
 
-    if (most > SORTED_FOR_PROGRAMS && !is_for_people(l))
+    if (most > SORTED_FOR_PROGRAMS && !is_for_people(l)) {
         most = SORTED_FOR_PROGRAMS;
+        by_inode = listing_needs_stat(l);
+    }
     names_reset(&l->names);
     l->more = false;
     if (listing_has(l, LISTING_ALL) && l->kind != LISTING_MLSD
@@ -106,13 +149,19 @@ collect(struct listing *l)
         return rc;
     while (l->names.count < most) {
         if ((rc = listing_next(l, &name, &unfinished)) == SP_CLOSED) {
+            if (by_inode)
+                names_forget_keys(&l->names);
             names_sort(&l->names, listing_has(l, LISTING_REVERSE));
             return SP_OK;
         }
-        if (rc != SP_OK || (rc = names_add(&l->names, name, unfinished,
-                                           sort_key(l, name, unfinished))) != SP_OK)
+        if (rc != SP_OK
+            || (rc = names_add(&l->names, name, unfinished,
+                               by_inode ? inode_key(l) : sort_key(l, name, unfinished)))
+                != SP_OK)
             return rc;
     }
+    if (by_inode)
+        names_sort(&l->names, false);
     l->more = true;
     return SP_OK;
 }

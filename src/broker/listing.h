@@ -53,7 +53,7 @@ struct listing {
     char prefix[PATH_MAX];      /* before each name that is shown */
     char single[PATH_MAX];      /* shown instead of the one name; empty: the name is */
     struct reader reader;
-    bool more;                  /* not all is in names: the rest is still in the reader */
+    bool more;                  /* the rest is still in the reader */
     struct names names, below;  /* below: directories that -R has yet to visit */
     int64_t now;
     uint64_t entries;           /* lines written */
@@ -81,6 +81,13 @@ SP_CHECK enum sp_err listing_enter(struct listing *l);
  * reader_next.
  */
 SP_CHECK enum sp_err listing_next(struct listing *l, const char **name, bool *unfinished);
+/* Is more to be read by listing_more? Else by listing_next. */
+bool listing_by_inode(const struct listing *l);
+/*
+ * The next names in that directory, some more than before, in place of those in l->names, in
+ * the order of their inodes. SP_OS, SP_NOMEM.
+ */
+SP_CHECK enum sp_err listing_more(struct listing *l);
 bool listing_has(const struct listing *l, enum listing_option option);
 /* Does a line need more than the name? */
 bool listing_needs_stat(const struct listing *l);

@@ -121,6 +121,14 @@ names_sort(struct names *n, bool reverse)
 }
 
 void
+names_forget_keys(struct names *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        if (n->items[i].key != INT64_MIN)
+            n->items[i].key = 0;
+}
+
+void
 names_reset(struct names *n)
 {
     n->len = 0;

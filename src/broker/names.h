@@ -34,6 +34,8 @@ const char *names_text(const struct names *n, size_t i);
 const char *names_pop(struct names *n);
 /* By key, smallest first, and then by bytes; all of it backwards when reverse. */
 void names_sort(struct names *n, bool reverse);
+/* As if none had been given but INT64_MIN, with which a name comes before all others. */
+void names_forget_keys(struct names *n);
 /* Empties; the memory stays. */
 void names_reset(struct names *n);
 void names_free(struct names *n);

@@ -76,6 +76,7 @@ reader_next(struct reader *r, const char **name, bool *unfinished)
         *unfinished = d->d_name[0] == '.' && partial_is(slice_of(d->d_name));
         if (*unfinished && expire(r->b, &r->expiry, r->fd, r->path, d->d_name))
             continue;
+        r->inode = d->d_ino;
         *name = *unfinished ? shown_as(r, d) : d->d_name;
         if (*name != NULL)
             return SP_OK;

@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "broker/expire.h"
@@ -26,9 +27,10 @@ struct reader {
     struct expiry expiry;
     int fd;                     /* the stream's own: for lookups                          */
     int fault;                  /* errno: something was there that could not be looked at */
+    uint64_t inode;             /* of the last name, as the directory has it              */
 };
 
-#define READER_EMPTY { NULL, NULL, NULL, EXPIRY_EMPTY, -1, 0 }
+#define READER_EMPTY { NULL, NULL, NULL, EXPIRY_EMPTY, -1, 0, 0 }
 
 /*
  * path: virtual, links are followed within the jail; it stays what it is as long as

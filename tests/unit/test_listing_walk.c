@@ -272,7 +272,7 @@ unsorted(void)
     fixture_close(&f);
 }
 
-/* Names alone and facts come as the file system has them; an option about the order helps. */
+/* Names alone come as the file system has them; an option about the order helps. */
 static void
 unsorted_where_none_was_asked(void)
 {
@@ -305,6 +305,58 @@ unsorted_where_none_was_asked(void)
     CU_ASSERT(fixture_list(&f, "/", "", LISTING_LIST, LISTING_ONE, text, ROOM) == SP_OK);
     CU_ASSERT_NSTRING_EQUAL(text, "000\n001\n", 8);
     buf_free(&native);
+    fixture_close(&f);
+}
+
+/* Of 1,500 files, some of which go again, so that their inodes are taken in any order. */
+static void
+facts_come_by_inode(void)
+{
+    enum { FILES = 1500, FIRST = 500 };
+    struct jail_fixture f;
+    struct stat st = { .st_mode = 0 };
+    ino_t last = 0;
+    size_t count = 0;
+
+    fixture_open(&f);
+    for (int turn = 0; turn < 2; turn++)
+        for (int i = 0; i < FILES; i++) {
+            char name[8];
+
+            CU_ASSERT(text_printf(name, sizeof name, "%04d", i * 7 % FILES));
+            if (turn == 0 || i % 3 == 0)
+                fixture_file(&f, name, "");
+            if (turn == 0 && i % 3 == 0)
+                CU_ASSERT_EQUAL(unlinkat(f.jail, name, 0), 0);
+        }
+    CU_ASSERT(fixture_list(&f, "/", "", LISTING_MLSD, 0, text, ROOM) == SP_OK);
+    for (char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
+        char name[8] = "";
+
+        CU_ASSERT_EQUAL_FATAL(sscanf(at, "%*[^ ] %4s", name), 1);
+        CU_ASSERT_EQUAL_FATAL(fstatat(f.jail, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+        if (count != 0 && count != FIRST)       /* the first batch is small */
+            CU_ASSERT(st.st_ino > last);
+        last = st.st_ino;
+        count++;
+    }
+    CU_ASSERT_EQUAL(count, FILES);
+    fixture_close(&f);
+}
+
+/* Where names are looked up, and few enough to be sorted: by name, not by inode. */
+static void
+few_are_sorted_by_name(void)
+{
+    struct jail_fixture f;
+
+    fixture_open(&f);
+    fixture_file(&f, "b", "");
+    fixture_file(&f, "a", "");
+    fixture_file(&f, "-", "");
+    CU_ASSERT(fixture_list(&f, "/", "", LISTING_NLST, LISTING_ALL | LISTING_CLASSIFY, text,
+                           ROOM) == SP_OK);
+    CU_ASSERT_STRING_EQUAL(text, "./\n../\n-\na\nb\n");
     fixture_close(&f);
 }
 
@@ -365,8 +417,10 @@ static const struct unit_test tests[] = {
     { "a pattern that would never end is given up", glob_bounds },
     { "-R is given up below 64 directories", deep },
     { "a very large directory is listed unsorted and whole", unsorted },
-    { "names and facts come in the file system's order",
+    { "names come in the file system's order",
       unsorted_where_none_was_asked },
+    { "facts of many files come by inode", facts_come_by_inode },
+    { "few names are sorted, whatever their inodes", few_are_sorted_by_name },
     { "names in any order are sorted", names_are_put_in_order },
     { "a name forges no line", odd_names },
     { NULL, NULL }

@@ -43,8 +43,11 @@ pack_granted(struct message *m, const struct account *a)
     unsigned char groups[ACCOUNT_GROUPS_MAX * 4];
     struct packer p = { groups, 0, sizeof groups };
 
-    for (size_t i = 0; i < a->group_count; i++)
-        SP_ASSERT(put_u32(&p, a->groups[i]) == SP_OK);
+    for (size_t i = 0; i < a->group_count; i++) {
+        enum sp_err rc = put_u32(&p, a->groups[i]);
+
+        SP_ASSERT(rc == SP_OK);
+    }
     msg_granted_pack(m, &(struct msg_granted){ .backend = slice_of(a->backend),
                                                .user = slice_of(a->user),
                                                .group = slice_of(a->group),

@@ -52,5 +52,8 @@ void buf_wipe(struct buf *b);
 bool text_copy(char *out, size_t room, const char *text);
 /* snprintf that says whether it fitted. */
 bool text_printf(char *out, size_t room, const char *format, ...) SP_PRINTF(3, 4);
+/* The same where our own code knows that it fits: a cut text ends this process. */
+void text_copy_whole(char *out, size_t room, const char *text);
+void text_printf_whole(char *out, size_t room, const char *format, ...) SP_PRINTF(3, 4);
 
 #endif

@@ -216,7 +216,7 @@ pop(struct buf *stack, char path[PATH_MAX])
 
     while (at > 0 && texts[at - 1] != '\0')
         at--;
-    SP_ASSERT(text_copy(path, PATH_MAX, texts + at));
+    text_copy_whole(path, PATH_MAX, texts + at);
     stack->len = at;
 }
 

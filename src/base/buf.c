@@ -210,15 +210,44 @@ text_copy(char *out, size_t room, const char *text)
     return fits;
 }
 
+SP_PRINTF(3, 0) static bool
+print(char *out, size_t room, const char *format, va_list list)
+{
+    int need = 0;
+
+    SP_ASSERT(room > 0);
+    need = vsnprintf(out, room, format, list);
+    return need >= 0 && (size_t)need < room;
+}
+
 bool
 text_printf(char *out, size_t room, const char *format, ...)
 {
     va_list list;
-    int need = 0;
+    bool fits = false;
 
-    SP_ASSERT(room > 0);
     va_start(list, format);
-    need = vsnprintf(out, room, format, list);
+    fits = print(out, room, format, list);
     va_end(list);
-    return need >= 0 && (size_t)need < room;
+    return fits;
+}
+
+void
+text_copy_whole(char *out, size_t room, const char *text)
+{
+    bool fits = text_copy(out, room, text);
+
+    SP_ASSERT(fits);
+}
+
+void
+text_printf_whole(char *out, size_t room, const char *format, ...)
+{
+    va_list list;
+    bool fits = false;
+
+    va_start(list, format);
+    fits = print(out, room, format, list);
+    va_end(list);
+    SP_ASSERT(fits);
 }

@@ -8,12 +8,21 @@
 #include "base/calendar.h"
 #include "base/err.h"
 
+static struct timespec
+read_clock(clockid_t which)
+{
+    struct timespec now = {0};
+    int rc = clock_gettime(which, &now);
+
+    SP_ASSERT(rc == 0);
+    return now;
+}
+
 int64_t
 clock_us(void)
 {
-    struct timespec now = {0};
+    struct timespec now = read_clock(CLOCK_MONOTONIC);
 
-    SP_ASSERT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
@@ -26,9 +35,8 @@ clock_ms(void)
 int64_t
 clock_epoch_ms(void)
 {
-    struct timespec now = {0};
+    struct timespec now = read_clock(CLOCK_REALTIME);
 
-    SP_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
@@ -57,10 +65,9 @@ write_date(int64_t seconds, char out[20])
 void
 clock_stamp(char out[25])
 {
-    struct timespec now = {0};
+    struct timespec now = read_clock(CLOCK_REALTIME);
     char date[20], text[40];
 
-    SP_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
     write_date((int64_t)now.tv_sec, date);
     (void)snprintf(text, sizeof text, "%s.%03dZ", date, (int)(now.tv_nsec / 1000000));
     memcpy(out, text, 24);

@@ -325,14 +325,14 @@ write_below(struct listing *l, struct names *found)
     char shown_top[PATH_MAX], below[PATH_MAX];
     enum sp_err rc = SP_OK;
 
-    SP_ASSERT(text_copy(shown_top, sizeof shown_top, l->prefix));
+    text_copy_whole(shown_top, sizeof shown_top, l->prefix);
     for (;;) {
         while (found->count > 0)
             if ((rc = names_add(&l->below, names_pop(found), false, 0)) != SP_OK)
                 return rc;
         if (l->below.count == 0)
             return SP_OK;
-        SP_ASSERT(text_copy(below, sizeof below, names_pop(&l->below)));
+        text_copy_whole(below, sizeof below, names_pop(&l->below));
         if ((rc = descend(l, shown_top, below)) == SP_AGAIN)
             continue;
         if (rc != SP_OK || (rc = write_entries(l, found)) != SP_OK)

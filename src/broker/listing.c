@@ -192,7 +192,7 @@ prepare_contents(struct listing *l, const char *shown)
         && !text_printf(l->prefix, sizeof l->prefix, "%s%s", shown,
                         shown[len - 1] == '/' ? "" : "/"))
         return broker_refuse(l->b, FAIL_NAME);
-    SP_ASSERT(text_copy(l->top, sizeof l->top, l->path));
+    text_copy_whole(l->top, sizeof l->top, l->path);
     return listing_enter(l);
 }
 
@@ -211,7 +211,7 @@ prepare_single(struct listing *l, const char *shown, bool unfinished)
         if ((rc = resolve_open(l->b, "/", O_PATH | O_DIRECTORY, &l->held)) != SP_OK)
             return rc;
         l->dir = l->held;
-        SP_ASSERT(text_copy(l->single, sizeof l->single, *shown != '\0' ? shown : "."));
+        text_copy_whole(l->single, sizeof l->single, *shown != '\0' ? shown : ".");
         return names_add(&l->names, ".", false, 0);
     }
     if ((rc = resolve_place(l->b, l->path, &at)) != SP_OK)
@@ -220,7 +220,7 @@ prepare_single(struct listing *l, const char *shown, bool unfinished)
     l->dir = l->held;
     l->parent_writable = resolve_stat(l->dir, "", &st) == SP_OK
         && entry_dir_writable(l->b, &st);
-    SP_ASSERT(text_copy(l->single, sizeof l->single, shown));
+    text_copy_whole(l->single, sizeof l->single, shown);
     *(strrchr(l->path, '/') + 1) = '\0';
     return names_add(&l->names, at.name, unfinished, 0);
 }
@@ -242,7 +242,7 @@ set_match_prefix(struct listing *l, const char *shown, const char *rest)
             break;
         at--;
     }
-    SP_ASSERT(text_printf(l->prefix, sizeof l->prefix, "%.*s", (int)(at - shown), shown));
+    text_printf_whole(l->prefix, sizeof l->prefix, "%.*s", (int)(at - shown), shown);
 }
 
 static enum sp_err
@@ -251,7 +251,7 @@ prepare_matches(struct listing *l, const struct pattern *p, const char *shown)
     enum sp_err rc = SP_OK;
 
     set_match_prefix(l, shown, p->rest);
-    SP_ASSERT(text_copy(l->path, sizeof l->path, p->base));
+    text_copy_whole(l->path, sizeof l->path, p->base);
     if ((rc = resolve_open(l->b, p->base, O_PATH | O_DIRECTORY, &l->held)) != SP_OK)
         return rc;
     l->dir = l->held;

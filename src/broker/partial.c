@@ -77,8 +77,8 @@ partial_name(const char *name, char out[NAME_MAX + 1])
 void
 partial_name_of_move(const char *name, char out[NAME_MAX + 1])
 {
-    SP_ASSERT(text_printf(out, NAME_MAX + 1, PARTIAL_PREFIX PARTIAL_PREFIX "%016llx",
-                          (unsigned long long)hash_of(name)));
+    text_printf_whole(out, NAME_MAX + 1, PARTIAL_PREFIX PARTIAL_PREFIX "%016llx",
+                      (unsigned long long)hash_of(name));
 }
 
 const char *

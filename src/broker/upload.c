@@ -351,8 +351,8 @@ timed_name(char out[NAME_MAX + 1])
     char stamp[25];             /* 2026-11-21T07:33:38.123Z */
 
     clock_stamp(stamp);
-    SP_ASSERT(text_printf(out, NAME_MAX + 1, "upload-%.4s%.2s%.2s-%.2s%.2s%.2s", stamp,
-                          stamp + 5, stamp + 8, stamp + 11, stamp + 14, stamp + 17));
+    text_printf_whole(out, NAME_MAX + 1, "upload-%.4s%.2s%.2s-%.2s%.2s%.2s", stamp,
+                      stamp + 5, stamp + 8, stamp + 11, stamp + 14, stamp + 17);
 }
 
 /*
@@ -394,13 +394,13 @@ begin_unique(struct broker *b, struct upload *up, char path[PATH_MAX])
     if ((rc = unique_wish(b, path)) != SP_OK
         || (rc = resolve_place(b, path, &up->at)) != SP_OK)
         return rc;
-    SP_ASSERT(text_copy(wish, sizeof wish, up->at.name));
-    SP_ASSERT(text_printf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path),
-                          path));
+    text_copy_whole(wish, sizeof wish, up->at.name);
+    text_printf_whole(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path),
+                      path);
     for (unsigned n = 0; n < UNIQUE_TRIES; n++) {
         if (n > 0)
-            SP_ASSERT(text_printf(up->at.name, sizeof up->at.name, "%.*s.%u",
-                                  NAME_MAX - 5, wish, n));
+            text_printf_whole(up->at.name, sizeof up->at.name, "%.*s.%u",
+                              NAME_MAX - 5, wish, n);
         partial_name(up->at.name, up->partial);
         if (!is_free(up))
             continue;

@@ -105,15 +105,15 @@ const char *
 hostport_text(const struct net_addr *a, char out[HOSTPORT_TEXT_MAX])
 {
     SP_ASSERT(a->family == AF_INET);
-    SP_ASSERT(text_printf(out, HOSTPORT_TEXT_MAX, "%u,%u,%u,%u,%u,%u", a->bytes[0],
-                          a->bytes[1], a->bytes[2], a->bytes[3], a->port >> 8,
-                          a->port & 0xffu));
+    text_printf_whole(out, HOSTPORT_TEXT_MAX, "%u,%u,%u,%u,%u,%u", a->bytes[0],
+                      a->bytes[1], a->bytes[2], a->bytes[3], a->port >> 8,
+                      a->port & 0xffu);
     return out;
 }
 
 const char *
 hostport_text_extended(uint16_t port, char out[HOSTPORT_TEXT_MAX])
 {
-    SP_ASSERT(text_printf(out, HOSTPORT_TEXT_MAX, "|||%u|", port));
+    text_printf_whole(out, HOSTPORT_TEXT_MAX, "|||%u|", port);
     return out;
 }

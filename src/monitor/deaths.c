@@ -36,7 +36,7 @@ make(struct deaths *d, const char *account, int64_t now)
     }
     *least = (struct death){ .count = 0 };
     /* longer than any name that a login may grant */
-    SP_ASSERT(text_copy(least->account, sizeof least->account, account));
+    text_copy_whole(least->account, sizeof least->account, account);
     return least;
 }
 

@@ -267,11 +267,13 @@ hear_serving(struct part *broker, const struct message *m)
     struct msg_logged_in told = { 0 };
     struct message *answer = s->logged_in;
     struct log_escaped backend;
+    enum sp_err rc = SP_OK;
 
     if (msg_serving_unpack(m, &in) != SP_OK || answer == NULL)
         return SP_INPUT;
     channel_enter(&broker->channel, ST_USER);
-    SP_ASSERT(msg_logged_in_unpack(answer, &told) == SP_OK);
+    rc = msg_logged_in_unpack(answer, &told);
+    SP_ASSERT(rc == SP_OK);
     s->logged_in = NULL;
     bound_files(s, told.file_bound);
     (void)event_del(&s->timer);

@@ -1,4 +1,5 @@
 /* tests/unit/test_buf.c - src/base/buf.c */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -161,6 +162,37 @@ texts_say_whether_they_were_cut(void)
     CU_ASSERT_STRING_EQUAL(out, "123");
 }
 
+static int
+copy_too_much(void)
+{
+    char out[4];
+
+    text_copy_whole(out, sizeof out, "abcd");
+    return 0;
+}
+
+static int
+print_too_much(void)
+{
+    char out[4];
+
+    text_printf_whole(out, sizeof out, "%d", 1234);
+    return 0;
+}
+
+static void
+a_cut_text_where_none_may_be_ends_the_process(void)
+{
+    char out[4];
+
+    text_copy_whole(out, sizeof out, "abc");
+    CU_ASSERT_STRING_EQUAL(out, "abc");
+    text_printf_whole(out, sizeof out, "%d", 123);
+    CU_ASSERT_STRING_EQUAL(out, "123");
+    CU_ASSERT_EQUAL(run_in_child(copy_too_much), 256 + SIGABRT);
+    CU_ASSERT_EQUAL(run_in_child(print_too_much), 256 + SIGABRT);
+}
+
 static const struct unit_test tests[] = {
     { "slices compare by their bytes", slices_compare_by_their_bytes },
     { "case is ignored for ASCII letters only", case_is_ignored_for_ascii_letters_only },
@@ -175,6 +207,8 @@ static const struct unit_test tests[] = {
       a_file_is_read_to_its_end_and_refused_past_the_bound },
     { "reading what cannot be read fails", reading_what_cannot_be_read_fails },
     { "texts say whether they were cut", texts_say_whether_they_were_cut },
+    { "a cut text where none may be ends the process",
+      a_cut_text_where_none_may_be_ends_the_process },
     { NULL, NULL }
 };
 const struct unit_suite suite_buf = { "buf", tests };

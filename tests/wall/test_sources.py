@@ -186,6 +186,43 @@ def test_every_line_of_a_sandbox_list_names_its_reason():
     assert not wrong
 
 
+# What an assertion may call: they look, and change nothing.
+LOOKS = {"sizeof", "strchr", "strlen", "TAILQ_EMPTY", "fair_first", "is_open", "is_path",
+         "net_network_valid", "network_valid", "privilege_is_root", "slice_has_line_break"}
+
+
+def asserted(code):
+    """The text between the brackets of each SP_ASSERT, without strings and characters."""
+    code = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', "0", without_comments(code))
+    for m in re.finditer(r"(?<!define )\bSP_ASSERT\(", code):
+        at, depth = m.end(), 1
+        while depth > 0:
+            depth += {"(": 1, ")": -1}.get(code[at], 0)
+            at += 1
+        yield code[m.end():at - 1]
+
+
+@pytest.mark.parametrize("what, hides", [
+    ("x > 0 && x <= most", False), ("strchr(name, '=') == NULL", False), ("a >= b", False),
+    ("put_u32(&p, 1) == SP_OK", True), ("n++ < 3", True), ("(fd = 3) != -1", True),
+    ("text_copy(out, 4, strchr(a, 'b'))", True)])
+def test_work_in_an_assertion_is_found(what, hides):
+    assert [hides_work(a) for a in asserted(f"SP_ASSERT({what});")] == [hides]
+
+
+def hides_work(what):
+    called = set(re.findall(r"\b([A-Za-z_]\w*)\s*\(", what)) - LOOKS
+    return bool(called or re.search(r"\+\+|--|(?<![=!<>])=(?!=)", what))
+
+
+def test_no_assertion_hides_work():
+    """Whoever reads past an assertion, or leaves it away, has missed nothing that is done."""
+    wrong = [f"{path.relative_to(SOURCE)}: SP_ASSERT({' '.join(what.split())})"
+             for folder in MAY_SEE for path in sources(folder)
+             for what in asserted(text(path)) if hides_work(what)]
+    assert not wrong
+
+
 def test_nothing_is_closed_on_exec_by_chance():
     """Descriptors are born close-on-exec."""
     births = {

@@ -23,10 +23,10 @@
 #include "auth/verdict.h"
 #include "base/heap.h"
 #include "base/log.h"
-#include "base/template.h"
 #include "config/settings.h"
+#include "process/start.h"
+#include "process/template.h"
 #include "wire/channel.h"
-#include "wire/start.h"
 
 #define ATTEMPT_TIMEOUT_MS 30000        /* the monitor sends it as soon as we are there */
 

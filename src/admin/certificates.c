@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/template.h"
+#include "process/template.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
 

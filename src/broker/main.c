@@ -11,16 +11,16 @@
 
 #include "base/log.h"
 #include "base/privilege.h"
-#include "base/seccomp.h"
-#include "base/template.h"
 #include "broker/answer.h"
 #include "broker/broker.h"
 #include "broker/jail.h"
 #include "broker/permit.h"
 #include "broker/sandbox.h"
+#include "process/seccomp.h"
+#include "process/start.h"
+#include "process/template.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
-#include "wire/start.h"
 
 #define WORKER_FD (CHILD_FD + 1)
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "base/seccomp.h"
+#include "process/seccomp.h"
 
 /*
  * writes: for an account that may change something; the list of one that may only read has

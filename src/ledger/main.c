@@ -23,10 +23,10 @@
 #include "config/settings.h"
 #include "ledger/sandbox.h"
 #include "ledger/store.h"
+#include "process/start.h"
 #include "wire/channel.h"
 #include "wire/ledger.h"
 #include "wire/pack.h"
-#include "wire/start.h"
 
 #define KNOWN_SECONDS (INT64_C(56) * 24 * 3600) /* monitor/known.h */
 

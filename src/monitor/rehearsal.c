@@ -25,7 +25,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/template.h"
+#include "process/template.h"
 
 #define NO_CAPABILITY (-1)
 #define FOR_ROOT true

@@ -15,8 +15,8 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/template.h"
 #include "config/programs.h"
+#include "process/template.h"
 #include "wire/pack.h"
 
 #define PATH_ROOM 2048

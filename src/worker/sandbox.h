@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "base/seccomp.h"
+#include "process/seccomp.h"
 
 /*
  * Compiles the list, once for all workers of this template. kernel_tls: with what the

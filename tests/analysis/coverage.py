@@ -22,7 +22,8 @@ PRIVILEGED = {"monitor": "src/monitor", "broker": "src/broker", "login": "auth",
               "keyholder": "tls/keyholder", "ledger": "src/ledger"}
 LEAST = 90
 # Shown without a demand: what those link, and the side that owns nothing.
-OTHERS = {"base": "src/base", "wire": "src/wire", "config": "src/config", "ftp": "src/ftp",
+OTHERS = {"base": "src/base", "wire": "src/wire", "config": "src/config",
+          "process": "src/process", "ftp": "src/ftp",
           "worker": "src/worker", "worker's TLS": "tls/worker", "transfer": "src/transfer"}
 
 # Run after the unit programs; the long form runs every folder.

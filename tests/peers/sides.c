@@ -7,11 +7,11 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
-#include "base/template.h"
 #include "config/settings.h"
+#include "process/start.h"
+#include "process/template.h"
 #include "tests/peers/forge.h"
 #include "wire/fail.h"
-#include "wire/start.h"
 
 #define SOME_UID 54321          /* of accounts, where we are root */
 #define SETTINGS_MOST (1 << 20)

@@ -3,7 +3,7 @@
 
 #include "without_filter.h"
 #include "tls/keyholder/sandbox.c"
-#include "base/confine.c"
+#include "process/confine.c"
 
 const struct side the_side = {
     "keyholder", allowed, sizeof allowed / sizeof *allowed, false

@@ -6,7 +6,7 @@
 
 #include "without_filter.h"
 #include "ledger/sandbox.c"
-#include "base/confine.c"
+#include "process/confine.c"
 
 #define ID 61234                /* nobody's */
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "base/seccomp.h"
+#include "process/seccomp.h"
 
 struct side {
     const char *name;

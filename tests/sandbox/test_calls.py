@@ -53,7 +53,7 @@ def test_every_call_off_the_list_is_refused(world, tried, side):
 
 @pytest.mark.parametrize("file", ["src/worker/sandbox.c", "src/broker/sandbox.c",
                                   "tls/keyholder/sandbox.c", "src/ledger/sandbox.c",
-                                  "src/base/seccomp.c"])
+                                  "src/process/seccomp.c"])
 def test_every_allowed_call_has_its_reason(tried, file):
     bare = []
     for n, line in enumerate((TOP / file).read_text().splitlines(), 1):

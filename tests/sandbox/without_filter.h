@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "base/seccomp.h"
+#include "process/seccomp.h"
 
 static bool without_filter = false;
 

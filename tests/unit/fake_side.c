@@ -17,8 +17,8 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/template.h"
 #include "config/settings.h"
+#include "process/template.h"
 #include "tests/peers/forge.h"
 #include "tests/peers/sides.h"
 #include "wire/fail.h"

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/template.h"
 #include "config/settings.h"
 #include "ftp/listing.h"
+#include "process/template.h"
 #include "tests/peers/forge.h"
 #include "tests/peers/sides.h"
 #include "unit.h"

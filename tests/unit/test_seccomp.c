@@ -1,4 +1,4 @@
-/* tests/unit/test_seccomp.c - src/base/seccomp.c; filters are loaded in children only */
+/* tests/unit/test_seccomp.c - src/process/seccomp.c; filters are loaded in children only */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/seccomp.h"
+#include "process/seccomp.h"
 #include "suites.h"
 #include "wire/channel.h"
 #include "wire/pack.h"

@@ -1,4 +1,4 @@
-/* tests/unit/test_settings.c - src/wire/settings.c */
+/* tests/unit/test_settings.c - src/config/settings.c */
 #include <stdint.h>
 #include <string.h>
 

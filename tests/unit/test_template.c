@@ -1,4 +1,4 @@
-/* tests/unit/test_template.c - src/base/template.c: this process plays the monitor */
+/* tests/unit/test_template.c - src/process/template.c: this process plays the monitor */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/template.h"
+#include "process/template.h"
 #include "suites.h"
 #include "wire/channel.h"
 #include "wire/pack.h"

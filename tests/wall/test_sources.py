@@ -9,22 +9,23 @@ from binaries import SOURCE
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 SEARCHED = ("include", "src", ".")
 
-COMMON = {"include/base", "include/wire", "include/config"}
+COMMON = {"include/base", "include/wire", "include/config", "include/process"}
 
 # Folder of a file -> folders whose headers it may see. "config.h" is the build's.
 MAY_SEE = {
-    "include/base": {"include/base", "include/wire"},
+    "include/base": {"include/base"},
     "include/wire": {"include/base", "include/wire"},
     "include/config": {"include/base", "include/wire", "include/config"},
+    "include/process": {"include/base", "include/wire", "include/process"},
     "include/ftp": {"include/base", "include/ftp", "include/wire"},
     "include/tls": {"include/base", "include/tls"},
     "include/auth": {"include/base", "include/wire", "include/config", "include/auth"},
-    # seccomp and template speak on a channel; the rest of base knows of no message.
-    "src/base": {"include/base", "include/wire", "src/base"},
-    "src/wire": COMMON | {"src/wire"},
+    "src/base": {"include/base", "src/base"},
+    "src/wire": {"include/base", "include/wire", "src/wire"},
+    "src/process": COMMON | {"src/process"},
     "src/ftp": {"include/base", "include/ftp", "include/wire", "src/ftp"},
     "src/transfer": {"include/base", "include/ftp", "src/transfer"},
-    "src/config": COMMON | {"src/config"},
+    "src/config": {"include/base", "include/wire", "include/config", "src/config"},
     "src/admin": COMMON | {"include/auth", "src/admin"},
     "src/monitor": COMMON | {"src/monitor"},
     "src/worker": COMMON | {"include/ftp", "include/tls", "src/transfer", "src/worker"},
@@ -35,7 +36,7 @@ MAY_SEE = {
     "auth": COMMON | {"include/auth", "auth"},
 }
 
-# Where the sources of each kind of process lie. Templates share one module of base.
+# Where the sources of each kind of process lie. Templates share one module.
 FOLDERS = {
     "MONITOR": ("src/monitor",),
     "WORKER": ("src/worker", "tls/worker"),
@@ -43,11 +44,11 @@ FOLDERS = {
     "LOGIN": ("auth",),
     "KEYHOLDER": ("tls/keyholder",),
     "LEDGER": ("src/ledger",),
-    "STARTER": ("src/base", "src/wire", "src/worker", "tls/worker", "src/broker", "auth",
+    "STARTER": ("src/process", "src/wire", "src/worker", "tls/worker", "src/broker", "auth",
                 "tls/keyholder", "src/ledger"),
-    "TEMPLATE": ("src/base", "src/wire", "src/worker", "tls/worker", "src/broker", "auth",
+    "TEMPLATE": ("src/process", "src/wire", "src/worker", "tls/worker", "src/broker", "auth",
                  "tls/keyholder"),
-    "ANYONE": ("src/base", "src/wire"),
+    "ANYONE": ("src/base", "src/process", "src/wire"),
     "ADMIN": ("src/admin",),
 }
 

@@ -17,11 +17,11 @@
 #include "base/log.h"
 #include "base/privilege.h"
 #include "config/settings.h"
+#include "process/start.h"
 #include "tls/keyholder/keys.h"
 #include "tls/keyholder/sandbox.h"
 #include "wire/channel.h"
 #include "wire/pack.h"
-#include "wire/start.h"
 
 struct keyholder {
     uid_t uid;                  /* who it becomes */

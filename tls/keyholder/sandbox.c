@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "base/confine.h"
+#include "process/confine.h"
 
 static const struct seccomp_rule allowed[] = {
     ALLOW(recvmsg),             /* questions                                            */

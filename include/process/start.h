@@ -1,11 +1,11 @@
 /*
- * wire/start.h - how an executed process learns what it is, before it serves
+ * process/start.h - how an executed process learns what it is, before it serves
  *
  * Runs in: the templates and the keyholder, once.      Blocks: on the monitor.
  * Trusts:  the monitor. No client's byte has come near this process yet.
  */
-#ifndef SP_WIRE_START_H
-#define SP_WIRE_START_H
+#ifndef SP_PROCESS_START_H
+#define SP_PROCESS_START_H
 
 #include <sys/types.h>
 

@@ -1,5 +1,5 @@
-/* src/base/confine.c - see base/confine.h */
-#include "base/confine.h"
+/* src/process/confine.c - see process/confine.h */
+#include "process/confine.h"
 
 #include "base/landlock.h"
 #include "base/log.h"

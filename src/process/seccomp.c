@@ -1,5 +1,5 @@
-/* src/base/seccomp.c - see base/seccomp.h */
-#include "base/seccomp.h"
+/* src/process/seccomp.c - see process/seccomp.h */
+#include "process/seccomp.h"
 
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,18 +1,18 @@
 /*
- * base/confine.h - the last walls of a process that is executed for itself alone
+ * process/confine.h - the last walls of a process that is executed for itself alone
  *
  * Runs in: keyholder and ledger, once they are who they stay.      Blocks: never.
  *
  * Workers and brokers come from templates, which compile their filters ahead.
  */
-#ifndef SP_BASE_CONFINE_H
-#define SP_BASE_CONFINE_H
+#ifndef SP_PROCESS_CONFINE_H
+#define SP_PROCESS_CONFINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
-#include "base/seccomp.h"
+#include "process/seccomp.h"
 
 struct confinement {
     const struct seccomp_rule *rules;

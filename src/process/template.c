@@ -1,5 +1,5 @@
-/* base/template.c - see include/base/template.h */
-#include "base/template.h"
+/* process/template.c - see include/process/template.h */
+#include "process/template.h"
 
 #include <errno.h>
 #include <linux/sched.h>

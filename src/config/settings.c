@@ -1,4 +1,4 @@
-/* wire/settings.c - see include/config/settings.h */
+/* config/settings.c - see include/config/settings.h */
 #include "config/settings.h"
 
 #include <stdlib.h>

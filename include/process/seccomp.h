@@ -1,5 +1,5 @@
 /*
- * base/seccomp.h - a system call allowlist, compiled once and loaded often
+ * process/seccomp.h - a system call allowlist, compiled once and loaded often
  *
  * Runs in: templates (compile), and their children (load).   Blocks: never.
  *
@@ -8,8 +8,8 @@
  * the SIGSYS handler tells the monitor the number of the call by one SANDBOX message on the
  * given channel descriptor, and ends the process.
  */
-#ifndef SP_BASE_SECCOMP_H
-#define SP_BASE_SECCOMP_H
+#ifndef SP_PROCESS_SECCOMP_H
+#define SP_PROCESS_SECCOMP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * base/template.h - one executed process from which sessions are forked
+ * process/template.h - one executed process from which sessions are forked
  *
  * Runs in: the templates of worker, broker and login.      Blocks: in template_serve.
  * Trusts:  the monitor.  Never sees a client's byte: a SPAWN message has a number and
@@ -9,8 +9,8 @@
  * the template's, so the monitor alone waits for it and a template may die or be retired
  * while its sessions go on. The pidfd travels to the monitor with SPAWNED.
  */
-#ifndef SP_BASE_TEMPLATE_H
-#define SP_BASE_TEMPLATE_H
+#ifndef SP_PROCESS_TEMPLATE_H
+#define SP_PROCESS_TEMPLATE_H
 
 #include <stdint.h>
 #include <sys/types.h>

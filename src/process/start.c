@@ -1,5 +1,5 @@
-/* wire/start.c - see include/wire/start.h */
-#include "wire/start.h"
+/* process/start.c - see include/process/start.h */
+#include "process/start.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "base/privilege.h"
-#include "base/template.h"
 #include "config/settings.h"
+#include "process/template.h"
 #include "wire/pack.h"
 
 #define SETTINGS_MAX 262144     /* bytes of all settings of one kind of process */

@@ -7,7 +7,7 @@
 #include "base/dots.h"
 #include "base/privilege.h"
 #include "config/settings.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 bool
 account_name_valid(struct slice name)

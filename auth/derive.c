@@ -7,7 +7,7 @@
 #include "auth/sysuser.h"
 #include "base/privilege.h"
 #include "config/settings.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 /* ---- the users database ----------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@
 #include "config/settings.h"
 #include "wire/channel.h"
 #include "wire/fail.h"
+#include "wire/grant.h"
 
 #define BROKER_GROUPS 1024      /* as many as GRANT can carry    */
 #define BROKER_NAME 257         /* a user's or group's, with NUL */

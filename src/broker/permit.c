@@ -3,6 +3,7 @@
 
 #include "broker/broker.h"
 #include "wire/fail.h"
+#include "wire/grant.h"
 
 /* All of the permits of a row are needed. */
 static const unsigned needed[ACT_COUNT] = {

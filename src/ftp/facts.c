@@ -4,7 +4,7 @@
 #include "ftp/listing.h"
 #include "ftp/put.h"
 #include "ftp/timeval.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 /* all of a line but owner, group, name and target */
 #define FACTS_FIXED 512

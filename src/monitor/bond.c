@@ -12,7 +12,7 @@
 #include "monitor/part.h"
 #include "monitor/report.h"
 #include "monitor/session.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 /* A client that opens several sessions at once: one of them logs in a moment later. */

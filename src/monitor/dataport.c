@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/random.h"
 #include "monitor/gate.h"
-#include "monitor/naming.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -79,7 +79,7 @@ bind_within(int fd, const struct net_addr *local, unsigned least, unsigned most,
         enum sp_err rc = SP_OK;
 
         if (*tries > in_order(least, most)) {
-            if ((rc = naming_random(&random)) != SP_OK)
+            if ((rc = random_u64(&random)) != SP_OK)
                 return rc;
             *port = (uint16_t)(least + random % (most - least + 1));
         } else {

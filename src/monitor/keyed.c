@@ -2,7 +2,7 @@
 #include "monitor/keyed.h"
 
 #include "base/bytes.h"
-#include "monitor/naming.h"
+#include "base/random.h"
 
 #define BELOW_48 0xffffu                 /* of the first 64 bits of an address */
 
@@ -11,9 +11,9 @@ keyed_init(struct keyed *k)
 {
     enum sp_err rc = SP_OK;
 
-    if ((rc = naming_random(&k->k0)) != SP_OK)
+    if ((rc = random_u64(&k->k0)) != SP_OK)
         return rc;
-    return naming_random(&k->k1);
+    return random_u64(&k->k1);
 }
 
 static uint64_t

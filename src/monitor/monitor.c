@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/privilege.h"
+#include "base/random.h"
 #include "monitor/capabilities.h"
 #include "monitor/generation.h"
 #include "monitor/prepare.h"
@@ -327,7 +328,7 @@ init(struct monitor *m)
     TAILQ_INIT(&m->ended);
     places_init(&m->logins);
     admin_init(&m->admin, m);
-    if ((rc = naming_random(&boot)) != SP_OK || (rc = naming_random(&seed)) != SP_OK
+    if ((rc = random_u64(&boot)) != SP_OK || (rc = random_u64(&seed)) != SP_OK
         || (rc = admission_init(&m->admission, seed)) != SP_OK
         || (rc = guessers_init(&m->guessers)) != SP_OK
         || (rc = kins_init(&m->kins)) != SP_OK

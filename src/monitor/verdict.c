@@ -19,6 +19,7 @@
 #include "monitor/session.h"
 #include "monitor/takeover.h"
 #include "wire/fail.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 /* ---- login ------------------------------------------------------------------------- */

@@ -5,7 +5,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "wire/fail.h"
 #include "wire/pack.h"
 #include "worker/worker.h"
 

@@ -6,7 +6,6 @@
 #include "base/number.h"
 #include "ftp/hostport.h"
 #include "ftp/reply.h"
-#include "wire/fail.h"
 #include "worker/ask_broker.h"
 #include "worker/ask_monitor.h"
 #include "worker/commands.h"

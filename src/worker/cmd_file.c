@@ -7,7 +7,7 @@
 #include "ftp/listing.h"
 #include "ftp/reply.h"
 #include "ftp/timeval.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "worker/ask_broker.h"
 #include "worker/commands.h"
 #include "worker/counted.h"

@@ -8,7 +8,6 @@
 #include "ftp/listing.h"
 #include "ftp/reply.h"
 #include "tls/stream.h"
-#include "wire/fail.h"
 #include "worker/ask_broker.h"
 #include "worker/commands.h"
 #include "worker/worker.h"

@@ -4,7 +4,6 @@
 #include "base/number.h"
 #include "ftp/reply.h"
 #include "ftp/timeval.h"
-#include "wire/fail.h"
 #include "worker/ask_broker.h"
 #include "worker/commands.h"
 #include "worker/worker.h"

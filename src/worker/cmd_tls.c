@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "ftp/reply.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "worker/ask_monitor.h"
 #include "worker/commands.h"
 #include "worker/worker.h"

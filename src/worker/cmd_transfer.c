@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "ftp/listing.h"
 #include "ftp/reply.h"
-#include "wire/fail.h"
 #include "worker/ask_broker.h"
 #include "worker/commands.h"
 #include "worker/counted.h"

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "ftp/listing.h"
 #include "ftp/reply.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "worker/ask_broker.h"
 #include "worker/fail_reply.h"
 #include "worker/worker.h"

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "tls/stream.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "worker/ask_monitor.h"
 #include "worker/worker.h"
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "tls/stream.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "worker/worker.h"
 
 /*

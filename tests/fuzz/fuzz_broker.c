@@ -27,6 +27,7 @@
 #include "base/fd.h"
 #include "broker/broker.h"
 #include "fuzz_wire.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 #define REQUESTS_MOST 24

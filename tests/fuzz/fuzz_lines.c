@@ -9,7 +9,7 @@
 
 #include "ftp/listing.h"
 #include "ftp/reply.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 /* One line with CRLF at its end alone. strict: no control character in it at all. */
 static void

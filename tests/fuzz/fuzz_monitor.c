@@ -26,7 +26,6 @@
 #include "monitor/session.h"
 #include "monitor_sides.h"
 #include "tests/peers/sides.h"
-#include "wire/fail.h"
 #include "wire/pack.h"
 
 #define SESSIONS_MOST 4

@@ -6,7 +6,7 @@
 
 #include "base/fd.h"
 #include "tests/peers/forge.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 #define TEXT "one line\r\nand another\n"
 

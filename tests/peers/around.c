@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/net.h"
 #include "tests/peers/forge.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 /* Fills out, which is said where a->in came from; no type: nothing is said. */

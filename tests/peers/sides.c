@@ -11,7 +11,7 @@
 #include "process/start.h"
 #include "process/template.h"
 #include "tests/peers/forge.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 #define SOME_UID 54321          /* of accounts, where we are root */
 #define SETTINGS_MOST (1 << 20)

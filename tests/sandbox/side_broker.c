@@ -2,6 +2,7 @@
 #include "sides.h"
 
 #include "base/privilege.h"
+#include "wire/grant.h"
 
 /* The wall that is taken away: the root directory stays what it was. */
 static enum sp_err

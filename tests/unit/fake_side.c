@@ -22,6 +22,7 @@
 #include "tests/peers/forge.h"
 #include "tests/peers/sides.h"
 #include "wire/fail.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 static bool

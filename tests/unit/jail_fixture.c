@@ -16,6 +16,7 @@
 #include "broker/listing.h"
 #include "broker/upload.h"
 #include "unit.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 static size_t

@@ -6,7 +6,7 @@
 #include "config/settings.h"
 #include "unit.h"
 #include "auth_fixture.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 static void
 names(void)

@@ -6,6 +6,7 @@
 #include "auth/anonymous.h"
 #include "auth_fixture.h"
 #include "unit.h"
+#include "wire/grant.h"
 
 static struct fixture f;
 

@@ -3,6 +3,7 @@
 
 #include "auth_fixture.h"
 #include "unit.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 static struct message message;

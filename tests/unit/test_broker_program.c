@@ -24,6 +24,7 @@
 #include "unit.h"
 #include "wire/channel.h"
 #include "wire/fail.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 #ifdef HAVE_CONFIG_H

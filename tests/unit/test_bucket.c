@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/random.h"
 #include "monitor/naming.h"
 #include "suites_monitor.h"
 
@@ -123,7 +124,7 @@ random_differs(void)
     uint64_t drawn[100] = { 0 };
 
     for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++) {
-        CU_ASSERT_EQUAL(naming_random(&drawn[i]), SP_OK);
+        CU_ASSERT_EQUAL(random_u64(&drawn[i]), SP_OK);
         CU_ASSERT_NOT_EQUAL(drawn[i], 0);
         for (size_t k = 0; k < i; k++)
             CU_ASSERT_NOT_EQUAL(drawn[i], drawn[k]);

@@ -3,7 +3,7 @@
 
 #include "ftp/listing.h"
 #include "suites_ftp.h"
-#include "wire/fail.h"
+#include "wire/grant.h"
 
 static struct entry
 file(void)

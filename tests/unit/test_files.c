@@ -17,6 +17,7 @@
 #include "ftp/listing.h"
 #include "jail_fixture.h"
 #include "unit.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 #define S(text) slice_of(text)

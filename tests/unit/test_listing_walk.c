@@ -15,6 +15,7 @@
 #include "ftp/listing.h"
 #include "jail_fixture.h"
 #include "unit.h"
+#include "wire/grant.h"
 
 #define ROOM 262144
 

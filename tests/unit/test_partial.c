@@ -8,6 +8,7 @@
 #include "broker/permit.h"
 #include "jail_fixture.h"
 #include "unit.h"
+#include "wire/grant.h"
 
 static void
 name_and_back(void)

@@ -16,6 +16,7 @@
 #include "jail_fixture.h"
 #include "unit.h"
 #include "wire/channel.h"
+#include "wire/grant.h"
 #include "wire/pack.h"
 
 #define STOR UPLOAD_STOR

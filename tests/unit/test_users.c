@@ -9,6 +9,7 @@
 #include "auth_fixture.h"
 #include "base/clock.h"
 #include "unit.h"
+#include "wire/grant.h"
 
 static struct fixture f;
 

@@ -1,4 +1,4 @@
-/* auth/accounts_file.c - see include/auth/accounts_file.h */
+/* auth/accounts_file.c - see auth/accounts_file.h */
 #include "auth/accounts_file.h"
 
 #include <errno.h>

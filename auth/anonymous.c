@@ -1,4 +1,4 @@
-/* auth/anonymous.c - see include/auth/anonymous.h */
+/* auth/anonymous.c - see auth/anonymous.h */
 #include "auth/anonymous.h"
 
 #include "auth/attempt.h"

@@ -1,4 +1,4 @@
-/* auth/attempt.c - see include/auth/attempt.h */
+/* auth/attempt.c - see auth/attempt.h */
 #include "auth/attempt.h"
 
 #include <poll.h>
@@ -107,6 +107,12 @@ attempt_abandoned(const struct attempt *a)
     struct pollfd p = { .fd = a->monitor->fd, .events = POLLRDHUP };
 
     return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+enum refuse_reason
+attempt_fault(const struct attempt *a)
+{
+    return a->first_backend ? REFUSE_ERROR : REFUSE_UNUSABLE;
 }
 
 void

@@ -1,4 +1,4 @@
-/* auth/bequest.c - see include/auth/bequest.h */
+/* auth/bequest.c - see auth/bequest.h */
 #include "auth/bequest.h"
 
 #include <errno.h>

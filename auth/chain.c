@@ -1,4 +1,4 @@
-/* auth/chain.c - see include/auth/chain.h */
+/* auth/chain.c - see auth/chain.h */
 #include "auth/chain.h"
 
 #include <stddef.h>
@@ -17,12 +17,6 @@ find(const struct chain_backend *backends, const char *name)
         if (strcmp(backends->name, name) == 0)
             return backends;
     return NULL;
-}
-
-enum refuse_reason
-chain_fault(const struct attempt *a)
-{
-    return a->first_backend ? REFUSE_ERROR : REFUSE_UNUSABLE;
 }
 
 void

@@ -1,4 +1,4 @@
-/* auth/conversation.c - see include/auth/conversation.h */
+/* auth/conversation.c - see auth/conversation.h */
 #include "auth/conversation.h"
 
 #include <security/pam_appl.h>

@@ -1,4 +1,4 @@
-/* auth/jaildir.c - see include/auth/jaildir.h */
+/* auth/jaildir.c - see auth/jaildir.h */
 #include "auth/jaildir.h"
 
 #include <errno.h>

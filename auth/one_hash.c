@@ -1,4 +1,4 @@
-/* auth/one_hash.c - see include/auth/one_hash.h */
+/* auth/one_hash.c - see auth/one_hash.h */
 #include "auth/one_hash.h"
 
 #ifdef HAVE_CONFIG_H

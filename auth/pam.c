@@ -1,4 +1,4 @@
-/* auth/pam.c - see include/auth/pam.h */
+/* auth/pam.c - see auth/pam.h */
 #include "auth/pam.h"
 
 #include <security/pam_appl.h>
@@ -150,7 +150,7 @@ refuse(struct attempt *a, struct verdict *v, const struct pam_login *p, const ch
     case PAM_SYMBOL_ERR:
     case PAM_MODULE_UNKNOWN:
     case PAM_TRY_AGAIN:
-        reason = p->right ? REFUSE_ERROR : chain_fault(a);
+        reason = p->right ? REFUSE_ERROR : attempt_fault(a);
         log_failure(a, p, step, words);
         break;
     case PAM_AUTH_ERR:

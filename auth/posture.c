@@ -1,4 +1,4 @@
-/* auth/posture.c - see include/auth/posture.h */
+/* auth/posture.c - see auth/posture.h */
 #include "auth/posture.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* auth/rehearse.c - see include/auth/rehearse.h */
+/* auth/rehearse.c - see auth/rehearse.h */
 #include "auth/rehearse.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* auth/services.c - see include/auth/services.h */
+/* auth/services.c - see auth/services.h */
 #include "auth/services.h"
 
 #include <ctype.h>

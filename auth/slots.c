@@ -1,4 +1,4 @@
-/* auth/slots.c - see include/auth/slots.h */
+/* auth/slots.c - see auth/slots.h */
 #include "auth/slots.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* auth/users.c - see include/auth/users.h */
+/* auth/users.c - see auth/users.h */
 #include "auth/users.h"
 
 #include <string.h>
@@ -71,7 +71,7 @@ no_memory(struct attempt *a, struct verdict *v)
 
     log_event(EVENT_LOGIN_NO_MEMORY, "user=%s remedy=\"argon2_memory, argon2_at_once\"",
               log_text(slice_of(a->user), &name));
-    verdict_refuse(v, chain_fault(a), "not enough memory for the password hash");
+    verdict_refuse(v, attempt_fault(a), "not enough memory for the password hash");
 }
 
 static void
@@ -79,7 +79,7 @@ no_slot(struct attempt *a, struct verdict *v)
 {
     log_event(EVENT_LOGIN_SLOTS_FAILED, "directory=%s fault=\"%m\"",
               a->settings->run_directory);
-    verdict_refuse(v, chain_fault(a), "no free slot for the password hash (argon2_at_once)");
+    verdict_refuse(v, attempt_fault(a), "no free slot for the password hash (argon2_at_once)");
 }
 
 void
@@ -251,7 +251,7 @@ users_check(struct attempt *a, struct verdict *v)
     enum sp_err rc = SP_OK;
 
     if (accounts_open(&db, a->settings->users_database, ACCOUNTS_READ) != SP_OK) {
-        database_failed(a, v, &db, chain_fault(a));
+        database_failed(a, v, &db, attempt_fault(a));
         return;
     }
     rc = accounts_find(&db, a->user, &e);
@@ -265,7 +265,7 @@ users_check(struct attempt *a, struct verdict *v)
         verdict_unknown(v);
         users_pretend(a, v);
     } else if (all) {
-        database_failed(a, v, &db, chain_fault(a));
+        database_failed(a, v, &db, attempt_fault(a));
     } else {
         database_failed(a, v, &db, REFUSE_UNUSABLE);
         users_pretend(a, v);

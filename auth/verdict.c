@@ -1,4 +1,4 @@
-/* auth/verdict.c - see include/auth/verdict.h */
+/* auth/verdict.c - see auth/verdict.h */
 #include "auth/verdict.h"
 
 #include <stdarg.h>

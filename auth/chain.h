@@ -11,17 +11,8 @@
 #ifndef SP_AUTH_CHAIN_H
 #define SP_AUTH_CHAIN_H
 
-#include "wire/fail.h"
-
 struct attempt;
 struct verdict;
-
-/*
- * The reason of a refusal for a fault of the server that came before the password was found
- * right. Clients are told of one that every name meets, and not of one behind a backend that
- * has decided over some names already: that would tell which.
- */
-enum refuse_reason chain_fault(const struct attempt *a);
 
 /* Fills *v. A failure of its own is logged, and REFUSE_ERROR. */
 typedef void chain_check(struct attempt *a, struct verdict *v);

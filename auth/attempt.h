@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/net.h"
 #include "base/secret.h"
+#include "wire/fail.h"
 
 struct channel;
 struct settings;
@@ -56,6 +57,12 @@ SP_CHECK enum sp_err attempt_ask(struct attempt *a, const char *prompt,
 SP_CHECK enum sp_err attempt_await_place(struct attempt *a);
 /* Has the monitor closed the channel? Then no work is worth doing. */
 bool attempt_abandoned(const struct attempt *a);
+/*
+ * The reason of a refusal for a fault of the server that came before the password was found
+ * right. Clients are told of one that every name meets, and not of one behind a backend that
+ * has decided over some names already: that would tell which.
+ */
+enum refuse_reason attempt_fault(const struct attempt *a);
 /* Wipes the password and its hash. */
 void attempt_clear(struct attempt *a);
 

@@ -6,7 +6,7 @@
  * Owns:    its OpenSSL state and buffers; not the descriptor.
  *
  * Everything that is to be sent is gathered first and leaves in few large sends: a reply
- * and the ticket before it in one segment, and up to 512 KiB of records on a data
+ * and the ticket before it in one segment, and up to 256 KiB of records on a data
  * connection.
  */
 #ifndef SP_TLS_STREAM_H

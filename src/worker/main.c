@@ -22,7 +22,6 @@
 #include "tls/context.h"
 #include "wire/pack.h"
 #include "worker/ask_monitor.h"
-#include "worker/mover.h"
 #include "worker/sandbox.h"
 #include "worker/worker.h"
 
@@ -128,7 +127,6 @@ worker_begin(struct worker *w, struct ready *r)
     if ((rc = privilege_limit_files(WORKER_FILES)) != SP_OK
         || (rc = privilege_limit_processes()) != SP_OK
         || (rc = privilege_limit_memory(WORKER_MEMORY)) != SP_OK
-        || (rc = mover_guard_sigbus()) != SP_OK
         || (rc = fd_set_nonblocking(WORKER_CLIENT_FD, true)) != SP_OK
         || (rc = sandbox_enter(&r->filter, WORKER_CHANNEL_FD)) != SP_OK)
         return rc;

@@ -29,10 +29,10 @@ SP_CHECK enum sp_err mover_receive(struct worker *w);
 int64_t mover_holds_until(const struct transfer *t);
 /* What TLS has gathered goes out; each byte that does is progress. SP_AGAIN: not yet all. */
 SP_CHECK enum sp_err mover_flush(struct worker *w);
-/* A buffer of at least room bytes in w->transfer.buffer; what lies in it is kept. */
+/*
+ * A buffer of at least room bytes in w->transfer.buffer, a multiple of a page; what lies in it
+ * is kept.
+ */
 SP_CHECK enum sp_err mover_room(struct worker *w, size_t room);
-
-/* Once, before the sandbox: a mapped file that shrinks must not kill the process. */
-SP_CHECK enum sp_err mover_guard_sigbus(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -51,8 +50,6 @@ release(struct transfer *t)
     fd_close(&t->file);
     fd_close(&t->pipe[0]);
     fd_close(&t->pipe[1]);
-    if (t->map != NULL)
-        (void)munmap(t->map, t->map_len);
     stage_chain_clear(&t->stages);
     free(t->buffer);
     free(t->made);

@@ -55,8 +55,6 @@ struct transfer {
     size_t made_from, made_to;
     int pipe[2];                /* receiving in clear: socket to pipe to file            */
     bool pipe_refused;
-    void *map;                  /* sending by TLS: a window of the file                  */
-    size_t map_len, map_from;
     int64_t begun_us;
     int64_t progress_ms;        /* clock_ms when the last byte moved                     */
     int64_t held_ms;            /* receiving: when the first byte of the buffer came     */

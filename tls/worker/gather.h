@@ -5,7 +5,7 @@
  * Owns:    its memory.
  *
  * Not a struct buf: that wipes and copies as it grows, for the sake of secrets; this
- * holds ciphertext, half a megabyte of it.
+ * holds ciphertext, a quarter of a megabyte of it.
  */
 #ifndef SP_TLS_WORKER_GATHER_H
 #define SP_TLS_WORKER_GATHER_H

@@ -19,6 +19,7 @@
  */
 #define FIRST_ROOM (64u << 10)
 #define READ_ROOM (512u << 10)
+#define OPEN_ROOM (256u << 10)  /* by TLS: what OpenSSL has read lies in the caches, too */
 #define SPLICE_AFTER (512u << 10)
 #define PIPE_ROOM (1u << 20)
 #define PIPE_LEAST (256u << 10)
@@ -139,13 +140,22 @@ store_then(struct worker *w, enum sp_err how)
     return rc == SP_OK ? how : rc;
 }
 
+/* A small file does not pay for a large buffer. */
+static size_t
+room_for(const struct worker *w)
+{
+    if (w->transfer.bytes < FIRST_ROOM)
+        return FIRST_ROOM;
+    return w->data.tls != NULL ? OPEN_ROOM : READ_ROOM;
+}
+
 /* May what came wait for more? By its file the broker tells whether the client is silent. */
 static bool
 may_wait(const struct worker *w)
 {
     const struct transfer *t = &w->transfer;
 
-    return t->to - t->from < READ_ROOM / 4 && w->data.tls != NULL && t->bytes > FIRST_ROOM
+    return t->to - t->from < OPEN_ROOM / 2 && w->data.tls != NULL && t->bytes > FIRST_ROOM
         && clock_ms() < mover_holds_until(t);
 }
 
@@ -159,7 +169,7 @@ receive_buffered(struct worker *w)
     while (budget > 0) {
         uint64_t before = t->bytes;
 
-        if ((rc = mover_room(w, t->bytes < FIRST_ROOM ? FIRST_ROOM : READ_ROOM)) != SP_OK)
+        if ((rc = mover_room(w, room_for(w))) != SP_OK)
             return rc;
         if (t->to == t->room && (rc = store(w)) != SP_OK)
             return rc;

@@ -163,8 +163,8 @@ unread_by_server(const struct link *l)
 static void
 large_reads_get_a_large_buffer(void)
 {
-    static unsigned char bytes[6 * 16384], in[sizeof bytes];
-    static const size_t before[] = { 16384, sizeof bytes / 2 };
+    static unsigned char bytes[5 * 16384], in[sizeof bytes];
+    static const size_t before[] = { 16384, 2 * 16384 };
 
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i * 2654435761u >> 13);

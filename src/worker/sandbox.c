@@ -42,8 +42,8 @@ static const struct seccomp_rule rules[] = {
 
     /* memory: never executable */
     ALLOW(brk),                         /* malloc                                         */
-    ALLOW(munmap),                      /* malloc, windows of a download                  */
-    ALLOW_MASKED(mmap, 2, PROT_EXEC, 0), /* malloc, windows of a download                 */
+    ALLOW(munmap),                      /* malloc                                         */
+    ALLOW_MASKED(mmap, 2, PROT_EXEC, 0), /* malloc                                        */
     ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0), /* malloc's arenas                           */
     ALLOW_EQUAL(mremap, 3, MREMAP_MAYMOVE), /* realloc of large buffers                   */
     ALLOW_EQUAL(madvise, 2, MADV_DONTNEED), /* free gives memory back; nothing is merged  */
@@ -59,8 +59,7 @@ static const struct seccomp_rule rules[] = {
     ALLOW(gettid),                      /* abort                                          */
     /* OpenSSL's locks, never contended: one thread. FUTEX_WAIT or FUTEX_WAKE */
     ALLOW_BITS(futex, 1, FUTEX_WAKE | FUTEX_PRIVATE_FLAG), /* and no other                */
-    ALLOW(rt_sigreturn),                /* back from the SIGBUS handler                   */
-    ALLOW(rt_sigprocmask),              /* abort, siglongjmp                              */
+    ALLOW(rt_sigprocmask),              /* abort                                          */
     ALLOW(restart_syscall),             /* a poll(2) that was stopped goes on             */
     ALLOW(exit_group),                  /* the end                                        */
     ALLOW(exit),                        /* as above                                       */

@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 SIDES = ["worker", "worker-tls", "broker", "broker-read", "keyholder", "ledger"]
 
 # How many system calls each list has: one more is a decision, not an accident.
-LISTED = {"worker": 38, "worker-tls": 38, "broker": 46, "broker-read": 28, "keyholder": 20,
+LISTED = {"worker": 37, "worker-tls": 37, "broker": 46, "broker-read": 28, "keyholder": 20,
           "ledger": 40}
 
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import clients
+import far
 import forms
 import report
 import works_forms
@@ -33,7 +34,8 @@ WARM_CPUS = 8                   # of more, not all are warmed: a second each
 
 
 def make_works(bench):
-    return make_common(bench) + clients.make_works(bench) + works_forms.make_works(bench)
+    return (make_common(bench) + clients.make_works(bench) + far.make_works(bench)
+            + works_forms.make_works(bench))
 
 
 def say(text):
@@ -180,6 +182,7 @@ class Bench:
         subprocess.run(["sync", "-f", self.disk], check=True)
 
     def clean(self):
+        far.close(self)
         for s in self.all():
             s.stop()
         for user in (self.user, self.disk_user):

@@ -123,13 +123,13 @@ class Group:
                 time.sleep(0.1)     # its last processes are not gone yet
 
 
-def free_port():
+def free_port(address):
     """Below the ephemeral range, so that no client's end of a connection has it."""
     for port in range(20000 + os.getpid() * 7 % 10000, 32700):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                s.bind(("127.0.0.1", port))
+                s.bind((address, port))
                 return port
             except OSError:
                 pass
@@ -140,6 +140,7 @@ class Server:
     """One server's configuration and processes. stop() is safe at any time."""
 
     name = ""
+    address = "127.0.0.1"
     version_of = ()             # arguments that make it say its version
 
     def __init__(self, where, program):
@@ -174,7 +175,7 @@ class Server:
         os.makedirs(pam, exist_ok=True)
         for service in SERVICES:
             write(f"{pam}/{service}", PAM)
-        self.port = free_port()
+        self.port = free_port(self.address)
         self.group = Group(self.name)
         with open(f"{self.where}/{self.name}.out", "w") as log:
             self.process = subprocess.Popen(
@@ -182,7 +183,7 @@ class Server:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment())
         for _ in range(100):
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as s:
+                with socket.create_connection((self.address, self.port), 1) as s:
                     if s.recv(1):
                         return
             except OSError:
@@ -241,7 +242,7 @@ class Sallyport(Server):
                            capture_output=True, check=False)
         return [self.binary(), "-F", "-c",
                 write(f"{self.where}/{self.name}.conf", f"""
-listen = {{"127.0.0.1:{self.port}"}}
+listen = {{"{self.address}:{self.port}"}}
 certificate = {{"{self.where}/cert.pem"}}
 certificate_key = {{"{self.where}/key.pem"}}
 run_directory = "{self.where}/run-{self.name}"
@@ -274,7 +275,7 @@ class Vsftpd(Server):
         os.makedirs(empty, exist_ok=True)
         return [self.binary(), write(self.where + "/vsftpd.conf", f"""
 listen=YES
-listen_address=127.0.0.1
+listen_address={self.address}
 listen_port={self.port}
 background=NO
 local_enable=YES
@@ -308,7 +309,7 @@ ModulePath {self.program.root}/usr/lib/proftpd
 LoadModule mod_tls.c
 ServerName bench
 ServerType standalone
-DefaultAddress 127.0.0.1
+DefaultAddress {self.address}
 Port {self.port}
 UseReverseDNS off
 UseIPv6 off
@@ -339,7 +340,7 @@ class Pureftpd(Server):
     version_of = ("--help",)
 
     def arguments(self):
-        return [self.binary(), "-S", f"127.0.0.1,{self.port}", "-A", "-H", "-E", "-l", "pam",
+        return [self.binary(), "-S", f"{self.address},{self.port}", "-A", "-H", "-E", "-l", "pam",
                 "-Y", "1", "-2", self.where + "/both.pem", "-c", "6000", "-C", "6000",
                 "-u", "1", "-f", "none", "-L", "2000000:10",
                 "-g", self.where + "/pure-ftpd.pid"]

@@ -93,14 +93,21 @@ class Group:
                 write(self.path + "/memory.max", "max")
         elif os.path.exists(self.memory):
             self.move_all(os.path.dirname(self.memory))
-            os.rmdir(self.memory)
+            for n in range(500):
+                try:
+                    os.rmdir(self.memory)
+                    return
+                except OSError:
+                    if n == 499:
+                        raise
+                    time.sleep(0.01)    # one of it is ending
 
     def enter_memory(self):
         write((self.memory if self.v1 else self.path) + "/cgroup.procs", str(os.getpid()))
 
     def move_all(self, to):
-        """Until nobody was forked meanwhile."""
-        for _ in range(50):
+        """Until nobody was forked meanwhile. Who is ending is not moved any more: it is awaited."""
+        for _ in range(500):
             with open(to + "/cgroup.procs") as f:
                 there = {int(x) for x in f.read().split()}
             left = set(self.pids()) - there
@@ -111,7 +118,8 @@ class Group:
                     write(to + "/cgroup.procs", str(pid))
                 except ProcessLookupError:
                     pass            # it has ended
-        raise OSError(f"{to}: processes are forked faster than they are moved")
+            time.sleep(0.01)
+        raise OSError(f"{to}: {len(left)} processes cannot be moved there")
 
     def remove(self):
         for _ in range(50):

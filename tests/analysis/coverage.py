@@ -4,6 +4,7 @@ The counters are shared with the file that each process maps at its start (cover
 wall has to be left out for them, and no process has to end in order.
 """
 
+import fcntl
 import gzip
 import json
 import os
@@ -26,15 +27,15 @@ OTHERS = {"base": "src/base", "wire": "src/wire", "config": "src/config",
           "process": "src/process", "ftp": "src/ftp",
           "worker": "src/worker", "worker's TLS": "tls/worker", "transfer": "src/transfer"}
 
-# Run after the unit programs; the long form runs every folder.
-SHORT = ["hostile", "faults", "sandbox/test_posture.py", "e2e/test_lifecycle.py",
+# Run after the unit programs; the long form runs every folder. The longest files come first.
+SHORT = ["faults", "hostile", "sandbox/test_posture.py", "e2e/test_lifecycle.py",
          "e2e/test_load.py", "e2e/test_logins.py", "e2e/test_logins_pam.py",
          "e2e/test_protocol_data.py", "e2e/test_protocol_files.py",
          "e2e/test_protocol_listing.py", "e2e/test_tls.py", "e2e/test_startup.py",
          "e2e/test_admin_socket.py", "e2e/test_account_changed.py", "e2e/test_guessing.py",
          "e2e/test_takeover.py", "e2e/test_mistakes.py", "e2e/test_file_systems.py",
          "e2e/test_pam_session.py", "e2e/test_log_evidence.py", "sandbox/test_reporting.py"]
-LONG = ["hostile", "faults", "sandbox", "e2e"]
+LONG = ["faults", "hostile", "sandbox", "e2e"]
 
 
 def show(what, argv, cwd, **kw):
@@ -54,7 +55,18 @@ def must(what, argv, cwd, **kw):
 
 
 def build_counting(root, build):
+    """Whoever comes while it is built already waits for that, and finds it done."""
     build.mkdir(parents=True, exist_ok=True)
+    with open(build / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_locked(root, build)
+
+
+def build_alone(root, build):
+    build_counting(root, build / "coverage")
+
+
+def build_locked(root, build):
     counters = build / "counters"
     if not (build / "Makefile").exists():
         must("configure", [root / "configure", "-q", "--enable-coverage"], build)

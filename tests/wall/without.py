@@ -121,7 +121,7 @@ class Workshop:
             raise SystemExit(f"{build} was not configured as ../configure")
         try:
             shutil.copytree(build, self.build, symlinks=True,
-                            ignore=shutil.ignore_patterns("*.log", "*.xml", "pytest-*"))
+                            ignore=shutil.ignore_patterns("*.log", "*.xml", "pytest-*", "coverage"))
         except shutil.Error as e:
             lost = [source for source, _, why in e.args[0] if Path(source).exists()]
             if lost:

@@ -32,6 +32,8 @@ struct text_list { char **texts; size_t count; };
 
 #define SP_SET_BOOL(name) bool name;
 #define SP_SET_NUMBER(name) int64_t name;
+#define SP_SET_SIZE(name) int64_t name;     /* in the unit of its row */
+#define SP_SET_TIME(name) int64_t name;     /* in the unit of its row */
 #define SP_SET_OCTAL(name) int64_t name;
 #define SP_SET_TEXT(name) char *name;
 #define SP_SET_LIST(name) struct text_list name;
@@ -55,14 +57,17 @@ struct settings {
     struct setting_place places[SETTING_COUNT];     /* in the order of the rows; never sent */
 };
 
-enum setting_type { SETTING_BOOL, SETTING_NUMBER, SETTING_OCTAL, SETTING_TEXT, SETTING_LIST };
+enum setting_type {
+    SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_TIME, SETTING_OCTAL, SETTING_TEXT,
+    SETTING_LIST
+};
 
 /* One row of the table, for whoever walks it. offset: of the member in struct settings. */
 struct setting_row {
     const char *name;
     enum setting_type type;
-    int64_t number;             /* default of BOOL, NUMBER, OCTAL */
-    const char *text;           /* default of TEXT, LIST          */
+    int64_t number;             /* default of all but these two */
+    const char *text;           /* default of TEXT, LIST         */
     int64_t least, most;
     unsigned receivers;
     const char *unit, *help;

@@ -17,46 +17,43 @@
 #include "auth/accounts.h"
 #include "base/buf.h"
 #include "config/settings.h"
+#include "config/written.h"
 
 #define PATH_ROOM 4096
+#define VALUE_MAX 65536         /* bytes of a default, as it is written */
 
 static const struct option table[] = {
     { "settings", no_argument, NULL, 's' },
     { NULL, 0, NULL, 0 }
 };
 
-static void
-show_preset(const struct setting_row *r)
+/* Numbers have a unit of their own; the value of a size or time says it. */
+static const char *
+unit_of(const struct setting_row *r)
 {
-    switch (r->type) {
-    case SETTING_BOOL:
-        printf("%s", r->number != 0 ? "true" : "false");
-        return;
-    case SETTING_NUMBER:
-        printf("%lld", (long long)r->number);
-        return;
-    case SETTING_OCTAL:
-        printf("\"%03llo\"", (unsigned long long)r->number);
-        return;
-    case SETTING_TEXT:
-        printf("\"%s\"", r->text);
-        return;
-    case SETTING_LIST:
-        printf("{%s}", r->text);
-        return;
-    }
+    return r->type == SETTING_SIZE || r->type == SETTING_TIME ? "" : r->unit;
 }
 
 static enum say_exit
 show_settings(void)
 {
-    for (const struct setting_row *r = setting_rows(); r->name != NULL; r++) {
-        printf("%s = ", r->name);
-        show_preset(r);
-        if (r->unit[0] != '\0')
+    struct buf value = BUF_EMPTY(VALUE_MAX);
+    struct settings defaults;
+    enum sp_err rc = settings_init(&defaults);
+
+    for (const struct setting_row *r = setting_rows(); r->name != NULL && rc == SP_OK; r++) {
+        value.len = 0;
+        if ((rc = written_value(&value, &defaults, r)) != SP_OK)
+            break;
+        printf("%s = %.*s", r->name, (int)value.len, (const char *)value.at);
+        if (unit_of(r)[0] != '\0')
             printf("  (%s)", r->unit);
         printf("\n    %s\n", r->help);
     }
+    buf_free(&value);
+    settings_clear(&defaults);
+    if (rc != SP_OK)
+        return say_end(SAY_FAILED, "out of memory");
     return fflush(stdout) == 0 ? SAY_DONE : SAY_FAILED;
 }
 

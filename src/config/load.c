@@ -17,6 +17,7 @@
 #include "config/meaning.h"
 #include "config/report.h"
 #include "config/source.h"
+#include "config/units.h"
 
 struct reader;
 
@@ -62,6 +63,12 @@ take_bool(struct entry *e, unsigned line, const char *value)
     return false;
 }
 
+static bool
+within(const struct setting_row *row, int64_t n)
+{
+    return n >= row->least && n <= row->most;
+}
+
 /* No longer than any number here is. */
 static bool
 parse_digits(const char *value, unsigned base, int64_t *number)
@@ -86,10 +93,31 @@ take_number(struct entry *e, unsigned line, const char *value)
                (long long)row->most, row->unit);
         return false;
     }
-    if (n < row->least || n > row->most) {
+    if (!within(row, n)) {
         report(&e->reader->report, line, row->name, "%lld is out of range; use a number from "
                "%lld to %lld (%s)", (long long)n, (long long)row->least, (long long)row->most,
                row->unit);
+        return false;
+    }
+    *(int64_t *)setting_member(e->reader->settings, row) = n;
+    return true;
+}
+
+static bool
+take_measure(struct entry *e, unsigned line, const char *value, enum units_kind kind)
+{
+    const struct setting_row *row = e->row;
+    char why[UNITS_WHY_MAX], least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+    int64_t n = 0;
+
+    if (units_parse(kind, row->unit, value, &n, why) != SP_OK) {
+        report(&e->reader->report, line, row->name, "%s", why);
+        return false;
+    }
+    if (!within(row, n)) {
+        report(&e->reader->report, line, row->name, "\"%.100s\" is out of range; use a value "
+               "from %s to %s", value, units_text(kind, row->unit, row->least, least),
+               units_text(kind, row->unit, row->most, most));
         return false;
     }
     *(int64_t *)setting_member(e->reader->settings, row) = n;
@@ -102,7 +130,7 @@ take_octal(struct entry *e, unsigned line, const char *value)
     const struct setting_row *row = e->row;
     int64_t n = 0;
 
-    if (!parse_digits(value, 8, &n) || n < row->least || n > row->most) {
+    if (!parse_digits(value, 8, &n) || !within(row, n)) {
         report(&e->reader->report, line, row->name, "\"%.100s\" is not a valid %s; use an octal "
                "number from \"%03llo\" to \"%03llo\"", value, row->unit,
                (unsigned long long)row->least, (unsigned long long)row->most);
@@ -178,6 +206,12 @@ take_value(struct entry *e, unsigned line, const char *value)
         break;
     case SETTING_NUMBER:
         taken = take_number(e, line, value);
+        break;
+    case SETTING_SIZE:
+        taken = take_measure(e, line, value, UNITS_SIZE);
+        break;
+    case SETTING_TIME:
+        taken = take_measure(e, line, value, UNITS_TIME);
         break;
     case SETTING_OCTAL:
         taken = take_octal(e, line, value);

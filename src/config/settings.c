@@ -10,6 +10,8 @@
 /* A row's default is a number or a text, by its type. */
 #define ROW_BOOL(preset) SETTING_BOOL, (preset), NULL
 #define ROW_NUMBER(preset) SETTING_NUMBER, (preset), NULL
+#define ROW_SIZE(preset) SETTING_SIZE, (preset), NULL
+#define ROW_TIME(preset) SETTING_TIME, (preset), NULL
 #define ROW_OCTAL(preset) SETTING_OCTAL, (preset), NULL
 #define ROW_TEXT(preset) SETTING_TEXT, 0, preset
 #define ROW_LIST(preset) SETTING_LIST, 0, preset
@@ -146,6 +148,8 @@ set_default(struct settings *s, const struct setting_row *row)
         *(bool *)setting_member(s, row) = row->number != 0;
         return SP_OK;
     case SETTING_NUMBER:
+    case SETTING_SIZE:
+    case SETTING_TIME:
     case SETTING_OCTAL:
         *(int64_t *)setting_member(s, row) = row->number;
         return SP_OK;
@@ -187,8 +191,8 @@ settings_clear(struct settings *s)
 
 /*
  * In the order of settings.def, each setting that the receiver is sent: BOOL one byte, 0 or
- * 1; NUMBER and OCTAL eight bytes, little-endian; TEXT its length in four bytes and its
- * bytes; LIST its count in four bytes and its texts. No names: both ends are made from the
+ * 1; numbers eight bytes, little-endian; TEXT its length in four bytes and its bytes;
+ * LIST its count in four bytes and its texts. No names: both ends are made from the
  * same table, and a different one is noticed by the length.
  */
 
@@ -221,6 +225,8 @@ add_row(struct buf *out, const struct settings *s, const struct setting_row *row
     case SETTING_BOOL:
         return add_number(out, *(const bool *)member_const(s, row), 1);
     case SETTING_NUMBER:
+    case SETTING_SIZE:
+    case SETTING_TIME:
     case SETTING_OCTAL:
         return add_number(out, (uint64_t)*(const int64_t *)member_const(s, row), 8);
     case SETTING_TEXT:
@@ -323,6 +329,8 @@ take_row(struct slice *in, const struct setting_row *row, struct settings *s)
             *(bool *)to = v == 1;
         return SP_OK;
     case SETTING_NUMBER:
+    case SETTING_SIZE:
+    case SETTING_TIME:
     case SETTING_OCTAL:
         if ((rc = take_number(in, 8, &v)) != SP_OK)
             return rc;

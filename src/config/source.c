@@ -19,6 +19,7 @@ struct walk {
     size_t len, i;
     unsigned line, depth;
     size_t word, word_end;      /* the last word outside braces: a key, if '=' follows */
+    size_t equals, value_end;   /* the last '=' of a key, and the end of its plain value */
     enum sp_err rc;
 };
 
@@ -111,10 +112,33 @@ skip_quoted(struct walk *w)
            "closing %c; add it (a value cannot contain a line break)", quote, quote);
 }
 
+static bool
+only_blanks(const struct walk *w, size_t from, size_t to)
+{
+    while (from < to && (w->at[from] == ' ' || w->at[from] == '\t'))
+        from++;
+    return from == to;
+}
+
+/* name = 15 min: the last word stands behind a value, on its line, and is no key itself. */
+static void
+check_one_word(struct walk *w)
+{
+    size_t next = w->i;
+
+    while (next < w->len && (w->at[next] == ' ' || w->at[next] == '\t'))
+        next++;
+    if (w->value_end != 0 && only_blanks(w, w->value_end, w->word)
+        && (next == w->len || strchr("\r\n#/", w->at[next]) != NULL))
+        report(w->report, w->line, w->source->keys[w->source->count - 1].name,
+               "a value that contains a space must be in double quotes");
+}
+
 static void
 skip_word(struct walk *w)
 {
     size_t from = w->i;
+    bool value = w->equals != 0 && only_blanks(w, w->equals + 1, from);
 
     while (w->i < w->len && is_plain(w->at[w->i]) &&
            !(w->at[w->i] == '/' && (next(w) == '/' || next(w) == '*')))
@@ -122,6 +146,8 @@ skip_word(struct walk *w)
     if (w->depth == 0) {
         w->word = from;
         w->word_end = w->i;
+        check_one_word(w);
+        w->value_end = value ? w->i : 0;
     }
 }
 
@@ -146,7 +172,8 @@ note_key(struct walk *w)
     keys[s->count].name[len] = '\0';
     keys[s->count].line = w->line;
     s->count++;
-    w->word = w->word_end = 0;
+    w->word = w->word_end = w->value_end = 0;
+    w->equals = w->i;
 }
 
 /* One byte that is neither word, quote nor comment. */

@@ -217,9 +217,9 @@ class Server:
             "users_database": str(self.dir / "users.db"),
             "certificate": [str(world.certs.ec.chain), str(world.certs.rsa.chain)],
             "certificate_key": [str(world.certs.ec.key), str(world.certs.rsa.key)],
-            "argon2_memory": 8192,
+            "argon2_memory": "8 MiB",
             "argon2_operations": 1,
-            "login_failure_delay": 200,
+            "login_failure_delay": "200 ms",
             "failure_delay_most": 0,    # a test may guess; test_guessing.py has them on
             "failure_ban": 0,
             "active_port": 0,

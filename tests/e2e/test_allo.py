@@ -100,7 +100,7 @@ def test_a_session_that_ends_gives_it_back(place):
 
 
 def test_what_the_limit_leaves_is_written_all_the_same(place, make_server):
-    s = make_server("allo", allocate_most=4)
+    s = make_server("allo", allocate_most="4 MiB")
     folder = s.folder()
     c = s.login()
     c.expect(250, "CWD " + folder.ftp)

@@ -40,7 +40,7 @@ def stays(path, size):
 
 @pytest.fixture(scope="module")
 def one(world):
-    s = Server(world, "cache", cached_file_most=MOST >> 20)
+    s = Server(world, "cache", cached_file_most=f"{MOST >> 20} MiB")
     s.start()
     yield s
     s.stop()
@@ -73,7 +73,7 @@ def make(folder, name, size):
 @pytest.mark.slow
 @pytest.mark.parametrize("tls", [None, "explicit"])
 def test_a_large_file_leaves_when_it_was_sent(world, place, tls):
-    s = Server(world, "cache-clear", cached_file_most=MOST >> 20,
+    s = Server(world, "cache-clear", cached_file_most=f"{MOST >> 20} MiB",
                cleartext_networks=["127.0.0.0/8"]) if tls is None else place.server
     if tls is None:
         s.start()

@@ -17,7 +17,7 @@ def untouched(path):
 
 
 def test_what_nobody_goes_on_with_is_removed(make_server):
-    s = make_server(unfinished_keep=1)
+    s = make_server(unfinished_keep="1 s")
     folder = s.folder()
     with_log = s.mark()
     c, other = s.login(), s.login()
@@ -49,7 +49,7 @@ def test_what_nobody_goes_on_with_is_removed(make_server):
 
 def test_who_may_only_read_removes_nothing(make_server):
     needs_root()
-    s = make_server(unfinished_keep=1)
+    s = make_server(unfinished_keep="1 s")
     s.add_user("looks", "--read-only", jail=s.jail())
     folder = s.folder()
     part = folder.make(PART + "f", b"cut")

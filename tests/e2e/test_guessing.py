@@ -23,7 +23,7 @@ NAMES = 5                       # that may fail at one address
 @pytest.fixture
 def guarded(make_server):
     """failure_delay_most is 1 s, which every delay is then."""
-    return make_server(failure_delay_most=1, failure_names=NAMES, failure_ban=3600,
+    return make_server(failure_delay_most="1 s", failure_names=NAMES, failure_ban="1 h",
                        login_attempts=100, login_failure_delay=0, log_level="debug")
 
 
@@ -252,7 +252,7 @@ def test_a_killed_monitor_forgets_nothing_that_was_kept(guarded):
 @pytest.mark.expects(r"ledger\.(ended|failed|crashed)")
 def test_without_a_ledger_the_service_goes_on(world):
     """Its database is no database: the log says so, memory alone is left."""
-    s = Server(world, "no-ledger", failure_names=NAMES, failure_ban=3600,
+    s = Server(world, "no-ledger", failure_names=NAMES, failure_ban="1 h",
                login_failure_delay=0)
     folder = s.dir / "ledger"
     folder.mkdir(0o700)
@@ -295,7 +295,7 @@ def test_a_ledger_that_hangs_stops_nothing(guarded):
 
 
 def with_state(make_server, state):
-    return make_server(failure_delay_most=1, failure_names=NAMES, login_attempts=100,
+    return make_server(failure_delay_most="1 s", failure_names=NAMES, login_attempts=100,
                        login_failure_delay=0, log_level="debug", state_directory=str(state))
 
 

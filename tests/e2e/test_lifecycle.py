@@ -229,13 +229,13 @@ def test_a_good_configuration_is_checked(config):
     assert r.returncode == 0, r.stdout + r.stderr
 
 
-FAULTS = ["nonsense = 1", "idle_timeout = soon", "idle_timeout = 1", "backlog = 99999999",
+FAULTS = ["nonsense = 1", "idle_timeout = soon", "idle_timeout = 1s", "idle_timeout = 900", "backlog = 99999999",
           'listen = {"not an address"}', 'listen = {"127.0.0.1:99999"}', 'tls_minimum = "1.0"',
           'auth = {"telepathy"}', 'cleartext_networks = {"10.0.0.0/99"}', 'umask = "999"',
           "tls_required = perhaps", 'log_level = "shouting"', "passive_port_least = 80",
           'certificate_key = {"/nonexistent"}', 'certificate = {"/nonexistent"}',
           'worker_user = "root"', 'worker_user = "nobody-of-that-name"',
-          'passive_address = {"10.0.0.0/8="}', "idle_timeout = 99999999999999999999"]
+          'passive_address = {"10.0.0.0/8="}', "idle_timeout = 99999999999999999999d"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

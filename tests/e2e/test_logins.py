@@ -52,7 +52,7 @@ def test_nobody_else_gets_in(server, user, password):
 @pytest.mark.slow
 def test_wrong_name_and_wrong_password_look_the_same(make_server):
     """Answers come at multiples of the delay, which is long beside the hash."""
-    s = make_server(login_failure_delay=1000, argon2_memory=65536, argon2_operations=2)
+    s = make_server(login_failure_delay="1 s", argon2_memory="64 MiB", argon2_operations=2)
     texts, times = set(), {"guest": [], "nobody-here": []}
     for n in range(4):
         for user in times:
@@ -91,7 +91,7 @@ def test_a_refusal_then_the_right_password(server):
 
 @pytest.mark.slow
 def test_login_timeout(make_server):
-    s = make_server(login_timeout=5)
+    s = make_server(login_timeout="5 s")
     silent, busy, logged_in = s.client(tls=None), s.client(), s.login()
     begin = Stopwatch()
     assert silent.closed(12)
@@ -110,7 +110,7 @@ def test_login_timeout(make_server):
 
 @pytest.mark.slow
 def test_a_slow_login_dialogue_ends_too(make_server):
-    s = make_server(login_timeout=5)
+    s = make_server(login_timeout="5 s")
     c = s.client(tls=None)
     begin = Stopwatch()
     try:
@@ -217,7 +217,7 @@ def test_umask_of_an_account(accounts):
 
 
 def test_exceptions_of_an_account(make_server):
-    s = make_server(data_connect_timeout=3)
+    s = make_server(data_connect_timeout="3 s")
     s.add_user("oldclient", "--no-resumption", "on", "--no-close-notify", "on")
     c = s.login("oldclient", resume=None)
     c.stor("STOR f", b"x")
@@ -271,7 +271,7 @@ def test_a_missing_jail_is_made_where_configured(make_server):
 def test_many_logins_at_once(make_server):
     """Argon2 runs are bounded: a flood of logins waits, and does not exhaust memory."""
     from concurrent.futures import ThreadPoolExecutor
-    s = make_server(argon2_memory=65536, argon2_at_once=2, logins_at_once=8)
+    s = make_server(argon2_memory="64 MiB", argon2_at_once=2, logins_at_once=8)
     with ThreadPoolExecutor(20) as pool:
         good = [pool.submit(lambda: s.login(timeout=40).quit()) for _ in range(20)]
         bad = [pool.submit(refusal, s, "guest", "wrong", timeout=40) for _ in range(20)]

@@ -55,7 +55,7 @@ def pam(world, tmp_path):
 @pytest.fixture
 def server(make_server, pam):
     return make_server(auth=["users", "pam"], pam_service=pam.service.name,
-                       logins_at_once=PLACES, login_timeout=600)
+                       logins_at_once=PLACES, login_timeout="10 min")
 
 
 class Waiting:
@@ -131,7 +131,7 @@ def test_refusals_for_want_of_a_place_tell_no_names(server, pam):
 
 def test_what_the_database_refused_counts_where_it_is_told_to_try_again(server, pam):
     """Else passwords could be guessed for nothing while PAM hangs."""
-    server.reload(failure_delay_most=15, failure_ban=3600)
+    server.reload(failure_delay_most="15 s", failure_ban="1 h")
     hung = [Waiting(server, n, PAM_USER, RIGHT) for n in range(1, PLACES + 1)]
     server.wait_log(r"login\.pam_hangs")
     one = [Waiting(server, 100, "guest", "wrong")]
@@ -146,7 +146,7 @@ def test_what_the_database_refused_counts_where_it_is_told_to_try_again(server, 
 
 def test_places_of_those_that_take_too_long_go_to_those_that_wait(make_server, pam):
     s = make_server(auth=["users", "pam"], pam_service=pam.service.name, logins_at_once=PLACES,
-                    login_timeout=8)
+                    login_timeout="8 s")
     hung = [Waiting(s, n, PAM_USER, RIGHT) for n in range(1, PLACES + 1)]
     s.wait_log(r"login\.pam_hangs")
     assert wait_until(lambda: len(pam.came()) == PLACES, 8)

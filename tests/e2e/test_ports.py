@@ -27,7 +27,7 @@ def takes(c):
 
 
 def test_a_port_that_nobody_uses_comes_back(make_server):
-    s = small(make_server, 0, 1, data_connect_timeout=1)
+    s = small(make_server, 0, 1, data_connect_timeout="1 s")
     idle, other = s.login(tls=None), s.login(tls=None)
     where = idle.passive()
     mark = s.mark()
@@ -50,7 +50,7 @@ def test_a_port_that_nobody_uses_comes_back(make_server):
 
 def test_who_connected_in_time_is_served_later(make_server):
     """In clear the connection waits for its command, whatever becomes of the port."""
-    s = small(make_server, 10, 1, data_connect_timeout=1)
+    s = small(make_server, 10, 1, data_connect_timeout="1 s")
     folder = s.folder()
     folder.make("f", b"content")
     c, other = s.login(tls=None), s.login(tls=None)
@@ -64,7 +64,7 @@ def test_who_connected_in_time_is_served_later(make_server):
 
 
 def test_a_port_is_others_while_its_transfer_runs(make_server):
-    s = small(make_server, 20, 1, data_connect_timeout=600)
+    s = small(make_server, 20, 1, data_connect_timeout="10 min")
     folder = s.folder()
     with open(folder.make("large"), "r+b") as f:
         f.truncate(64 << 20)

@@ -135,7 +135,7 @@ def test_active_switched_off(make_server):
 
 
 def test_nobody_listens_in_active_mode(make_server):
-    s = make_server(data_connect_timeout=2)
+    s = make_server(data_connect_timeout="2 s")
     c = s.login()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -152,7 +152,7 @@ def test_nobody_listens_in_active_mode(make_server):
 
 @pytest.mark.slow
 def test_nobody_comes_in_passive_mode(make_server):
-    s = make_server(data_connect_timeout=2)
+    s = make_server(data_connect_timeout="2 s")
     c = s.login()
     c.passive()
     begin = Stopwatch()

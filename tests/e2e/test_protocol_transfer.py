@@ -216,7 +216,7 @@ def test_rest_in_ascii_beyond_the_end(ftp, folder):
 
 def test_ascii_is_counted_so_far_and_no_further(make_server):
     """Permits come first: who may not upload is told so, whatever the length."""
-    s = make_server(ascii_size_most=1000)
+    s = make_server(ascii_size_most="1000 B")
     for user, codes in (("guest", (213, 550, 226, 554)), ("reader", (213, 550, 550, 550))):
         jail = s.jail(user)
         for name, length in (("short", 1000), ("long", 3000)):

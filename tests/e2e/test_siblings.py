@@ -21,7 +21,7 @@ BROKER = "sallyport-broker"
 @pytest.fixture
 def server(make_server):
     needs_root()                # else a process cannot be told from its template by its uid
-    return make_server(violations=3, violation_ban=600, template_sessions=1000)
+    return make_server(violations=3, violation_ban="10 min", template_sessions=1000)
 
 
 def uid_of(pid):

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.limit(120)
 
 
 def started(world, name, near, elsewhere):
-    s = Server(world, name, takeover_silence=near, takeover_silence_elsewhere=elsewhere,
+    s = Server(world, name, takeover_silence=f"{near} s",
+               takeover_silence_elsewhere=f"{elsewhere} s",
                cleartext_networks=["127.0.0.0/8"])
     try:
         s.start()

@@ -128,7 +128,7 @@ def test_bytes_that_are_no_tls_end_the_handshake(server):
 
 @pytest.mark.slow
 def test_handshakes_have_deadlines(make_server):
-    s = make_server(handshake_timeout=2)
+    s = make_server(handshake_timeout="2 s")
     idle = socket.create_connection(("127.0.0.1", s.implicit), 10 * HELD_UP)
     c = s.client(tls=None)
     c.expect(234, "AUTH TLS")
@@ -149,7 +149,7 @@ def test_handshakes_have_deadlines(make_server):
 
 @pytest.mark.slow
 def test_data_handshakes_have_deadlines(make_server):
-    s = make_server(handshake_timeout=2, data_connect_timeout=3)
+    s = make_server(handshake_timeout="2 s", data_connect_timeout="3 s")
     folder = s.folder()
     folder.make("f", b"x" * 10)
     c = s.login()
@@ -191,7 +191,7 @@ def test_alpn_without_ftp_is_refused(server, offered, version):
 @pytest.mark.parametrize("offered, fine", [(["ftp-data"], True), (["ftp"], True),
                                            (["h2", "ftp-data"], True), (["h2"], False)])
 def test_alpn_of_data_connections(make_server, offered, fine):
-    s = make_server(data_connect_timeout=2, handshake_timeout=2)
+    s = make_server(data_connect_timeout="2 s", handshake_timeout="2 s")
     c = s.login(alpn=["ftp"])
     c.context.set_alpn_protocols(offered)
     if fine:

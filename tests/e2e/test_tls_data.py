@@ -29,7 +29,7 @@ def sharing(world):
 @pytest.fixture
 def quick(world, make_server):
     """Short waits, where a test has to see a refusal."""
-    wait = 3 * world.slower
+    wait = f"{3 * world.slower} s"
     s = make_server(data_connect_timeout=wait, handshake_timeout=wait)
     s.folder_ = s.folder()
     s.folder_.make("f", b"content of the file")
@@ -275,7 +275,7 @@ def test_exempted_networks_need_not_resume_and_are_logged(make_server):
 
 @pytest.mark.slow
 def test_exempted_accounts_need_not_resume_and_are_logged(make_server):
-    s = make_server(no_resumption_users=["reader"], data_connect_timeout=2, handshake_timeout=2)
+    s = make_server(no_resumption_users=["reader"], data_connect_timeout="2 s", handshake_timeout="2 s")
     mark = s.mark()
     c = s.login("reader", resume=None)
     c.names("NLST")

@@ -23,7 +23,7 @@ CLOSE_NOTIFY = b"\x01\x00"
 
 @pytest.fixture(scope="module")
 def one(world):
-    s = Server(world, "ends", data_connect_timeout=5, handshake_timeout=5)
+    s = Server(world, "ends", data_connect_timeout="5 s", handshake_timeout="5 s")
     s.start()
     yield s
     s.stop()

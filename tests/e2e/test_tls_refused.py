@@ -26,7 +26,7 @@ SERVED = (0xC02B, 0xC02C, 0xC02F, 0xC030, 0xCCA8, 0xCCA9)
 
 @pytest.fixture(scope="module")
 def short(world):
-    s = Server(world, "refused", handshake_timeout=3, data_connect_timeout=3,
+    s = Server(world, "refused", handshake_timeout="3 s", data_connect_timeout="3 s",
                signatures_burst=10000, signatures_rate=1000)
     s.start()
     yield s
@@ -295,7 +295,7 @@ def named(make_server, world):
         certs = world.certs
         one = certs.make("sni", "ec", ["DNS:files.example.test", "DNS:*.wild.example.test"])
         return make_server(certificate=[one.chain], certificate_key=[one.key],
-                           handshake_timeout=3, data_connect_timeout=3, **settings)
+                           handshake_timeout="3 s", data_connect_timeout="3 s", **settings)
     return make
 
 

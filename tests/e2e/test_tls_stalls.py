@@ -25,8 +25,8 @@ CONTENT = b"for the other " * 100
 
 @pytest.fixture(scope="module")
 def short(world):
-    s = Server(world, "stalls", handshake_timeout=HANDSHAKE, data_connect_timeout=6,
-               login_timeout=5, idle_timeout=60, signatures_burst=1000,
+    s = Server(world, "stalls", handshake_timeout=f"{HANDSHAKE} s", data_connect_timeout="6 s",
+               login_timeout="5 s", idle_timeout="1 min", signatures_burst=1000,
                signatures_rate=1000)
     s.start()
     yield s

@@ -24,7 +24,7 @@ CONTENT = b"for the owner " * 500
 @pytest.fixture(scope="module")
 def short(world):
     """Waits are short; and there is a second account."""
-    s = Server(world, "tickets", data_connect_timeout=3, handshake_timeout=3,
+    s = Server(world, "tickets", data_connect_timeout="3 s", handshake_timeout="3 s",
                signatures_burst=10000, signatures_rate=1000)
     s.start()
     yield s
@@ -182,7 +182,7 @@ def test_the_owner_behind_a_wrong_ticket_is_served(short, others, place, command
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_where_sessions_of_an_account_share_no_others_do(world, version, tried):
-    server = Server(world, "sharing", data_connect_timeout=3, handshake_timeout=3,
+    server = Server(world, "sharing", data_connect_timeout="3 s", handshake_timeout="3 s",
                     signatures_burst=10000, signatures_rate=1000, resumption_shared=True)
     server.start()
     place = server.folder()

@@ -387,7 +387,7 @@ def test_a_file_overwritten_during_its_download_is_read_whole(ftp, server, folde
 @pytest.mark.slow
 @pytest.mark.limit(60)
 def test_idle_sessions_end_and_long_transfers_do_not(make_server):
-    s = make_server(idle_timeout=10, data_stall_timeout=60)
+    s = make_server(idle_timeout="10 s", data_stall_timeout="1 min")
     folder = s.folder()
     folder.make("big", os.urandom(20 << 20))
     idle, active, up = s.login(), s.login(), s.login()
@@ -416,7 +416,7 @@ def test_idle_sessions_end_and_long_transfers_do_not(make_server):
 @pytest.mark.limit(60)
 def test_a_slow_reader_is_not_stalled(make_server):
     """Less than what is gathered for one send, in less than the time for it: still progress."""
-    s = make_server(data_stall_timeout=5)
+    s = make_server(data_stall_timeout="5 s")
     folder = s.folder()
     folder.make("big", os.urandom(20 << 20))
     c = s.login()
@@ -435,7 +435,7 @@ def test_a_slow_reader_is_not_stalled(make_server):
 @pytest.mark.slow
 @pytest.mark.limit(60)
 def test_stalled_transfers_end(make_server):
-    s = make_server(data_stall_timeout=5)
+    s = make_server(data_stall_timeout="5 s")
     folder = s.folder()
     folder.make("big", os.urandom(20 << 20))
     down, up = s.login(), s.login()

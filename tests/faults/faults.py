@@ -181,8 +181,8 @@ class FaultServer(harness.Server):
     def __init__(self, world, name, **settings):
         super().__init__(world, name, **{
             "cleartext_networks": ["127.0.0.0/8"], "violation_ban": 0, "login_attempts": 100,
-            "login_failure_delay": 0, "template_sessions": 1000000, "login_timeout": 6,
-            "data_connect_timeout": 1, "data_stall_timeout": 5, "handshake_timeout": 1,
+            "login_failure_delay": 0, "template_sessions": 1000000, "login_timeout": "6 s",
+            "data_connect_timeout": "1 s", "data_stall_timeout": "5 s", "handshake_timeout": "1 s",
             **settings})
         self.rest = None
         self.account, self.home = ("guest", PASSWORD), self.jail("guest")

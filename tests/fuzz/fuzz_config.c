@@ -45,6 +45,8 @@ check_row(struct settings *s, const struct setting_row *row)
     case SETTING_BOOL:
         break;
     case SETTING_NUMBER:
+    case SETTING_SIZE:
+    case SETTING_TIME:
     case SETTING_OCTAL:
         n = *(int64_t *)setting_member(s, row);
         FUZZ_HOLDS(n >= row->least && n <= row->most);

@@ -164,8 +164,8 @@ SETTINGS = re.findall(r'^SETTING\((\w+), (\w+), (.+?), (-?\d+|\w+), ',
                       (ROOT / "include/config/settings.def").read_text(), re.M)
 whole = ""
 for kind, name, _preset, least in SETTINGS:
-    value = {"BOOL": "true", "NUMBER": "10", "OCTAL": '"022"', "TEXT": '"a text"',
-             "LIST": '{"10.0.0.1:21", \'b\'}'}[kind]
+    value = {"BOOL": "true", "NUMBER": "10", "SIZE": '"64 MiB"', "TIME": "10s", "OCTAL": '"022"',
+             "TEXT": '"a text"', "LIST": '{"10.0.0.1:21", \'b\'}'}[kind]
     whole += f"{name} = {value}\n"
     write("config", f"seed-{kind.lower()}", f"{name} = {value}\n")
 for i in range(0, len(whole), 3000):
@@ -175,6 +175,7 @@ all_of("config", [
     "banner = \"a\\\"b\"\nbanner = 'x'\n", "banner = \"no end\n", "/* no end\nbanner = a\n",
     "listen = {\"127.0.0.1:21\",}\r\n", "passive_ports = \"1-2\"\n// c\n", "x = 1\nx = 2\n",
     "banner = ${HOME}\n", "listen += {\"a\"}\n", "{}}{={=", "banner =\0x\n", "umask = \"0999\"\n",
+    "idle_timeout = 15min\nargon2_memory = \"64 MiB\"\n", "idle_timeout = 15 min\n",
     "backlog = 65536\n", "backlog = 0\n", "backlog = 18446744073709551617\n", "umask = \"01000\"\n",
     "banner = \"" + "b" * 201 + "\"\n", "worker_user = \"\"\n",
     "certificate = {\"/a\", \"/b\"}\ncertificate_key = {\"/a\"}\n", "include(\"/etc/passwd\")\n",

@@ -23,8 +23,8 @@ SIZE = 1 << 20
 def _real_worker(world):
     needs_root()
     require_puppet(world)
-    s = start(world, "realworker", captured=("broker",), data_connect_timeout=5,
-              data_stall_timeout=5)
+    s = start(world, "realworker", captured=("broker",), data_connect_timeout="5 s",
+              data_stall_timeout="5 s")
     yield s
     s.stop()
 

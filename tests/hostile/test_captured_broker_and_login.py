@@ -255,7 +255,7 @@ def test_half_a_login_is_ended_in_time(world):
     try:
         for side, states in (("login", ("LOGIN", "QUESTION")), ("broker", ("START",))):
             servers.append(start(world, "half", captured=("worker", side),
-                                 login_timeout=5))
+                                 login_timeout="5 s"))
             for state in states:
                 for _ in range(3):
                     crowd.append(Session(servers[-1], side, state))

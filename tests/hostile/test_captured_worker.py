@@ -320,7 +320,7 @@ def test_guessing_passwords_is_bounded(captured):
 
 @pytest.mark.slow
 def test_a_flood_of_logins_from_one_address_lets_others_pass(make_captured):
-    captured = make_captured("logins", argon2_memory=65536, argon2_operations=2)
+    captured = make_captured("logins", argon2_memory="64 MiB", argon2_operations=2)
     crowd = []
     try:
         for _ in range(100):
@@ -342,7 +342,7 @@ def test_logins_that_cannot_be_started_are_refused_one_by_one(make_captured):
     if not ROOT:
         pytest.skip("needs root: it takes the monitor's descriptors away")
     captured = make_captured("starved", max_sessions_per_address=2000, argon2_at_once=1,
-                             argon2_memory=262144, argon2_operations=8, logins_at_once=1)
+                             argon2_memory="256 MiB", argon2_operations=8, logins_at_once=1)
     crowd = []
     try:
         for _ in range(600):
@@ -438,7 +438,7 @@ def listens(port):
 
 def test_a_listener_is_shut_down_in_the_hands_of_whoever_keeps_it(make_captured):
     """It never closes one: a second one, UNLISTEN, a report and the time end the first."""
-    server = make_captured("listeners", data_connect_timeout=1)
+    server = make_captured("listeners", data_connect_timeout="1 s")
     report = (text("RETR") + text("/x") + u64(1) + u64(1) + u16(226) + text("") + u8(0)
               + u8(0))
 
@@ -536,7 +536,7 @@ def test_the_old_broker_serves_nobody_after_logout(captured):
 @pytest.mark.limit(60)
 def test_silence_before_login_is_ended_by_the_monitor(make_captured):
     """The worker's own clock is its client's, then."""
-    server = make_captured("silence", login_timeout=5)
+    server = make_captured("silence", login_timeout="5 s")
     for state in ("CLEAR", "SECURE"):
         with Puppet(server) as p:
             p.enter(state)
@@ -545,7 +545,7 @@ def test_silence_before_login_is_ended_by_the_monitor(make_captured):
 
 
 def test_an_address_whose_workers_break_rules_is_shut_out(make_captured):
-    server = make_captured("ban", violations=3, violation_ban=600)
+    server = make_captured("ban", violations=3, violation_ban="10 min")
     for _ in range(3):
         with Puppet(server) as p:
             p.attack("record m ff")

@@ -345,7 +345,7 @@ def test_one_session_cannot_reach_the_upload_of_another(captured, jail):
 
 def test_a_worker_whose_upload_was_taken_over_writes_no_more(make_captured):
     """It does not go when it is told to, and writes as long as it lives."""
-    server = make_captured("takeover", takeover_silence=1)
+    server = make_captured("takeover", takeover_silence="1 s")
     partial = server.jail("guest") / ".sp-part.taken"
     with Puppet(server) as one, Puppet(server) as other:
         one.enter("USER")

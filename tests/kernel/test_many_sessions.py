@@ -36,8 +36,8 @@ class Patient(Sallyport):
     def arguments(self):
         words = super().arguments()
         with open(words[-1], "a", encoding="ascii") as f:
-            f.write("idle_timeout = 100000\nidle_timeout_most = 100000\n"
-                    "login_timeout = 3600\n")
+            f.write("idle_timeout = 1d\nidle_timeout_most = 1d\n"
+                    "login_timeout = 1h\n")
         return words
 
 

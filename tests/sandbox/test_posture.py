@@ -135,7 +135,7 @@ def kind_of(pid, fd):
 @pytest.fixture(scope="module")
 def live(world):
     extra = {"auth": ["users", "pam"], "pam_service": PAM_SERVICE} if ROOT else {}
-    server = harness.Server(world, "posture", argon2_memory=65536, argon2_operations=4, **extra)
+    server = harness.Server(world, "posture", argon2_memory="64 MiB", argon2_operations=4, **extra)
     server.start()
     x = Live(server)
     yield x

@@ -1,13 +1,14 @@
 /* tests/unit/main_config.c - the settings and the configuration file */
 #include "unit.h"
 
-extern const struct unit_suite suite_settings, suite_load, suite_check, suite_manual;
+extern const struct unit_suite suite_settings, suite_load, suite_check, suite_manual,
+    suite_units;
 
 int
 main(void)
 {
     const struct unit_suite *const suites[] = { &suite_settings, &suite_load, &suite_check,
-                                                &suite_manual, NULL };
+                                                &suite_manual, &suite_units, NULL };
 
     return unit_main(suites);
 }

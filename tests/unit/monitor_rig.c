@@ -123,7 +123,7 @@ rig_configure(const struct rig *r, const char *lines)
     add_setting(&text, lines, "worker_user", "\"nobody\"");
     add_setting(&text, lines, "keyholder_user", "\"daemon\"");
     add_setting(&text, lines, "active_port", "0");
-    add_setting(&text, lines, "login_failure_delay", "200");
+    add_setting(&text, lines, "login_failure_delay", "200ms");
     add_setting(&text, lines, "failure_delay_most", "0");
     add_setting(&text, lines, "failure_ban", "0");
     add_setting(&text, lines, "log", "\"%s/log\"", r->dir);

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "config/load.h"
+#include "config/units.h"
 #include "unit.h"
 
 #define PAGE_MAX 262144
@@ -78,10 +79,18 @@ add_default(struct buf *out, const char *text)
     CU_ASSERT_EQUAL(buf_printf(out, "%s\\(dq", text), SP_OK);
 }
 
+static const char *
+measure(const struct setting_row *row, int64_t number, char out[UNITS_TEXT_MAX])
+{
+    return units_text(row->type == SETTING_SIZE ? UNITS_SIZE : UNITS_TIME, row->unit, number,
+                      out);
+}
+
 /* The line of the default, whole. */
 static void
 default_line(struct buf *out, const struct setting_row *row)
 {
+    char text_of_measure[UNITS_TEXT_MAX];
     const char *text = row->text;
     bool first = true;
 
@@ -92,6 +101,14 @@ default_line(struct buf *out, const struct setting_row *row)
         break;
     case SETTING_NUMBER:
         CU_ASSERT_EQUAL(buf_printf(out, "%lld", (long long)row->number), SP_OK);
+        break;
+    case SETTING_SIZE:
+    case SETTING_TIME:
+        if (row->number != 0) {
+            add_default(out, measure(row, row->number, text_of_measure));
+            break;
+        }
+        CU_ASSERT_EQUAL(buf_add_text(out, "0"), SP_OK);
         break;
     case SETTING_OCTAL:
         CU_ASSERT_EQUAL(buf_printf(out, "%03llo", (unsigned long long)row->number), SP_OK);
@@ -118,8 +135,14 @@ default_line(struct buf *out, const struct setting_row *row)
 static void
 range_words(char *out, size_t room, const struct setting_row *row)
 {
+    char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+
     *out = '\0';
-    if (row->type == SETTING_NUMBER)
+    if (row->type == SETTING_SIZE || row->type == SETTING_TIME)
+        (void)snprintf(out, room, ".Em %s\nfrom %s to %s.",
+                       row->type == SETTING_SIZE ? "Size" : "Time",
+                       measure(row, row->least, least), measure(row, row->most, most));
+    else if (row->type == SETTING_NUMBER)
         (void)snprintf(out, room, "(%s) from %lld to %lld.", row->unit, (long long)row->least,
                        (long long)row->most);
     else if (row->type == SETTING_OCTAL)

@@ -213,7 +213,7 @@ giving_up_takes_as_long_as_a_refusal(void)
     struct rig r;
     char line[256];
 
-    rig_start(&r, "login_attempts = 10\nlogin_failure_delay = 600\n");
+    rig_start(&r, "login_attempts = 10\nlogin_failure_delay = 600ms\n");
     for (size_t i = 0; i < 2; i++) {
         int client = rig_client(&r, true);
         int64_t began = clock_ms();
@@ -241,7 +241,7 @@ a_refusal_that_waits_holds_its_place(void)
     char line[256];
     int bad = -1, good = -1, other = -1;
 
-    rig_start(&r, "logins_at_once = 1\nlogin_failure_delay = 60000\n");
+    rig_start(&r, "logins_at_once = 1\nlogin_failure_delay = 1min\n");
     bad = rig_client(&r, true);
     good = rig_client(&r, true);
     other = rig_client(&r, true);
@@ -494,7 +494,7 @@ is_ended_in_time(unsigned seconds)
     int idle = -1, hung = -1, user = -1;
     bool fine = false;
 
-    (void)snprintf(lines, sizeof lines, "login_timeout = %u\n", seconds);
+    (void)snprintf(lines, sizeof lines, "login_timeout = %us\n", seconds);
     rig_start(&r, lines);
     idle = rig_client(&r, true);
     hung = rig_client(&r, true);

@@ -102,7 +102,7 @@ a_crash_is_an_attack(void)
     char line[256];
     int client = -1, other = -1;
 
-    rig_start(&r, "violations = 3\nviolation_ban = 600\n");
+    rig_start(&r, "violations = 3\nviolation_ban = 10min\n");
     for (unsigned i = 0; i < 3; i++) {
         other = rig_client(&r, true);
         client = rig_client(&r, false);
@@ -133,7 +133,7 @@ what_is_killed_from_outside_is_no_attack(void)
     char line[256], text[64];
     int client = -1;
 
-    rig_start(&r, "violations = 1\nviolation_ban = 600\n");
+    rig_start(&r, "violations = 1\nviolation_ban = 10min\n");
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         client = rig_client(&r, false);
         (void)snprintf(text, sizeof text, "crash %d", signals[i]);
@@ -158,7 +158,7 @@ a_broker_that_dies_is_not_its_address(void)
     struct rig r;
     int client = -1;
 
-    rig_start(&r, "violations = 2\nviolation_ban = 600\n");
+    rig_start(&r, "violations = 2\nviolation_ban = 10min\n");
     for (unsigned i = 0; i < 2; i++) {
         rig_mark(&r);
         client = rig_client(&r, true);
@@ -385,7 +385,7 @@ data_sockets(void)
     int client = -1;
 
     rig_start(&r, "passive_port_least = 29000\npassive_port_most = 29999\n"
-                  "data_connect_timeout = 1\n");
+                  "data_connect_timeout = 1s\n");
     client = rig_client(&r, true);
     rig_ask(client, "login good right", "LOGGED_IN good");
     rig_say(client, "listen");
@@ -455,7 +455,7 @@ nobody_waits_in_vain(void)
     char first[256], second[256];
     unsigned at_once = 0, at_the_end = 0;
 
-    rig_start(&r, "signatures_burst = 2\nsignatures_rate = 1\nhandshake_timeout = 40\n");
+    rig_start(&r, "signatures_burst = 2\nsignatures_rate = 1\nhandshake_timeout = 40s\n");
     for (unsigned i = 0; i < MANY; i++) {
         clients[i] = rig_client(&r, true);
         rig_ask(clients[i], "login good right", "LOGGED_IN good");

@@ -5,8 +5,8 @@ import pytest
 import harness
 
 HASTY = {
-    "login_timeout": 6, "handshake_timeout": 20, "idle_timeout": 10,
-    "data_connect_timeout": 2, "data_stall_timeout": 5, "login_failure_delay": 100,
+    "login_timeout": "6 s", "handshake_timeout": "20 s", "idle_timeout": "10 s",
+    "data_connect_timeout": "2 s", "data_stall_timeout": "5 s", "login_failure_delay": "100 ms",
 }
 PLACES = {
     "cleartext_networks": ["127.0.0.0/8", "::1/128"],
@@ -27,7 +27,7 @@ def _session_server(world, name, **settings):
 
 @pytest.fixture(scope="session")
 def _patient(world):
-    yield from _session_server(world, "patient", login_failure_delay=50)
+    yield from _session_server(world, "patient", login_failure_delay="50 ms")
 
 
 @pytest.fixture(scope="session")

@@ -224,7 +224,7 @@ def test_passive_and_active_by_turns(quick, hasty, tried):
 
 @pytest.mark.slow
 def test_a_trickled_data_handshake_ends_in_time(make_server, tried):
-    s = make_server(handshake_timeout=2, data_connect_timeout=2)
+    s = make_server(handshake_timeout="2 s", data_connect_timeout="2 s")
     c = s.login()
     x = socket.create_connection(c.passive(), 5 * HELD_UP)
     c.expect(150, "NLST")

@@ -53,7 +53,7 @@ def half_open(server, n):
 @pytest.mark.slow
 @pytest.mark.limit(120)
 def test_500_half_open_sessions_while_a_customer_works(make_server, world, tried):
-    s = make_server(login_timeout=7, handshake_timeout=60, max_sessions_per_address=2000,
+    s = make_server(login_timeout="7 s", handshake_timeout="1 min", max_sessions_per_address=2000,
                     cleartext_networks=["127.0.0.0/8"])
     folder = s.folder()
     quiet = statistics.median(customer(s, folder) for _ in range(3))
@@ -115,7 +115,7 @@ def test_500_connections_that_go_at_once(patient, how, tried):
 @pytest.mark.limit(90)
 def test_a_flood_of_wrong_passwords_while_a_customer_logs_in(make_server, tried):
     """From many addresses and one, known names and unknown: each waits for its own refusal."""
-    s = make_server(max_sessions_per_address=1000, login_failure_delay=300, login_attempts=100,
+    s = make_server(max_sessions_per_address=1000, login_failure_delay="300 ms", login_attempts=100,
                     logins_at_once=8)
     folder = s.folder()
     quiet = statistics.median(customer(s, folder) for _ in range(3))
@@ -183,7 +183,7 @@ def test_reconnecting_for_ever_is_bounded_by_address(make_server, tried):
 @pytest.mark.slow
 def test_user_and_rein_do_not_prolong_the_time_to_log_in(make_server, tried):
     """Whatever is said before the login: it ends login_timeout after the connection began."""
-    s = make_server(login_timeout=5, login_failure_delay=50, cleartext_networks=["127.0.0.0/8"])
+    s = make_server(login_timeout="5 s", login_failure_delay="50 ms", cleartext_networks=["127.0.0.0/8"])
     lines = [b"REIN\r\n", b"USER guest\r\n", b"NOOP\r\n", b"\r\n", b"AUTH NONE\r\n",
              b"X" * 100, b"\xff\xf1", b"\0\r\n", b"FEAT\r\n", b"USER guest\r\nPASS "]
 

@@ -8,7 +8,7 @@
 #include "admin/options.h"
 #include "admin/server.h"
 #include "admin/site.h"
-#include "base/number.h"
+#include "config/units.h"
 #include "wire/pack.h"
 
 #define SECONDS 30              /* for an answer */
@@ -34,21 +34,19 @@ ban_parse(const char *text, struct net_network *out)
 enum sp_err
 ban_parse_seconds(const char *text, unsigned long *out)
 {
-    static const struct { const char *unit; unsigned long seconds; } units[] = {
-        { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 }
-    };
-    struct slice rest = slice_of(text);
-    uint64_t number = 0;
-    bool is_number = number_take(&rest, UINT32_MAX, &number) == SP_OK && number > 0;
+    char why[UNITS_WHY_MAX];
+    int64_t seconds = 0;
 
-    for (size_t i = 0; is_number && i < sizeof units / sizeof *units; i++)
-        if (slice_equal(rest, slice_of(units[i].unit))
-            && number <= UINT32_MAX / units[i].seconds) {
-            *out = number * units[i].seconds;
-            return SP_OK;
-        }
-    say("\"%s\" is not a valid time; use seconds, or for example 15m, 12h or 7d", text);
-    return SP_INPUT;
+    if (units_parse(UNITS_TIME, "s", text, &seconds, why) != SP_OK) {
+        say("%s", why);
+        return SP_INPUT;
+    }
+    if (seconds < 1 || seconds > UINT32_MAX) {
+        say("\"%s\" is out of range; use a time from 1 s to 49710 d", text);
+        return SP_INPUT;
+    }
+    *out = (unsigned long)seconds;
+    return SP_OK;
 }
 
 const char *

@@ -19,7 +19,7 @@ enum say_exit ban_run(struct site *site, int argc, char **argv);
  * server counts it. SP_INPUT (said): it is no network.
  */
 SP_CHECK enum sp_err ban_parse(const char *text, struct net_network *out);
-/* "90", "15m", "12h", "7d": up to 4294967295 seconds, at least one. SP_INPUT (said). */
+/* "90s", "15min", "12h", "7d": up to 4294967295 seconds, at least one. SP_INPUT (said). */
 SP_CHECK enum sp_err ban_parse_seconds(const char *text, unsigned long *out);
 /* "forever", or about how long: "59 s", "15 min", "12 h", "7 days". Returns out. */
 const char *ban_time_text(unsigned long long seconds, char out[32]);

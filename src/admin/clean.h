@@ -18,7 +18,7 @@ struct site;
 
 /* argv[0] is "clean". */
 enum say_exit clean_run(struct site *site, int argc, char **argv);
-/* "0", "90", "15m", "12h", "7d": seconds. SP_INPUT (said). */
+/* "0", "90s", "15min", "12h", "7d": into seconds. SP_INPUT (said). */
 SP_CHECK enum sp_err clean_parse_age(const char *text, int64_t *out);
 
 #endif

@@ -131,15 +131,15 @@ static const struct row { const char *first, *second, *text; } rows[] = {
       "\n"
       "  --remove                remove the old ones\n"
       "  --older-than TIME       an upload is old if it was not touched for this time, for\n"
-      "                          example 90 (seconds), 15m, 12h or 7d (default:\n"
-      "                          unfinished_keep of the configuration)\n" PLACE },
+      "                          example 90s, 15min, 12h or 7d (default: unfinished_keep\n"
+      "                          of the configuration)\n" PLACE },
     { "ban", NULL,
       "usage: sallyport ban list\n"
       "       sallyport ban add ADDRESS[/BITS] [TIME]\n"
       "       sallyport ban remove ADDRESS[/BITS]|BACKEND:ACCOUNT\n"
       "\n"
       "List, add or remove bans. A ban ends the sessions of its address. TIME is for\n"
-      "example 90 (seconds), 15m, 12h or 7d; without it the ban has no end.\n" CONFIG },
+      "example 90s, 15min, 12h or 7d; without it the ban has no end.\n" CONFIG },
 };
 
 bool

@@ -156,7 +156,7 @@ def test_an_address_is_shut_out_and_let_in_again(make_server):
 def test_a_ban_for_a_time_and_through_a_reload(make_server):
     s = make_server()
     s.tool("ban", "add", STRANGER, "12h")
-    s.tool("ban", "add", "2001:db8:1:2:3::4", "90")
+    s.tool("ban", "add", "2001:db8:1:2:3::4", "90s")
     s.tool("reload")
     assert sorted(bans(s)) == [("192.0.2.7", "manual", "11 h"),
                                ("2001:db8:1:2::/64", "manual", "1 min")]
@@ -164,7 +164,7 @@ def test_a_ban_for_a_time_and_through_a_reload(make_server):
 
 def test_a_ban_for_a_second_is_over_after_it(make_server):
     s = make_server()
-    s.tool("ban", "add", "127.0.0.1", "1")
+    s.tool("ban", "add", "127.0.0.1", "1 s")
     assert wait_until(lambda: turned_away(s) is None, 10, 0.1)
     assert bans(s) == []
 

@@ -140,8 +140,8 @@ def test_users_of_the_system_and_anonymous_have_jails_too(world, request, tmp_pa
 @pytest.mark.parametrize("argv, code, says", [
     (("nobody-here",), 1, "nobody-here: no such account"),
     (("a/b",), 2, "is not a valid account name"),
-    (("--older-than", "soon"), 2, '"soon" is not a valid time'),
-    (("--older-than", "-1"), 2, '"-1" is not a valid time'),
+    (("--older-than", "soon"), 2, '"soon" is not a time'),
+    (("--older-than", "-1"), 2, '"-1" is not a time'),
     (("--older-than",), 2, "older-than"),
     (("--purge",), 2, "purge"),
 ])

@@ -16,5 +16,11 @@
  */
 SP_CHECK enum sp_err written_value(struct buf *out, struct settings *s,
                                    const struct setting_row *row);
+/*
+ * Appends all settings, in the order of the table. One that the file has is followed by
+ * "# FILE:LINE"; a default is a comment. What is appended is a configuration of the same
+ * meaning. SP_NOMEM.
+ */
+SP_CHECK enum sp_err written_file(struct buf *out, struct settings *s);
 
 #endif

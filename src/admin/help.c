@@ -20,6 +20,7 @@ static const char tool[] =
     "Configuration:\n"
     "  check                                      check the configuration for errors\n"
     "  check --settings                           list all settings and their defaults\n"
+    "  config                                     print every setting, and where it is set\n"
     "  reload                                     make the server read its configuration\n"
     "                                             and certificates again\n"
     "Unfinished uploads:\n"
@@ -119,6 +120,12 @@ static const struct row { const char *first, *second, *text; } rows[] = {
       "Check the configuration, the certificates and the users database for errors.\n"
       "\n"
       "  --settings              list all settings and their defaults instead\n" PLACE },
+    { "config", NULL,
+      "usage: sallyport config\n"
+      "\n"
+      "Print every setting of the configuration with its value, and the file and line that\n"
+      "set it. Defaults are printed as comments. The output is itself a configuration.\n"
+      CONFIG },
     { "reload", NULL,
       "usage: sallyport reload\n"
       "\n"

@@ -16,6 +16,7 @@
 #include "admin/ban.h"
 #include "admin/check.h"
 #include "admin/clean.h"
+#include "admin/effective.h"
 #include "admin/help.h"
 #include "admin/reload.h"
 #include "admin/say.h"
@@ -69,6 +70,8 @@ main(int argc, char **argv)
         return (int)user_run(&site, argc - 1, argv + 1);
     if (argc > 0 && strcmp(argv[0], "check") == 0)
         return (int)check_run(&site, argc, argv);
+    if (argc > 0 && strcmp(argv[0], "config") == 0)
+        return (int)effective_run(&site, argc, argv);
     if (argc > 0 && strcmp(argv[0], "reload") == 0)
         return (int)reload_run(&site, argc, argv);
     if (argc > 0 && strcmp(argv[0], "clean") == 0)

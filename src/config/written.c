@@ -68,3 +68,38 @@ written_value(struct buf *out, struct settings *s, const struct setting_row *row
     }
     return SP_INPUT;
 }
+
+/* Into a comment, which ends with the line. */
+static enum sp_err
+add_file_name(struct buf *out, const char *name)
+{
+    enum sp_err rc = SP_OK;
+
+    for (; *name != '\0' && rc == SP_OK; name++)
+        rc = buf_add(out, (unsigned char)*name < 0x20 || *name == 0x7f ? "?" : name, 1);
+    return rc;
+}
+
+static enum sp_err
+add_setting(struct buf *out, struct settings *s, const struct setting_row *row)
+{
+    unsigned line = setting_place(s, row->name)->line;
+    enum sp_err rc = buf_printf(out, "%s%s = ", line == 0 ? "#" : "", row->name);
+
+    if (rc == SP_OK)
+        rc = written_value(out, s, row);
+    if (rc == SP_OK && line != 0 && (rc = buf_add_text(out, "    # ")) == SP_OK
+        && (rc = add_file_name(out, s->file == NULL ? "" : s->file)) == SP_OK)
+        rc = buf_printf(out, ":%u", line);
+    return rc == SP_OK ? buf_add_text(out, "\n") : rc;
+}
+
+enum sp_err
+written_file(struct buf *out, struct settings *s)
+{
+    enum sp_err rc = SP_OK;
+
+    for (const struct setting_row *row = setting_rows(); row->name != NULL && rc == SP_OK; row++)
+        rc = add_setting(out, s, row);
+    return rc;
+}

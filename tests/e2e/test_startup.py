@@ -99,7 +99,7 @@ def test_a_relative_configuration_is_found_from_where_we_are(config):
 
 @pytest.mark.parametrize("words", [
     "", "user", "user add", "user passwd", "user set", "user del", "user list", "user show",
-    "check", "reload", "clean", "ban", "ban add"])
+    "check", "config", "reload", "clean", "ban", "ban add"])
 def test_every_command_of_the_tool_explains_itself(world, words):
     """Wherever it stands, and although the command itself would be refused."""
     tool = world.build / "sallyport"
@@ -115,7 +115,7 @@ def test_a_name_behind_two_hyphens_asks_for_no_help(world):
     assert r.returncode == 1 and "usage" not in r.stdout + r.stderr, r
 
 
-@pytest.mark.parametrize("words", ["user set", "check", "reload", "clean"])
+@pytest.mark.parametrize("words", ["user set", "check", "config", "reload", "clean"])
 def test_what_the_tool_refuses_begins_with_its_name(world, words):
     for option in ("--no-such", "-c"):
         r = run(world.build / "sallyport", *words.split(), option, check=False)

@@ -8,6 +8,7 @@ main(void)
 {
     static const struct unit_suite *const suites[] = {
         &suite_bucket, &suite_budget, &suite_admission, &suite_bans, &suite_crowd, &suite_deaths,
+        &suite_child,
         &suite_keyed,
         &suite_known, &suite_guessers, &suite_kept, &suite_naming, &suite_monitor_options,
         &suite_logsink,

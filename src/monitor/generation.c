@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -185,9 +186,22 @@ static bool
 all_heard(const struct generation *g)
 {
     for (unsigned i = 0; i < POOL_COUNT; i++)
-        if (!pool_is_ready(&g->pools[i]) && g->pools[i].failures == 0)
+        if (!pool_is_ready(&g->pools[i]) && g->pools[i].retry.failures == 0)
             return false;
-    return keyholder_is_ready(&g->keyholder) || g->keyholder.failures > 0;
+    return keyholder_is_ready(&g->keyholder) || g->keyholder.retry.failures > 0;
+}
+
+/* A pool or the keyholder became ready (or, with failed, could not be started). */
+static void
+on_changed(struct helper_home *home, bool failed)
+{
+    struct generation *g = (struct generation *)((char *)home - offsetof(struct generation, home));
+
+    if (g->settled)
+        return;                 /* later failures are retried where they happen */
+    if (failed)
+        home->lost = g->failed = true;
+    event_active(&g->settle, EV_TIMEOUT, 0);
 }
 
 /* From the loop, and not from inside the callback of a process that may then be freed. */
@@ -201,6 +215,7 @@ on_settle_event(evutil_socket_t fd, short what, void *context)
     if (g->settled || !all_heard(g))
         return;
     g->settled = true;
+    g->home.lost = false;
     g->done(g, g->failed ? SP_INPUT : SP_OK);
 }
 
@@ -221,12 +236,16 @@ generation_new(struct monitor *m, struct settings *s, unsigned number,
     g->refs = 1;
     g->settings = *s;
     *s = none;
+    g->home = (struct helper_home){
+        .children = &m->children, .rundir = &m->rundir, .settings = &g->settings,
+        .clear_names = &m->clear_names, .changed = on_changed
+    };
     take_limits(g);
     open_programs(g);
-    if ((rc = keyholder_init(&g->keyholder, g)) != SP_OK)
+    if ((rc = keyholder_init(&g->keyholder, &g->home)) != SP_OK)
         goto out;
     for (unsigned i = 0; i < POOL_COUNT; i++)
-        if ((rc = pool_init(&g->pools[i], (enum pool_kind)i, g)) != SP_OK)
+        if ((rc = pool_init(&g->pools[i], (enum pool_kind)i, &g->home)) != SP_OK)
             goto out;
     rc = SP_NOMEM;
     if (event_assign(&g->settle, m->loop, -1, 0, on_settle_event, g) == -1)
@@ -248,33 +267,39 @@ out:
     return rc;
 }
 
+/* Which programs the helpers are, and as whom they run. */
+static void
+name_programs(struct generation *g)
+{
+    const char *directory = g->settings.libexec_directory;
+
+    g->home.certificates = g->certificates;
+    g->keyholder.keys = g->keys;
+    g->keyholder.validity = g->validity;
+    g->keyholder.program = (struct starter_program){
+        .directory = directory, .name = KEYHOLDER_PROGRAM, .fd = g->keyholder_program,
+        .uid = g->keyholder_ids.uid, .gid = g->keyholder_ids.gid
+    };
+    for (unsigned i = 0; i < POOL_COUNT; i++)
+        g->pools[i].program = (struct starter_program){
+            .directory = directory, .name = template_program((enum pool_kind)i),
+            .fd = g->programs[i], .uid = g->worker.uid, .gid = g->worker.gid,
+            .mode = i == POOL_LOGIN && g->monitor->trial != NULL ? "rehearse" : NULL
+        };
+}
+
 enum sp_err
 generation_start(struct generation *g, generation_done *done)
 {
     enum sp_err rc = SP_OK;
 
     g->done = done;
+    name_programs(g);
     if ((rc = keyholder_start(&g->keyholder)) != SP_OK)
         return rc;
     for (unsigned i = 0; rc == SP_OK && i < POOL_COUNT; i++)
         rc = pool_start(&g->pools[i]);
     return rc;
-}
-
-void
-generation_changed(struct generation *g, bool failed)
-{
-    if (g->settled)
-        return;                 /* later failures are retried where they happen */
-    if (failed)
-        g->failed = true;
-    event_active(&g->settle, EV_TIMEOUT, 0);
-}
-
-bool
-generation_is_lost(const struct generation *g)
-{
-    return g->failed && !g->settled;
 }
 
 void

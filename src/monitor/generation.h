@@ -20,6 +20,7 @@
 #include "config/settings.h"
 #include "monitor/admission.h"
 #include "monitor/guessers.h"
+#include "monitor/helper.h"
 #include "monitor/keys.h"
 #include "monitor/spawn.h"
 #include "monitor/validity.h"
@@ -37,6 +38,7 @@ struct ids { uid_t uid; gid_t gid; };
 struct generation {
     struct monitor *monitor;
     unsigned number, refs;
+    struct helper_home home;
     bool failed, settled;       /* something could not start; done was called */
     bool settle_assigned;
     struct event settle;
@@ -61,10 +63,6 @@ struct generation {
 SP_CHECK enum sp_err generation_new(struct monitor *m, struct settings *s,
                                     unsigned number, struct generation **out);
 SP_CHECK enum sp_err generation_start(struct generation *g, generation_done *done);
-/* A pool or the keyholder became ready (or, with failed, could not be started). */
-void generation_changed(struct generation *g, bool failed);
-/* Something could not start, and the rest is still to tell: nothing is tried again. */
-bool generation_is_lost(const struct generation *g);
 /* No new session begins with it. */
 void generation_outdate(struct generation *g);
 struct generation *generation_ref(struct generation *g);

@@ -4,7 +4,7 @@
  * Runs in: monitor.                      Blocks: never, but for its execve.
  * Trusts:  the keyholder's program, not the form of what it sends. Never reads a key: the
  *          open key file is passed on.
- * Owns:    the process, its channel, the requests.
+ * Owns:    the process (helper.h), the requests.
  */
 #ifndef SP_MONITOR_KEYS_H
 #define SP_MONITOR_KEYS_H
@@ -17,15 +17,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "monitor/fair.h"
-#include "monitor/process.h"
-#include "wire/channel.h"
+#include "monitor/helper.h"
+#include "monitor/retry.h"
+#include "monitor/validity.h"
 #include "wire/pack.h"
 
 #define KEYHOLDER_PROGRAM "sallyport-keyholder"
 
 struct budget;
 struct budget_turn;
-struct generation;
 struct net_addr;
 struct sign_request;
 
@@ -33,19 +33,25 @@ struct sign_request;
 typedef void sign_answer(void *owner, const struct slice *signature);
 
 struct keyholder {
-    struct generation *generation;
-    struct channel channel;
-    struct process process;
-    struct event readable, deadline, retry, dispatch;
+    struct helper_home *home;
+    struct helper helper;
+    struct retry retry;
+    struct event dispatch;
+    struct starter_program program;
+    const int *keys;            /* open files, as many as settings name; lent          */
+    struct validity *validity;  /* of each, lent: filled as it tells                   */
     bool ready;
-    unsigned failures, outstanding;
+    unsigned outstanding;
     uint64_t numbers;
     struct fair waiting;
-    TAILQ_HEAD(, sign_request) sent;
+    struct child_asked_queue sent;
 };
 
-SP_CHECK enum sp_err keyholder_init(struct keyholder *k, struct generation *g);
-/* generation_changed is called when it is ready or has failed. */
+SP_CHECK enum sp_err keyholder_init(struct keyholder *k, struct helper_home *home);
+/*
+ * k->keys, k->validity and k->program are filled. home->changed is called when it is ready or
+ * has failed.
+ */
 SP_CHECK enum sp_err keyholder_start(struct keyholder *k);
 /* True also where no key is configured and there is no process. */
 bool keyholder_is_ready(const struct keyholder *k);

@@ -1,26 +1,22 @@
 /* monitor/ledger.c - see ledger.h */
 #include "monitor/ledger.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "monitor/generation.h"
 #include "monitor/guessers.h"
 #include "monitor/monitor.h"
-#include "monitor/report.h"
-#include "monitor/starter.h"
 #include "wire/ledger.h"
 #include "wire/pack.h"
 
 #define TICK_SECONDS 5          /* between two batches: what a crash of the monitor forgets */
 #define PIECE 256               /* rows before others get their turn               */
-#define RETRY_LEAST_S 1
-#define RETRY_MOST_S 600
+#define RETRY_LEAST_MS 1000
+#define RETRY_MOST_MS 600000
 #define STOP_MS 2000            /* for the ledger to write what it is told last    */
 #define AGAIN_MS 100            /* for a ledger to read what it was told           */
 #define WAITED_TICKS 12         /* without an answer it is told of                 */
@@ -33,7 +29,7 @@ send_row(struct ledger *l, struct msg_row row)
     struct message m;
 
     msg_row_pack(&m, &row);
-    return channel_send(&l->channel, &m);
+    return channel_send(&l->helper.child.channel, &m);
 }
 
 static enum sp_err
@@ -98,7 +94,7 @@ send_begin(struct ledger *l)
     if (rc != SP_OK)
         return rc;
     msg_forget_rows_pack(&m, &(struct msg_forget_rows){ 0 });
-    return channel_send(&l->channel, &m);
+    return channel_send(&l->helper.child.channel, &m);
 }
 
 static enum sp_err
@@ -107,7 +103,7 @@ send_end(struct ledger *l)
     struct message m;
 
     msg_commit_rows_pack(&m, &(struct msg_commit_rows){ 0 });
-    return channel_send(&l->channel, &m);
+    return channel_send(&l->helper.child.channel, &m);
 }
 
 static void
@@ -236,7 +232,7 @@ static enum sp_err
 hear_ready(struct ledger *l)
 {
     l->ready = true;
-    channel_enter(&l->channel, ST_READY);
+    channel_enter(&l->helper.child.channel, ST_READY);
     if (!l->heard)
         log_bare(EVENT_LEDGER_READY);
     l->heard = true;
@@ -254,7 +250,7 @@ hear_kept(struct ledger *l, const struct message *m)
         return SP_INPUT;
     if (l->waited >= WAITED_TICKS)
         log_bare(EVENT_LEDGER_GOES_ON);
-    l->waited = l->failures = 0;
+    l->waited = l->retry.failures = 0;
     enter_step(l, LEDGER_IDLE);
     if (in.whole == 0)
         tell_all(l);
@@ -264,146 +260,65 @@ hear_kept(struct ledger *l, const struct message *m)
 }
 
 static enum sp_err
-hear(struct ledger *l, const struct message *m)
+hear(void *owner, struct message *m)
 {
     switch (m->type) {
-    case MSG_STORED: return hear_stored(l, m);
-    case MSG_READY: return hear_ready(l);
-    case MSG_KEPT: return hear_kept(l, m);
-    case MSG_LOG: return report_helper_log(LEDGER, "ledger", NULL, m);
-    case MSG_SANDBOX:
-        return report_helper_sandbox("ledger", NULL, &l->monitor->current->settings, m);
+    case MSG_STORED: return hear_stored(owner, m);
+    case MSG_READY: return hear_ready(owner);
+    case MSG_KEPT: return hear_kept(owner, m);
     default: return SP_INPUT;
     }
-}
-
-static bool
-hear_one(struct ledger *l)
-{
-    struct message m;
-    unsigned type = MSG_NONE;
-    enum sp_err rc = SP_OK;
-
-    if (l->channel.fd == -1 || l->process.killed)
-        return false;
-    rc = channel_receive(&l->channel, &m);
-    type = m.type;
-    if (rc == SP_OK && (rc = hear(l, &m)) == SP_INPUT)
-        l->channel.fault = message_name(type);
-    message_clear(&m);
-    if (rc == SP_OK)
-        return true;
-    if (rc == SP_INPUT) {
-        log_event(EVENT_BREACH, "side=ledger fault=%s", l->channel.fault);
-        process_kill(&l->process);
-    } else if (rc == SP_CLOSED) {
-        (void)event_del(&l->readable);
-    } else if (rc != SP_AGAIN) {
-        log_event(EVENT_LEDGER_FAILED, "fault=\"%s\"", strerror(errno));
-        process_kill(&l->process);
-    }
-    return false;
-}
-
-/* A few, then others get their turn: at the start it has many to say. */
-static void
-on_readable_event(evutil_socket_t fd, short what, void *context)
-{
-    (void)fd;
-    (void)what;
-    for (unsigned i = 0; i < PIECE && hear_one(context); i++)
-        continue;
 }
 
 /* ---- starting and ending ----------------------------------------------------------- */
 
 static void
-close_channel(struct ledger *l)
+on_failed(const void *owner, const char *fault)
 {
-    if (l->channel.fd == -1)
-        return;
-    (void)event_del(&l->readable);
-    channel_clear(&l->channel);
+    const struct ledger *l = owner;
+
+    log_event(EVENT_LEDGER_FAILED, "program=%s/%s fault=\"%s\"",
+              l->monitor->current->settings.libexec_directory, LEDGER_PROGRAM, fault);
 }
 
 static void
-retry_later(struct ledger *l)
+try_later(struct ledger *l)
 {
-    struct timeval after = { RETRY_LEAST_S, 0 };
-
-    for (unsigned i = 0; i < l->failures && after.tv_sec < RETRY_MOST_S; i++)
-        after.tv_sec *= 2;
-    l->failures++;
-    if (event_add(&l->retry, &after) == -1)
-        log_event(EVENT_LEDGER_FAILED, "fault=\"no memory for a timer\"");
+    if (!retry_later(&l->retry))
+        on_failed(l, "no memory for a timer");
 }
 
 static void
-on_process_end(void *owner, const struct process_end *how)
+on_ended(void *owner, const struct process_end *how)
 {
     struct ledger *l = owner;
 
-    while (hear_one(l))
-        continue;
     if (how->signal != 0 && !how->by_us)
         log_event(EVENT_LEDGER_CRASHED, "signal=%d", how->signal);
     else
         log_event(EVENT_LEDGER_ENDED, "status=%d", how->status);
     (void)event_del(&l->tick);
-    close_channel(l);
     l->ready = false;
     l->waited = 0;
     enter_step(l, LEDGER_IDLE);
-    retry_later(l);
-}
-
-static enum sp_err
-start(struct ledger *l)
-{
-    struct monitor *m = l->monitor;
-    const struct settings *s = &m->current->settings;
-    int channel = -1, pidfd = -1;
-    pid_t pid = 0;
-    enum sp_err rc = SP_OK;
-
-    l->taken.rows = 0;
-    (void)rundir_restore(&m->rundir, s);
-    rc = starter_execute(s->libexec_directory, LEDGER_PROGRAM, m->current->ledger_program,
-                         m->current->ledger.uid, m->current->ledger.gid, NULL, &channel,
-                         &pid, &pidfd);
-    if (rc != SP_OK)
-        goto out;
-    channel_init(&l->channel, fd_move(&channel), MONITOR, LEDGER, ST_START);
-    if ((rc = process_watch(&l->process, &m->children, pid, &pidfd, on_process_end, l))
-            != SP_OK
-        || (rc = starter_send_settings(&l->channel, s, LEDGER)) != SP_OK
-        || (rc = starter_send_start(&l->channel)) != SP_OK)
-        goto out;
-    rc = SP_NOMEM;
-    if (event_assign(&l->readable, m->loop, l->channel.fd, EV_READ | EV_PERSIST,
-                     on_readable_event, l) == -1
-        || event_add(&l->readable, NULL) == -1)
-        goto out;
-    rc = SP_OK;
-out:
-    if (rc != SP_OK) {
-        log_event(EVENT_LEDGER_FAILED, "program=%s/%s fault=\"%s\"", s->libexec_directory,
-                  LEDGER_PROGRAM, rc == SP_OS ? strerror(errno) : sp_err_text(rc));
-        process_abandon(&l->process);
-        channel_clear(&l->channel);
-    }
-    fd_close(&channel);
-    fd_close(&pidfd);
-    return rc;
+    try_later(l);
 }
 
 void
 ledger_start(struct ledger *l)
 {
-    if (l->monitor->current->ledger.uid == 0)
+    struct monitor *m = l->monitor;
+    const struct generation *g = m->current;
+    const struct starter_program program = {
+        .directory = g->settings.libexec_directory, .name = LEDGER_PROGRAM,
+        .fd = g->ledger_program, .uid = g->ledger.uid, .gid = g->ledger.gid,
+    };
+
+    if (g->ledger.uid == 0)
         return;
-    if (start(l) != SP_OK)
-        retry_later(l);
+    l->taken.rows = 0;
+    if (helper_start(&l->helper, &g->home, &program) != SP_OK)
+        try_later(l);
 }
 
 static void
@@ -417,12 +332,17 @@ on_retry_event(evutil_socket_t fd, short what, void *context)
 enum sp_err
 ledger_init(struct ledger *l, struct monitor *m)
 {
-    *l = (struct ledger){ .monitor = m, .channel = CHANNEL_EMPTY };
-    process_init(&l->process);
-    if (event_assign(&l->tick, m->loop, -1, 0, on_tick_event, l) == -1
-        || event_assign(&l->retry, m->loop, -1, 0, on_retry_event, l) == -1)
+    /* a piece, then others get their turn: at the start it has many rows to say */
+    static const struct helper_calls calls = {
+        .side = "ledger", .peer = LEDGER, .sender = LEDGER, .at_once = PIECE, .hear = hear,
+        .ended = on_ended, .failed = on_failed,
+    };
+
+    *l = (struct ledger){ .monitor = m };
+    helper_init(&l->helper, &calls, l);
+    if (event_assign(&l->tick, m->loop, -1, 0, on_tick_event, l) == -1)
         return SP_NOMEM;
-    return SP_OK;
+    return retry_init(&l->retry, m->loop, RETRY_LEAST_MS, RETRY_MOST_MS, on_retry_event, l);
 }
 
 static bool
@@ -445,19 +365,18 @@ ledger_stop(struct ledger *l)
     enum sp_err rc = SP_OK;
 
     (void)event_del(&l->tick);
-    (void)event_del(&l->retry);
+    retry_clear(&l->retry);
     if (l->ready && l->step == LEDGER_SENT && has_news(l))
         enter_step(l, LEDGER_IDLE);
     if (l->ready && (l->step != LEDGER_IDLE || has_news(l)))
         while ((rc = send_batch(l)) == SP_AGAIN
-               && wait_for(l->channel.fd, POLLOUT, until))
+               && wait_for(l->helper.child.channel.fd, POLLOUT, until))
             continue;
     if (rc == SP_AGAIN)
         log_event(EVENT_LEDGER_SLOW,
                   "fault=\"the newest failed logins were not stored at the end\"");
-    close_channel(l);
-    if (!l->ready || !wait_for(l->process.pidfd, POLLIN, until))
-        process_abandon(&l->process);
-    else
-        process_clear(&l->process);
+    child_close(&l->helper.child);
+    if (l->ready)
+        (void)wait_for(l->helper.child.process.pidfd, POLLIN, until);
+    helper_abandon(&l->helper);
 }

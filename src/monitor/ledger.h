@@ -3,7 +3,7 @@
  *
  * Runs in: monitor.                      Blocks: never; at the stop, two seconds at most.
  * Trusts:  nothing the ledger says (kept.h).
- * Owns:    the process, its channel.
+ * Owns:    the process (helper.h).
  *
  * The ledger is asked once, at the first start, for what was kept. From then on it is told
  * what changed, every few seconds and in pieces. Where there is none, where it dies, or its
@@ -16,9 +16,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "monitor/helper.h"
 #include "monitor/kept.h"
-#include "monitor/process.h"
-#include "wire/channel.h"
+#include "monitor/retry.h"
 
 struct monitor;
 
@@ -30,13 +30,12 @@ enum ledger_step {
 
 struct ledger {
     struct monitor *monitor;
-    struct channel channel;
-    struct process process;
-    struct event readable, tick, retry;
+    struct helper helper;
+    struct retry retry;         /* starts that came to nothing */
+    struct event tick;
     bool ready;
     bool heard;                 /* what was kept has been taken over; it is not again */
     struct kept taken;
-    unsigned failures;          /* starts in a row that came to nothing */
     enum ledger_step step;      /* how far this batch is */
     unsigned waited;            /* ticks since the batch was sent  */
     size_t place, name;         /* in the table of that step */

@@ -125,9 +125,9 @@ call_name(uint32_t arch, uint32_t call, char *out)
 }
 
 static enum log_event
-sandbox_event(const struct settings *s)
+sandbox_event(bool reporting)
 {
-    return settings_reporting(s) ? EVENT_SANDBOX_REPORT : EVENT_SANDBOX_VIOLATION;
+    return reporting ? EVENT_SANDBOX_REPORT : EVENT_SANDBOX_VIOLATION;
 }
 
 enum sp_err
@@ -138,7 +138,8 @@ report_sandbox(struct part *part, const struct message *m)
 
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    report_session(part->session, sandbox_event(&part->session->generation->settings),
+    report_session(part->session,
+                   sandbox_event(settings_reporting(&part->session->generation->settings)),
                    "side=%s call=%s pid=%ld", peer_name(part->kind),
                    call_name(in.arch, in.call, name), (long)part->process.pid);
     return SP_OK;
@@ -197,15 +198,15 @@ report_helper_log(unsigned sender, const char *side, const char *kind,
 }
 
 enum sp_err
-report_helper_sandbox(const char *side, const char *kind,
-                      const struct settings *settings, const struct message *m)
+report_helper_sandbox(const char *side, const char *kind, bool reporting,
+                      const struct message *m)
 {
     struct msg_sandbox in = { 0 };
     char name[64];
 
     if (msg_sandbox_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    log_event(sandbox_event(settings), "side=%s%s%s call=%s", side,
+    log_event(sandbox_event(reporting), "side=%s%s%s call=%s", side,
               kind == NULL ? "" : " kind=", kind == NULL ? "" : kind,
               call_name(in.arch, in.call, name));
     return SP_OK;

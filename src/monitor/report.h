@@ -16,7 +16,6 @@
 struct message;
 struct part;
 struct session;
-struct settings;
 
 /*
  * "session=ID peer=ADDRESS " and then the event with its key=value. It counts as one of the
@@ -47,7 +46,6 @@ SP_CHECK enum sp_err report_transfer(struct session *s, const struct message *m,
 SP_CHECK enum sp_err report_helper_log(unsigned sender, const char *side, const char *kind,
                                        const struct message *m);
 SP_CHECK enum sp_err report_helper_sandbox(const char *side, const char *kind,
-                                           const struct settings *settings,
-                                           const struct message *m);
+                                           bool reporting, const struct message *m);
 
 #endif

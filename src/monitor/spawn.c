@@ -6,9 +6,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "monitor/generation.h"
-#include "monitor/monitor.h"
-#include "monitor/template.h"
 
 #define OUTSTANDING_MOST 16     /* requests that one template has not answered yet */
 #define RETRY_LEAST_MS 100
@@ -32,7 +29,7 @@ spawn_request_clear(struct spawn_request *r)
 static unsigned
 share(const struct pool *p)
 {
-    return (unsigned)p->generation->settings.template_sessions;
+    return (unsigned)p->home->settings->template_sessions;
 }
 
 static void
@@ -44,32 +41,39 @@ run_dispatch(struct pool *p)
 /* ---- which template ---------------------------------------------------------------- */
 
 static void
-retry_later(struct pool *p)
+try_later(struct pool *p)
 {
-    unsigned shift = p->failures < 8 ? p->failures : 8;
-    long wait = (long)RETRY_LEAST_MS << shift;
-    struct timeval after = { 0, 0 };
-
-    if (wait > RETRY_MOST_MS)
-        wait = RETRY_MOST_MS;
-    after.tv_sec = wait / 1000;
-    after.tv_usec = wait % 1000 * 1000;
-    p->failures++;
-    if (event_add(&p->retry, &after) == -1)
+    if (!retry_later(&p->retry))
         log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"no memory for a timer\"",
                   template_kind_name(p->kind));
+}
+
+static void on_template_ready(struct pool *p, struct template *t);
+static void on_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd,
+                                 int error);
+static void on_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_order);
+
+static enum sp_err
+begin_template(struct pool *p)
+{
+    static const struct template_calls calls = { on_template_ready, on_template_answered,
+                                                 on_template_gone };
+    const struct template_birth birth = { p, &calls, p->kind, p->home, &p->program,
+                                          &p->templates };
+
+    return template_new(&birth, ++p->serials, &p->next);
 }
 
 /* The next template, unless one is under way, or has just failed and has to wait. */
 static void
 prepare_next(struct pool *p)
 {
-    if (p->next != NULL || p->stopped || event_pending(&p->retry, EV_TIMEOUT, NULL) != 0)
+    if (p->next != NULL || p->stopped || retry_waits(&p->retry))
         return;
-    if (template_new(p, ++p->serials, &p->next) == SP_OK)
+    if (begin_template(p) == SP_OK)
         return;
-    retry_later(p);
-    generation_changed(p->generation, true);
+    try_later(p);
+    p->home->changed(p->home, true);
 }
 
 /*
@@ -79,7 +83,7 @@ prepare_next(struct pool *p)
 static bool
 may_go_on(struct pool *p)
 {
-    if (p->failures == 0)
+    if (p->retry.failures == 0)
         return false;
     if (!p->kept)
         log_event(EVENT_TEMPLATE_KEPT, "kind=%s", template_kind_name(p->kind));
@@ -125,7 +129,7 @@ answer_request(struct spawn_request *r, pid_t pid, int *pidfd, int error)
 static void
 take_from_queue(struct pool *p, struct spawn_request *r)
 {
-    TAILQ_REMOVE(&p->waiting, r, entry);
+    TAILQ_REMOVE(&p->waiting, &r->asked, entry);
     if (r->cancelled)
         p->cancelled--;
 }
@@ -133,14 +137,17 @@ take_from_queue(struct pool *p, struct spawn_request *r)
 static void
 drop_cancelled(struct pool *p)
 {
-    struct spawn_request *r = NULL;
+    struct child_asked *a = NULL;
     int none = -1;
 
     while (p->cancelled > 0) {
-        TAILQ_FOREACH(r, &p->waiting, entry)
-            if (r->cancelled)
+        struct spawn_request *r = NULL;
+
+        TAILQ_FOREACH(a, &p->waiting, entry)
+            if (spawn_request_asked(a)->cancelled)
                 break;
-        SP_ASSERT(r != NULL);
+        SP_ASSERT(a != NULL);
+        r = spawn_request_asked(a);
         take_from_queue(p, r);
         answer_request(r, 0, &none, ECANCELED);
     }
@@ -171,23 +178,24 @@ static void
 on_dispatch_event(evutil_socket_t fd, short what, void *context)
 {
     struct pool *p = context;
-    struct spawn_request *r = NULL;
+    struct child_asked *first = NULL;
     struct template *t = NULL;
     int none = -1;
 
     (void)fd;
     (void)what;
     drop_cancelled(p);
-    while ((r = TAILQ_FIRST(&p->waiting)) != NULL && (t = template_for_request(p)) != NULL
+    while ((first = TAILQ_FIRST(&p->waiting)) != NULL && (t = template_for_request(p)) != NULL
            && template_outstanding(t) < OUTSTANDING_MOST) {
+        struct spawn_request *r = spawn_request_asked(first);
         enum sp_err rc = SP_OK;
 
-        r->number = ++p->numbers;
+        r->asked.number = ++p->numbers;
         take_from_queue(p, r);
         if ((rc = send_request(t, r)) == SP_OK)
             continue;
         if (rc == SP_AGAIN && template_outstanding(t) > 0) {
-            TAILQ_INSERT_HEAD(&p->waiting, r, entry);   /* goes on with the next answer */
+            TAILQ_INSERT_HEAD(&p->waiting, &r->asked, entry);   /* goes on with the next answer */
             if (r->cancelled)
                 p->cancelled++;
             return;
@@ -196,7 +204,7 @@ on_dispatch_event(evutil_socket_t fd, short what, void *context)
             answer_request(r, 0, &none, errno);
             continue;
         }
-        TAILQ_INSERT_HEAD(&p->waiting, r, entry);
+        TAILQ_INSERT_HEAD(&p->waiting, &r->asked, entry);
         if (r->cancelled)
             p->cancelled++;
         template_break(t, rc == SP_CLOSED ? NULL : "cannot-send");
@@ -217,7 +225,7 @@ pool_ask(struct pool *p, struct spawn_request *r)
     r->pool = p;
     r->template = NULL;
     r->cancelled = false;
-    TAILQ_INSERT_TAIL(&p->waiting, r, entry);
+    TAILQ_INSERT_TAIL(&p->waiting, &r->asked, entry);
     run_dispatch(p);
 }
 
@@ -245,10 +253,10 @@ spawn_forget(struct spawn_request *r)
 
 /* ---- what a template reports (template.h) ------------------------------------------ */
 
-void
-pool_template_ready(struct pool *p, struct template *t)
+static void
+on_template_ready(struct pool *p, struct template *t)
 {
-    p->failures = 0;
+    p->retry.failures = 0;
     if (p->kept)
         log_event(EVENT_TEMPLATE_REPLACED, "kind=%s", template_kind_name(p->kind));
     p->kept = false;
@@ -257,19 +265,18 @@ pool_template_ready(struct pool *p, struct template *t)
         p->next = NULL;
     }
     run_dispatch(p);
-    generation_changed(p->generation, false);
+    p->home->changed(p->home, false);
 }
 
-void
-pool_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd,
-                       int error)
+static void
+on_template_answered(struct pool *p, struct spawn_request *r, pid_t pid, int *pidfd, int error)
 {
     answer_request(r, pid, pidfd, error);
     run_dispatch(p);
 }
 
-void
-pool_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_order)
+static void
+on_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_order)
 {
     bool needed = p->active == t || p->next == t;
 
@@ -279,10 +286,10 @@ pool_template_gone(struct pool *p, struct template *t, bool was_ready, bool in_o
         p->next = NULL;
     if (in_order || p->stopped || !needed)
         return;
-    retry_later(p);
+    try_later(p);
     run_dispatch(p);            /* another one may be ready */
     if (!was_ready)
-        generation_changed(p->generation, true);
+        p->home->changed(p->home, true);
 }
 
 static void
@@ -292,30 +299,29 @@ on_retry_event(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    if (generation_is_lost(p->generation))
-        return;
-    if (!p->lazy || !TAILQ_EMPTY(&p->waiting))
+    if (!p->home->lost && (!p->lazy || !TAILQ_EMPTY(&p->waiting)))
         prepare_next(p);
 }
 
 /* ---- the pool ---------------------------------------------------------------------- */
 
 enum sp_err
-pool_init(struct pool *p, enum pool_kind kind, struct generation *g)
+pool_init(struct pool *p, enum pool_kind kind, struct helper_home *home)
 {
-    *p = (struct pool){ .generation = g, .kind = kind };
+    struct event_base *loop = home->children->loop;
+
+    *p = (struct pool){ .home = home, .kind = kind };
     TAILQ_INIT(&p->waiting);
     LIST_INIT(&p->templates);
-    if (event_assign(&p->dispatch, g->monitor->loop, -1, 0, on_dispatch_event, p) == -1
-        || event_assign(&p->retry, g->monitor->loop, -1, 0, on_retry_event, p) == -1)
+    if (event_assign(&p->dispatch, loop, -1, 0, on_dispatch_event, p) == -1)
         return SP_NOMEM;
-    return SP_OK;
+    return retry_init(&p->retry, loop, RETRY_LEAST_MS, RETRY_MOST_MS, on_retry_event, p);
 }
 
 enum sp_err
 pool_start(struct pool *p)
 {
-    return template_new(p, ++p->serials, &p->next);
+    return begin_template(p);
 }
 
 bool
@@ -365,7 +371,7 @@ pool_clear(struct pool *p)
 {
     struct template *t = NULL;
 
-    if (p->generation == NULL)
+    if (p->home == NULL)
         return;
     SP_ASSERT(TAILQ_EMPTY(&p->waiting));
     p->stopped = true;
@@ -373,6 +379,6 @@ pool_clear(struct pool *p)
     while ((t = LIST_FIRST(&p->templates)) != NULL)
         template_abandon(t);
     (void)event_del(&p->dispatch);
-    (void)event_del(&p->retry);
-    p->generation = NULL;
+    retry_clear(&p->retry);
+    p->home = NULL;
 }

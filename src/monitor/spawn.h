@@ -17,59 +17,35 @@
 #include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
-#include <sys/types.h>
 
 #include "base/err.h"
-#include "wire/message.h"
-
-struct generation;
-struct spawn_request;
-struct template;
-
-enum pool_kind { POOL_WORKER, POOL_BROKER, POOL_LOGIN, POOL_COUNT };
-
-/*
- * error 0: the process exists, its pidfd is the callee's if it moves it out, and the
- * descriptors of the request are closed here. Else an errno; they are still there.
- * Called exactly once for each request, from the loop, never from inside pool_ask.
- */
-typedef void spawn_answer(void *owner, struct spawn_request *r, pid_t pid, int *pidfd,
-                          int error);
-
-/* Lies in its owner, filled by spawn_request_init; until the answer it must not move. */
-struct spawn_request {
-    TAILQ_ENTRY(spawn_request) entry;
-    struct pool *pool;          /* while it waits or is sent                       */
-    uint64_t number;
-    struct template *template;  /* while it is sent                                */
-    uint64_t template_serial;   /* of the template that was asked, for pool_suspect */
-    int fds[MESSAGE_FDS];       /* -1: none                                        */
-    bool cancelled;
-    spawn_answer *answer;
-    void *owner;
-};
+#include "monitor/helper.h"
+#include "monitor/retry.h"
+#include "monitor/template.h"
 
 struct pool {
-    struct generation *generation;
+    struct helper_home *home;
     enum pool_kind kind;
+    struct starter_program program;
     struct template *active, *next;
-    TAILQ_HEAD(spawn_queue, spawn_request) waiting;
-    LIST_HEAD(template_list, template) templates;
+    struct child_asked_queue waiting;
+    struct template_list templates;
     uint64_t serials, numbers;
-    unsigned failures, cancelled;
+    unsigned cancelled;
     bool lazy, stopped;
     bool kept;                  /* the old one goes on, as no fresh one starts */
-    struct event dispatch, retry;
+    struct event dispatch;
+    struct retry retry;
 };
 
 void spawn_request_init(struct spawn_request *r, spawn_answer *answer, void *owner);
 /* Closes its descriptors. */
 void spawn_request_clear(struct spawn_request *r);
 
-SP_CHECK enum sp_err pool_init(struct pool *p, enum pool_kind kind, struct generation *g);
+SP_CHECK enum sp_err pool_init(struct pool *p, enum pool_kind kind, struct helper_home *home);
 /*
- * Begins the first template; generation_changed is called when it is ready or has failed.
+ * p->program is filled. Begins the first template; home->changed is called when it is ready
+ * or has failed.
  */
 SP_CHECK enum sp_err pool_start(struct pool *p);
 bool pool_is_ready(const struct pool *p);

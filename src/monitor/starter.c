@@ -150,8 +150,7 @@ spawn_open(const char *path, int program, char *const *argv, int channel, pid_t 
 }
 
 enum sp_err
-starter_execute(const char *directory, const char *name, int program_fd, uid_t uid,
-                gid_t gid, const char *mode, int *channel, pid_t *pid, int *pidfd)
+starter_execute(const struct starter_program *p, int *channel, pid_t *pid, int *pidfd)
 {
     char path[PATH_ROOM], program[64], uid_text[24], gid_text[24], mode_text[24];
     char *argv[] = { program, uid_text, gid_text, NULL, NULL };
@@ -160,13 +159,13 @@ starter_execute(const char *directory, const char *name, int program_fd, uid_t u
     enum sp_err rc = SP_OS;
 
     errno = ENAMETOOLONG;
-    if (!text_printf(path, sizeof path, "%s/%s", directory, name)
-        || !text_copy(program, sizeof program, name)
-        || (program_fd == -1 && look_at(directory, name) != SP_OK))
+    if (!text_printf(path, sizeof path, "%s/%s", p->directory, p->name)
+        || !text_copy(program, sizeof program, p->name)
+        || (p->fd == -1 && look_at(p->directory, p->name) != SP_OK))
         goto out;
-    (void)snprintf(uid_text, sizeof uid_text, "%lu", (unsigned long)uid);
-    (void)snprintf(gid_text, sizeof gid_text, "%lu", (unsigned long)gid);
-    if (mode != NULL && text_copy(mode_text, sizeof mode_text, mode))
+    (void)snprintf(uid_text, sizeof uid_text, "%lu", (unsigned long)p->uid);
+    (void)snprintf(gid_text, sizeof gid_text, "%lu", (unsigned long)p->gid);
+    if (p->mode != NULL && text_copy(mode_text, sizeof mode_text, p->mode))
         argv[3] = mode_text;
     if ((rc = channel_pair(&ours, &theirs)) != SP_OK)
         goto out;
@@ -180,7 +179,7 @@ starter_execute(const char *directory, const char *name, int program_fd, uid_t u
         fd_close(&theirs);
         theirs = other;
     }
-    if ((rc = spawn_open(path, program_fd, argv, theirs, &child)) != SP_OK)
+    if ((rc = spawn_open(path, p->fd, argv, theirs, &child)) != SP_OK)
         goto out;
     rc = SP_OS;
     /* not waited for yet, so the number is still this child's */

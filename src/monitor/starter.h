@@ -20,15 +20,23 @@
  * what root must not execute (config/programs.h).
  */
 int starter_open(const char *directory, const char *name);
+/* fd: starter_open, and lent; -1: none. mode: one more argument, or NULL. */
+struct starter_program {
+    const char *directory, *name;
+    int fd;
+    uid_t uid;
+    gid_t gid;
+    const char *mode;
+};
+
 /*
- * Executes program_fd (or, where that is -1, directory/name) as a child: arguments uid, gid
- * and mode (NULL: none), an empty environment, its end of a channel as descriptor 3, /dev/null as 0, 1 and 2,
- * nothing else that stays (start_adopt); signals as they are by default, a session of its
- * own (a Ctrl-C in our terminal is ours alone). *channel is our end. SP_OS: errno says why, also when there is no such program.
+ * Executes the program that is open (or, where none is, directory/name) as a child: arguments
+ * uid, gid and mode, an empty environment, its end of a channel as descriptor 3, /dev/null as
+ * 0, 1 and 2, nothing else that stays (start_adopt); signals as they are by default, a session
+ * of its own (a Ctrl-C in our terminal is ours alone). *channel is our end. SP_OS: errno says
+ * why, also when there is no such program.
  */
-SP_CHECK enum sp_err starter_execute(const char *directory, const char *name,
-                                     int program_fd, uid_t uid, gid_t gid,
-                                     const char *mode, int *channel, pid_t *pid,
+SP_CHECK enum sp_err starter_execute(const struct starter_program *p, int *channel, pid_t *pid,
                                      int *pidfd);
 /* Sends the settings of that kind of process as SETTINGS messages. */
 SP_CHECK enum sp_err starter_send_settings(struct channel *c, const struct settings *s,

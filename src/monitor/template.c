@@ -2,52 +2,63 @@
 #include "monitor/template.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "monitor/generation.h"
-#include "monitor/monitor.h"
-#include "monitor/report.h"
-#include "monitor/starter.h"
 #include "wire/login.h"
 #include "wire/pack.h"
 
-#define START_SECONDS 30        /* from execve to READY                      */
-#define END_SECONDS 10          /* from the closing of its channel to its end */
+#define START_MS 30000          /* from execve to READY                      */
+#define END_MS 10000            /* from the closing of its channel to its end */
 
 struct template {
-    struct pool *pool;
+    struct template_birth birth;
     LIST_ENTRY(template) entry;
     uint64_t serial;
-    struct channel channel;
-    struct process process;
-    struct event readable, deadline;
-    TAILQ_HEAD(, spawn_request) sent;
+    struct helper helper;
+    struct child_asked_queue sent;
     struct text_list clear_names;       /* that a login told, until it is ready */
-    bool ready, retired, broken;
+    bool ready, retired;
     unsigned served, outstanding;
 };
 
 /* ---- the three kinds --------------------------------------------------------------- */
 
+static enum sp_err send_certificates(void *owner);
+static enum sp_err hear(void *owner, struct message *m);
+static void on_overdue(void *owner);
+static void on_ended(void *owner, const struct process_end *how);
+static void on_failed(const void *owner, const char *fault);
+
+#define TOLD(NAME, SENDER) \
+    .side = "template", .kind = (NAME), .peer = TEMPLATE, .sender = (SENDER), .at_once = 1, \
+    .start_ms = START_MS, .hear = hear, .overdue = on_overdue, .ended = on_ended, \
+    .failed = on_failed
+
 static const struct kind {
-    const char *name, *program;
-    unsigned peer, spawn_type;
+    const char *program;
+    unsigned spawn_type;
+    struct helper_calls calls;
 } kinds[POOL_COUNT] = {
-    [POOL_WORKER] = { "worker", "sallyport-worker", WORKER, MSG_SPAWN_WORKER },
-    [POOL_BROKER] = { "broker", "sallyport-broker", BROKER, MSG_SPAWN_BROKER },
-    [POOL_LOGIN] = { "login", "sallyport-login", LOGIN, MSG_SPAWN_LOGIN },
+    [POOL_WORKER] = { "sallyport-worker", MSG_SPAWN_WORKER,
+                      { TOLD("worker", WORKER), .greet = send_certificates } },
+    [POOL_BROKER] = { "sallyport-broker", MSG_SPAWN_BROKER, { TOLD("broker", BROKER) } },
+    [POOL_LOGIN] = { "sallyport-login", MSG_SPAWN_LOGIN, { TOLD("login", LOGIN) } },
 };
+
+static const char *
+name_of(const struct template *t)
+{
+    return template_kind_name(t->birth.kind);
+}
 
 const char *
 template_kind_name(enum pool_kind kind)
 {
-    return kinds[kind].name;
+    return kinds[kind].calls.kind;
 }
 
 const char *
@@ -59,117 +70,60 @@ template_program(enum pool_kind kind)
 /* ---- starting ---------------------------------------------------------------------- */
 
 static enum sp_err
-send_certificates(struct template *t)
+send_certificates(void *owner)
 {
-    const struct generation *g = t->pool->generation;
+    struct template *t = owner;
+    const struct helper_home *home = t->birth.home;
+    const struct text_list *files = &home->settings->certificate;
     enum sp_err rc = SP_OK;
 
-    for (size_t i = 0; rc == SP_OK && i < g->settings.certificate.count; i++)
-        rc = starter_send_certificate(&t->channel, (unsigned)i,
-                                      g->settings.certificate.texts[i],
-                                      &g->certificates[i]);
+    for (size_t i = 0; rc == SP_OK && i < files->count; i++)
+        rc = starter_send_certificate(&t->helper.child.channel, (unsigned)i, files->texts[i],
+                                      &home->certificates[i]);
     return rc;
 }
 
-static enum sp_err
-send_start(struct template *t)
+static void
+on_failed(const void *owner, const char *fault)
 {
-    const struct generation *g = t->pool->generation;
-    enum sp_err rc = SP_OK;
+    const struct template *t = owner;
 
-    if ((rc = starter_send_settings(&t->channel, &g->settings, kinds[t->pool->kind].peer))
-        != SP_OK)
-        return rc;
-    if (t->pool->kind == POOL_WORKER && (rc = send_certificates(t)) != SP_OK)
-        return rc;
-    return starter_send_start(&t->channel);
+    log_event(EVENT_TEMPLATE_FAILED, "kind=%s program=%s/%s fault=\"%s\"", name_of(t),
+              t->birth.program->directory, t->birth.program->name, fault);
 }
 
 static void
-set_deadline(struct template *t, int seconds)
+on_overdue(void *owner)
 {
-    struct timeval after = { seconds, 0 };
+    struct template *t = owner;
 
-    if (event_add(&t->deadline, &after) == -1)
-        log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"no memory for a timer\"",
-                  kinds[t->pool->kind].name);
-}
-
-static void
-on_deadline_event(evutil_socket_t fd, short what, void *context)
-{
-    struct template *t = context;
-
-    (void)fd;
-    (void)what;
     if (!t->ready && !t->retired)
-        log_event(EVENT_TEMPLATE_TIMEOUT, "kind=%s seconds=%d", kinds[t->pool->kind].name,
-                  START_SECONDS);
-    process_kill(&t->process);
+        log_event(EVENT_TEMPLATE_TIMEOUT, "kind=%s seconds=%d", name_of(t), START_MS / 1000);
+    helper_kill(&t->helper);
 }
-
-static void on_readable_event(evutil_socket_t fd, short what, void *context);
-static void on_process_end(void *owner, const struct process_end *how);
 
 enum sp_err
-template_new(struct pool *p, uint64_t serial, struct template **out)
+template_new(const struct template_birth *birth, uint64_t serial, struct template **out)
 {
-    const struct generation *g = p->generation;
-    const struct kind *kind = &kinds[p->kind];
-    struct template *t = NULL;
-    int channel = -1, pidfd = -1;
-    pid_t pid = 0;
-    enum sp_err rc = SP_NOMEM;
+    struct template *t = calloc(1, sizeof *t);
+    enum sp_err rc = SP_OK;
 
-    if ((t = calloc(1, sizeof *t)) == NULL)
-        goto out;
-    t->pool = p;
-    t->serial = serial;
-    t->channel = (struct channel)CHANNEL_EMPTY;
-    process_init(&t->process);
-    TAILQ_INIT(&t->sent);
-    (void)rundir_restore(&g->monitor->rundir, &g->settings);
-    rc = starter_execute(g->settings.libexec_directory, kind->program,
-                         g->programs[p->kind], g->worker.uid, g->worker.gid,
-                         p->kind == POOL_LOGIN && g->monitor->trial != NULL ? "rehearse" : NULL,
-                         &channel, &pid, &pidfd);
-    if (rc != SP_OK)
-        goto out;
-    channel_init(&t->channel, fd_move(&channel), MONITOR, TEMPLATE, ST_START);
-    rc = SP_NOMEM;
-    if (event_assign(&t->readable, g->monitor->loop, t->channel.fd, EV_READ | EV_PERSIST,
-                     on_readable_event, t)
-            == -1
-        || event_assign(&t->deadline, g->monitor->loop, -1, 0, on_deadline_event, t)
-               == -1)
-        goto out;
-    if ((rc = process_watch(&t->process, &g->monitor->children, pid, &pidfd,
-                            on_process_end, t))
-        != SP_OK)
-        goto out;
-    if ((rc = send_start(t)) != SP_OK)
-        goto out;
-    rc = SP_NOMEM;
-    if (event_add(&t->readable, NULL) == -1)
-        goto out;
-    set_deadline(t, START_SECONDS);
-    LIST_INSERT_HEAD(&p->templates, t, entry);
-    *out = t;
-    t = NULL;
-    rc = SP_OK;
-out:
-    if (rc != SP_OK)
-        log_event(EVENT_TEMPLATE_FAILED, "kind=%s program=%s/%s fault=\"%s\"", kind->name,
-                  g->settings.libexec_directory, kind->program,
-                  rc == SP_OS ? strerror(errno) : sp_err_text(rc));
-    if (t != NULL) {
-        process_abandon(&t->process);
-        channel_clear(&t->channel);
+    if (t == NULL) {
+        log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"%s\"",
+                  template_kind_name(birth->kind), sp_err_text(SP_NOMEM));
+        return SP_NOMEM;
     }
-    fd_close(&channel);
-    fd_close(&pidfd);
-    free(t);
-    return rc;
+    t->birth = *birth;
+    t->serial = serial;
+    TAILQ_INIT(&t->sent);
+    helper_init(&t->helper, &kinds[birth->kind].calls, t);
+    if ((rc = helper_start(&t->helper, birth->home, birth->program)) != SP_OK) {
+        free(t);
+        return rc;
+    }
+    LIST_INSERT_HEAD(birth->all, t, entry);
+    *out = t;
+    return SP_OK;
 }
 
 /* ---- asking ------------------------------------------------------------------------ */
@@ -177,7 +131,7 @@ out:
 bool
 template_is_ready(const struct template *t)
 {
-    return t->ready && !t->broken;
+    return t->ready && !t->helper.child.process.killed;
 }
 
 unsigned
@@ -215,16 +169,16 @@ template_send(struct template *t, struct spawn_request *r, int *fds)
     struct message m;
     enum sp_err rc = SP_OK;
 
-    pack_spawn(&m, kinds[t->pool->kind].spawn_type, r->number);
+    pack_spawn(&m, kinds[t->birth.kind].spawn_type, r->asked.number);
     for (unsigned i = 0; i < MESSAGE_FDS && fds[i] != -1; i++)
         m.fds[m.nfds++] = fd_move(&fds[i]);
-    rc = channel_send(&t->channel, &m);
+    rc = child_send(&t->helper.child, &m);
     message_clear(&m);
     if (rc != SP_OK)
         return rc;
     r->template = t;
     r->template_serial = t->serial;
-    TAILQ_INSERT_TAIL(&t->sent, r, entry);
+    TAILQ_INSERT_TAIL(&t->sent, &r->asked, entry);
     t->outstanding++;
     t->served++;
     return SP_OK;
@@ -233,21 +187,12 @@ template_send(struct template *t, struct spawn_request *r, int *fds)
 /* ---- ending ------------------------------------------------------------------------ */
 
 static void
-close_channel(struct template *t)
-{
-    if (t->channel.fd == -1)
-        return;
-    (void)event_del(&t->readable);
-    channel_clear(&t->channel);
-}
-
-static void
 end_if_idle(struct template *t)
 {
-    if (!t->retired || t->outstanding > 0 || t->channel.fd == -1)
+    if (!t->retired || t->outstanding > 0 || t->helper.child.channel.fd == -1)
         return;
-    close_channel(t);
-    set_deadline(t, END_SECONDS);
+    child_close(&t->helper.child);
+    helper_give(&t->helper, END_MS);
 }
 
 void
@@ -260,19 +205,21 @@ template_retire(struct template *t)
 void
 template_break(struct template *t, const char *fault)
 {
-    if (t->broken)
-        return;
-    t->broken = true;
-    if (fault != NULL)
-        log_event(EVENT_BREACH, "side=template kind=%s fault=%s",
-                  kinds[t->pool->kind].name, fault);
-    process_kill(&t->process);
+    if (fault != NULL && !t->helper.child.process.killed)
+        log_event(EVENT_BREACH, "side=template kind=%s fault=%s", name_of(t), fault);
+    helper_kill(&t->helper);
+}
+
+struct spawn_request *
+spawn_request_asked(struct child_asked *asked)
+{
+    return (struct spawn_request *)((char *)asked - offsetof(struct spawn_request, asked));
 }
 
 void
 template_forget(struct template *t, struct spawn_request *r)
 {
-    TAILQ_REMOVE(&t->sent, r, entry);
+    TAILQ_REMOVE(&t->sent, &r->asked, entry);
     r->template = NULL;
     t->outstanding--;
 }
@@ -280,22 +227,17 @@ template_forget(struct template *t, struct spawn_request *r)
 static struct spawn_request *
 take_sent(struct template *t, uint64_t number)
 {
-    struct spawn_request *r = NULL;
+    struct child_asked *a = child_find_asked(&t->sent, number);
 
-    TAILQ_FOREACH(r, &t->sent, entry)
-        if (r->number == number)
-            break;
-    if (r != NULL)
-        template_forget(t, r);
-    return r;
+    if (a == NULL)
+        return NULL;
+    template_forget(t, spawn_request_asked(a));
+    return spawn_request_asked(a);
 }
 
 static void
 free_template(struct template *t)
 {
-    (void)event_del(&t->deadline);
-    close_channel(t);
-    process_clear(&t->process);
     text_list_clear(&t->clear_names);
     LIST_REMOVE(t, entry);
     free(t);
@@ -304,7 +246,7 @@ free_template(struct template *t)
 void
 template_abandon(struct template *t)
 {
-    process_abandon(&t->process);
+    helper_abandon(&t->helper);
     free_template(t);
 }
 
@@ -314,12 +256,12 @@ template_abandon(struct template *t)
 static void
 take_clear_names(struct template *t)
 {
-    struct monitor *m = t->pool->generation->monitor;
+    struct text_list *names = t->birth.home->clear_names;
 
-    if (t->pool->kind != POOL_LOGIN || t->retired)
+    if (t->birth.kind != POOL_LOGIN || t->retired)
         return;
-    text_list_clear(&m->clear_names);
-    m->clear_names = t->clear_names;
+    text_list_clear(names);
+    *names = t->clear_names;
     t->clear_names = (struct text_list)TEXT_LIST_EMPTY;
 }
 
@@ -328,7 +270,7 @@ hear_clear_name(struct template *t, const struct message *m)
 {
     struct msg_clear_name in = { 0 };
 
-    if (t->pool->kind != POOL_LOGIN || msg_clear_name_unpack(m, &in) != SP_OK
+    if (t->birth.kind != POOL_LOGIN || msg_clear_name_unpack(m, &in) != SP_OK
         || t->clear_names.count >= CLEAR_NAMES_MOST)
         return SP_INPUT;
     return text_list_add(&t->clear_names, in.user);
@@ -339,12 +281,11 @@ hear_ready(struct template *t)
 {
     t->ready = true;
     take_clear_names(t);
-    channel_enter(&t->channel, ST_READY);
-    (void)event_del(&t->deadline);
+    helper_enter_ready(&t->helper);
     if (t->retired)
         end_if_idle(t);
     else
-        pool_template_ready(t->pool, t);
+        t->birth.calls->ready(t->birth.pool, t);
     return SP_OK;
 }
 
@@ -359,7 +300,7 @@ hear_spawned(struct template *t, struct message *m)
         || (r = take_sent(t, in.number)) == NULL)
         return SP_INPUT;
     pidfd = message_take_fd(m, 0);
-    pool_template_answered(t->pool, r, (pid_t)in.pid, &pidfd, 0);
+    t->birth.calls->answered(t->birth.pool, r, (pid_t)in.pid, &pidfd, 0);
     fd_close(&pidfd);
     end_if_idle(t);
     return SP_OK;
@@ -374,87 +315,41 @@ hear_spawn_failed(struct template *t, const struct message *m)
 
     if (msg_spawn_failed_unpack(m, &in) != SP_OK || (r = take_sent(t, in.number)) == NULL)
         return SP_INPUT;
-    log_event(EVENT_SPAWN_FAILED, "kind=%s fault=\"%s\"", kinds[t->pool->kind].name,
+    log_event(EVENT_SPAWN_FAILED, "kind=%s fault=\"%s\"", name_of(t),
               strerror((int)in.error));
-    pool_template_answered(t->pool, r, 0, &none, in.error == 0 ? EAGAIN : (int)in.error);
+    t->birth.calls->answered(t->birth.pool, r, 0, &none, in.error == 0 ? EAGAIN : (int)in.error);
     end_if_idle(t);
     return SP_OK;
 }
 
 static enum sp_err
-hear(struct template *t, struct message *m)
+hear(void *owner, struct message *m)
 {
     switch (m->type) {
-    case MSG_READY: return hear_ready(t);
-    case MSG_CLEAR_NAME: return hear_clear_name(t, m);
-    case MSG_SPAWNED: return hear_spawned(t, m);
-    case MSG_SPAWN_FAILED: return hear_spawn_failed(t, m);
-    case MSG_LOG: return report_helper_log(kinds[t->pool->kind].peer, "template",
-                                          kinds[t->pool->kind].name, m);
-    case MSG_SANDBOX:
-        return report_helper_sandbox("template", kinds[t->pool->kind].name,
-                                     &t->pool->generation->settings, m);
+    case MSG_READY: return hear_ready(owner);
+    case MSG_CLEAR_NAME: return hear_clear_name(owner, m);
+    case MSG_SPAWNED: return hear_spawned(owner, m);
+    case MSG_SPAWN_FAILED: return hear_spawn_failed(owner, m);
     default: return SP_INPUT;
     }
 }
 
-/* False: nothing more comes now. */
-static bool
-hear_one(struct template *t)
-{
-    struct message m;
-    unsigned type = MSG_NONE;
-    enum sp_err rc = SP_OK;
-
-    if (t->channel.fd == -1 || t->broken)
-        return false;
-    rc = channel_receive(&t->channel, &m);
-    type = m.type;
-    if (rc == SP_OK && (rc = hear(t, &m)) == SP_INPUT)
-        t->channel.fault = message_name(type);
-    message_clear(&m);
-    if (rc == SP_OK)
-        return true;
-    if (rc == SP_INPUT) {
-        template_break(t, t->channel.fault);
-    } else if (rc == SP_CLOSED) {
-        (void)event_del(&t->readable); /* it is about to end: the process event says so */
-    } else if (rc != SP_AGAIN) {
-        log_event(EVENT_TEMPLATE_FAILED, "kind=%s fault=\"%s\"",
-                  kinds[t->pool->kind].name, strerror(errno));
-        t->broken = true;       /* alive, and not listened to, it would serve nobody */
-        process_kill(&t->process);
-    }
-    return false;
-}
-
 static void
-on_readable_event(evutil_socket_t fd, short what, void *context)
-{
-    (void)fd;
-    (void)what;
-    (void)hear_one(context);    /* what else there is is told once more */
-}
-
-static void
-on_process_end(void *owner, const struct process_end *how)
+on_ended(void *owner, const struct process_end *how)
 {
     struct template *t = owner;
-    struct pool *p = t->pool;
-    struct spawn_request *r = NULL;
-    bool in_order = false;
+    struct pool *p = t->birth.pool;
+    struct child_asked *a = NULL;
+    bool in_order = t->retired && how->signal == 0 && TAILQ_EMPTY(&t->sent);
     int none = -1;
 
-    while (hear_one(t))                     /* what it said before it ended */
-        continue;
-    in_order = t->retired && how->signal == 0 && TAILQ_EMPTY(&t->sent);
-    if (!in_order && !p->stopped)
-        log_event(EVENT_TEMPLATE_ENDED, "kind=%s ready=%s status=%d signal=%d",
-                  kinds[p->kind].name, t->ready ? "yes" : "no", how->status, how->signal);
-    pool_template_gone(p, t, t->ready, in_order);
-    while ((r = TAILQ_FIRST(&t->sent)) != NULL) {
-        template_forget(t, r);
-        pool_template_answered(p, r, 0, &none, EPIPE);
+    if (!in_order)
+        log_event(EVENT_TEMPLATE_ENDED, "kind=%s ready=%s status=%d signal=%d", name_of(t),
+                  t->ready ? "yes" : "no", how->status, how->signal);
+    t->birth.calls->gone(p, t, t->ready, in_order);
+    while ((a = TAILQ_FIRST(&t->sent)) != NULL) {
+        template_forget(t, spawn_request_asked(a));
+        t->birth.calls->answered(p, spawn_request_asked(a), 0, &none, EPIPE);
     }
     free_template(t);
 }

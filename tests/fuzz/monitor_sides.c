@@ -21,9 +21,8 @@
 
 static struct sides *current;
 
-enum sp_err __wrap_starter_execute(const char *directory, const char *name, int program,
-                                   uid_t uid, gid_t gid, const char *mode,
-                                   int *channel, pid_t *pid, int *pidfd);
+enum sp_err __wrap_starter_execute(const struct starter_program *p, int *channel, pid_t *pid,
+                                   int *pidfd);
 int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -62,18 +61,12 @@ pid_of(const struct side *s)
 }
 
 enum sp_err
-__wrap_starter_execute(const char *directory, const char *name, int program, uid_t uid,
-                       gid_t gid, const char *mode, int *channel, pid_t *pid, int *pidfd)
+__wrap_starter_execute(const struct starter_program *p, int *channel, pid_t *pid, int *pidfd)
 {
-    const struct side_kind *played = side_kind(name);
+    const struct side_kind *played = side_kind(p->name);
     struct side *s = NULL;
     int theirs = -1;
 
-    (void)directory;
-    (void)program;
-    (void)uid;
-    (void)gid;
-    (void)mode;
     FUZZ_HOLDS(played != NULL && channel_pair(channel, &theirs) == SP_OK);
     s = add_side(played->spawn == MSG_NONE ? played->peer : TEMPLATE, &theirs, pidfd);
     fd_close(&theirs);

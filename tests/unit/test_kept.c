@@ -316,7 +316,7 @@ no_row_is_lost_where_the_channel_is_full(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(p->monitor.loop = event_base_new());
     CU_ASSERT_EQUAL_FATAL(ledger_init(l, &p->monitor), SP_OK);
     CU_ASSERT_EQUAL_FATAL(channel_pair(&ours, &other), SP_OK);
-    channel_init(&l->channel, ours, MONITOR, LEDGER, ST_READY);
+    channel_init(&l->helper.child.channel, ours, MONITOR, LEDGER, ST_READY);
     channel_init(&theirs, other, LEDGER, MONITOR, ST_READY);
     message_init(&m);
     l->ready = true;
@@ -334,7 +334,7 @@ no_row_is_lost_where_the_channel_is_full(void)
     CU_ASSERT_EQUAL(count[LEDGER_NAME], NETWORKS * GUESSERS_NAMES);
     CU_ASSERT_EQUAL(count[LEDGER_BAN], NETWORKS);
     (void)event_del(&l->tick);
-    channel_clear(&l->channel);
+    channel_clear(&l->helper.child.channel);
     channel_clear(&theirs);
     event_base_free(p->monitor.loop);
     stop(p);

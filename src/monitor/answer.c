@@ -228,7 +228,7 @@ answer_login_answer(struct session *s, const struct message *m, const char **fau
         attempt_refuse(s, REFUSE_ERROR, "");
         return SP_OK;
     }
-    channel_enter(&s->login->channel, ST_LOGIN);
+    channel_enter(&s->login->child.channel, ST_LOGIN);
     attempt_resume(s);
     return SP_OK;
 }
@@ -283,7 +283,7 @@ tell_data_failed(struct session *s, int error)
 static enum sp_err
 check_reads(const struct session *s, const char **fault)
 {
-    if (!channel_has_unread(&s->worker->channel))
+    if (!channel_has_unread(&s->worker->child.channel))
         return SP_OK;
     *fault = "does-not-read";
     return SP_INPUT;

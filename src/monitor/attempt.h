@@ -38,6 +38,13 @@ struct attempt {
     struct secret password;
 };
 
+/* A login process has it, and has not decided or asked yet. */
+static inline bool
+attempt_is_checked(const struct attempt *a)
+{
+    return a->has || (a->runs && !a->wants && !a->refused);
+}
+
 /* ---- what places.c has done by logins.c ---------------------------------------------- */
 
 /*

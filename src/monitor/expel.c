@@ -60,7 +60,7 @@ is_sibling(const struct session *s, const struct part *dead)
                && strcmp(dead->account, part->account) == 0;
     /* a login that has decided hears nothing of its client any more */
     return net_contains(&address, &s->peer)
-           && (dead->kind != LOGIN || part->channel.state != ST_USER);
+           && (dead->kind != LOGIN || part->child.channel.state != ST_USER);
 }
 
 unsigned

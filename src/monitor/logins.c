@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "monitor/attempt.h"
-#include "monitor/expel.h"
 #include "monitor/generation.h"
 #include "monitor/guessers.h"
 #include "monitor/logsink.h"
@@ -37,7 +36,7 @@ attempt_check(struct attempt *a)
     secret_clear(&a->password);
     a->checked = s->member.busy = true;
     a->asked = clock_ms();
-    rc = part_new(s, LOGIN, ST_LOGIN, &m, NULL, &s->login);
+    rc = session_start_part(s, LOGIN, ST_LOGIN, &m, NULL, &s->login);
     if (rc == SP_OK)
         return;
     report_session(s, EVENT_LOGIN_FAILED, "fault=\"%s\"", sp_err_text(rc));
@@ -135,7 +134,7 @@ count_failure(struct attempt *a)
         return;                 /* no fault of the client: what checks it hangs, or we end */
     if (guessers_failed(&m->guessers, &m->current->guessing, &s->peer, slice_of(a->user),
                         clock_ms(), &shut))
-        expel_guesser(s, &shut);
+        s->calls->guessed(s, &shut);
 }
 
 /* A fault of the server says nothing about the password. */
@@ -312,14 +311,6 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
     places_decided(a);
     if (session_state(s) == ST_LOGIN)
         attempt_deliver(s, false);
-}
-
-bool
-attempt_is_checked(const struct session *s)
-{
-    const struct attempt *a = s->attempt;
-
-    return a->has || (a->runs && !a->wants && !a->refused);
 }
 
 void

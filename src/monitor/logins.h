@@ -53,8 +53,6 @@ void attempt_granted(struct session *s, bool remember);
  * worker asks (attempt_deliver).
  */
 void attempt_refuse(struct session *s, unsigned reason, const char *text);
-/* A login process has it, and has not decided or asked yet. */
-bool attempt_is_checked(const struct session *s);
 bool attempt_is_refused(const struct session *s);
 /*
  * Sends the refusal when its time has come, or (at_once) without waiting for it. An attempt

@@ -18,6 +18,7 @@
 #include "monitor/prepare.h"
 #include "monitor/rehearsal.h"
 #include "monitor/session.h"
+#include "monitor/supervise.h"
 #include "monitor/trial.h"
 
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
@@ -245,7 +246,7 @@ static void
 on_accepted(void *owner, int *client, const struct net_addr *peer,
             const struct net_addr *local, bool implicit)
 {
-    session_open(owner, client, peer, local, implicit);
+    supervise_open(owner, client, peer, local, implicit);
 }
 
 static void

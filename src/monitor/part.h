@@ -3,51 +3,69 @@
  *
  * Runs in: monitor.                      Blocks: never.
  * Trusts:  nothing that the process sends.
- * Owns:    the monitor's end of its channel, its pidfd, its request to the template.
+ * Owns:    its child (child.h), its request to the template.
  *
  * A part lives from the request to fork until its process is gone and waited for,
  * whatever happens in between; the session lives as long as any part of it. What happens
- * to a part is told to session.c, the one place that decides (session_hear,
- * session_broke, ...).
+ * to a part is told to its session through a table of functions (session.c, which decides).
  */
 #ifndef SP_MONITOR_PART_H
 #define SP_MONITOR_PART_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
 #include "base/err.h"
+#include "monitor/child.h"
 #include "monitor/process.h"
 #include "monitor/spawn.h"
 #include "wire/channel.h"
 
+struct part;
 struct session;
+
+/* The owner of the child is the part. */
+struct part_calls {
+    struct child_calls child;
+    /* There will be no process: an errno, or ECANCELED. */
+    void (*failed)(struct part *part, int error);
+};
 
 struct part {
     LIST_ENTRY(part) entry;
     struct session *session;
+    const struct part_calls *calls;
+    struct pool *pool;
     unsigned kind;              /* WORKER, BROKER or LOGIN                              */
-    struct channel channel;
-    struct event readable, deadline;
-    struct event patience;      /* its session has been heard enough for now: it waits  */
+    struct child child;
     struct spawn_request request;
-    struct process process;
-    bool spawning;              /* the template has not answered yet                    */
     bool doomed;                /* to be killed as soon as it exists                    */
     bool finished;              /* nothing is sent to it any more                       */
+    int worker_end;             /* broker: the worker's end of their channel, until sent */
     struct part *login;         /* broker: the login that may end after it, or NULL     */
-    int worker_end;            /* broker: the worker's end of their channel, until sent */
     char *account;              /* broker: "backend:user", for the account's limit      */
+};
+
+LIST_HEAD(part_list, part);
+
+/* state: ours, for what the process may send. */
+struct part_birth {
+    const struct part_calls *calls;
+    struct session *session;
+    struct part_list *all;
+    struct pool *pool;
+    unsigned kind, state;
 };
 
 /*
  * Makes the channel, puts first into it and asks the template for the process. *extra
  * (may be -1) is moved to the process too: a worker's client before the channel, a
- * broker's channel to its worker behind it. state: ours, for what the process may send.
+ * broker's channel to its worker behind it.
  */
-SP_CHECK enum sp_err part_new(struct session *s, unsigned kind, unsigned state,
-                              struct message *first, int *extra, struct part **out);
+SP_CHECK enum sp_err part_new(const struct part_birth *birth, struct message *first, int *extra,
+                              struct part **out);
+/* Its process is gone, or there never was one. */
+void part_free(struct part *part);
 /*
  * SP_AGAIN: it does not read; SP_CLOSED: it is gone or finished. m is cleared, and wiped
  * where a password may be in it (login).

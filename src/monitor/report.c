@@ -29,7 +29,7 @@ before_session(const struct session *s, char out[BEFORE_MAX])
 
 /*
  * No line is left out because there are many: whoever causes more than its share is not
- * heard for a moment (monitor/part.c).
+ * heard for a moment (monitor/supervise.c).
  */
 static void
 count_line(struct session *s)
@@ -141,7 +141,7 @@ report_sandbox(struct part *part, const struct message *m)
     report_session(part->session,
                    sandbox_event(settings_reporting(&part->session->generation->settings)),
                    "side=%s call=%s pid=%ld", peer_name(part->kind),
-                   call_name(in.arch, in.call, name), (long)part->process.pid);
+                   call_name(in.arch, in.call, name), (long)part->child.process.pid);
     return SP_OK;
 }
 

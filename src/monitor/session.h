@@ -32,6 +32,7 @@
 
 struct attempt;
 struct generation;
+struct guessers_shut;
 struct kin;
 struct monitor;
 struct sign_request;
@@ -40,6 +41,7 @@ struct session {
     TAILQ_ENTRY(session) entry;
     struct monitor *monitor;
     struct generation *generation;
+    const struct session_calls *calls;
     char id[NAMING_ID];
     char peer_text[NET_TEXT_MAX];
     struct net_addr peer, local;
@@ -49,7 +51,7 @@ struct session {
     bool ended;                 /* the worker is gone or given up */
     bool buried;
     const char *reason;         /* why it ends, for the log; NULL: of its own accord */
-    LIST_HEAD(, part) parts;
+    struct part_list parts;
     struct part *worker, *broker, *login;   /* in use; others are on their way out */
     struct part *logout;        /* ST_LEAVING: the broker that has to be gone */
     struct attempt *attempt;    /* while ST_LOGIN or ST_QUESTION */
@@ -75,9 +77,25 @@ struct session {
     int64_t began;              /* clock_ms */
 };
 
-/* A connection was accepted. *client is moved if a worker is asked for. */
-void session_open(struct monitor *m, int *client, const struct net_addr *peer,
-                  const struct net_addr *local, bool implicit);
+/* Calls that go from a session to who supervises it (supervise.c). */
+struct session_calls {
+    struct part_calls parts;    /* what happens to its processes */
+    /* It ends, in order or not: its attempt to log in and its tickets are given up. */
+    void (*forget)(struct session *s, bool in_order);
+    /* SHUTDOWN was sent: what its worker waits for is answered now. */
+    void (*hurry)(struct session *s);
+    /* Somebody has guessed too often. */
+    void (*guessed)(const struct session *s, const struct guessers_shut *shut);
+    /* The monitor ends, and this process is not heard any more. */
+    void (*lost)(const struct part *part);
+};
+
+/* The rest is zeros, and the caller's. SP_NOMEM. */
+SP_CHECK enum sp_err session_init(struct session *s, struct monitor *m,
+                                  const struct session_calls *calls);
+/* As part_new. state: ours, for what the process may send. */
+SP_CHECK enum sp_err session_start_part(struct session *s, unsigned kind, unsigned state,
+                                        struct message *first, int *extra, struct part **out);
 unsigned session_state(const struct session *s);
 void session_enter(struct session *s, unsigned state);
 /* The share of the log that a session has from now on. */
@@ -92,8 +110,6 @@ void session_tell(struct session *s, struct message *m);
 void session_shutdown(struct session *s, const char *reason, const char *text);
 /* At once. */
 void session_end(struct session *s, const char *reason);
-/* A crash or a broken rule counts against the peer's address. */
-void session_violation(struct session *s);
 /* Somebody is logged in: the broker's account. */
 void session_join_kin(struct session *s);
 /* Ends broker and login of the account, if any; the broker has that long to settle. */
@@ -102,23 +118,19 @@ void session_end_account(struct session *s, int grace_ms);
 void session_start_timer(struct session *s);
 /* ST_LEAVING: LOGGED_OUT comes when s->logout is gone, or this long from now. */
 void session_leave(struct session *s);
+/* LOGGED_OUT. */
+void session_finish_logout(struct session *s);
+/* PAM closes its session; one that has not decided yet sees the end of its channel. */
+void session_end_login(struct part *login);
+/* Its broker is gone: so is its worker, or it ends in a moment. */
+void session_await_worker(struct session *s);
+/* Nobody waits for it any more. */
+void session_forget_signature(struct session *s);
 /* Buried if it has ended and its last process is gone. */
 void session_settle(struct session *s);
 /* It has ended and has no process left. Never from inside one of its callbacks. */
 void session_free(struct session *s);
 /* From the stop of the monitor: frees everything without waiting. */
 void session_abandon(struct session *s);
-
-/* ---- what part.c tells ------------------------------------------------------------- */
-
-/* SP_INPUT: it broke a rule, fault says which. */
-SP_CHECK enum sp_err
-session_hear(struct part *part, struct message *m, const char **fault);
-void session_broke(struct part *part, unsigned type, const char *fault);
-/* Its channel is closed from the other side. */
-void session_closed(struct part *part);
-void session_spawn_failed(struct part *part, int error);
-/* Its process is gone (how NULL: there never was one); part is freed behind this. */
-void session_gone(struct part *part, const struct process_end *how);
 
 #endif

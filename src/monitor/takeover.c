@@ -87,7 +87,7 @@ may_be_asked(const struct part *asks, const struct session *other)
     const struct part *broker = other->broker;
 
     return other != asks->session && !other->ended && broker != NULL
-        && broker->channel.state == ST_USER && broker->account != NULL
+        && broker->child.channel.state == ST_USER && broker->account != NULL
         && strcmp(broker->account, asks->account) == 0;
 }
 

@@ -33,7 +33,7 @@ hear_question(struct part *login, const struct message *m)
 
     if (msg_question_unpack(m, &in) != SP_OK)
         return SP_INPUT;
-    channel_enter(&login->channel, ST_QUESTION);
+    channel_enter(&login->child.channel, ST_QUESTION);
     attempt_pause(s);
     session_enter(s, ST_QUESTION);
     msg_login_question_pack(&out, &(struct msg_login_question){ .text = in.text });
@@ -162,7 +162,7 @@ start_broker(struct session *s, const struct msg_granted *in)
         .gid = in->gid, .groups = in->groups, .jail = in->jail,
         .permits = in->permits, .umask = in->umask, .file_bound = in->file_bound,
         .memory = in->memory, .cpu = in->cpu, .files = in->files, .nice = in->nice });
-    if ((rc = part_new(s, BROKER, ST_START, &grant, &broker_end, &s->broker)) != SP_OK)
+    if ((rc = session_start_part(s, BROKER, ST_START, &grant, &broker_end, &s->broker)) != SP_OK)
         goto out;
     s->broker->worker_end = fd_move(&worker_end);
 out:
@@ -184,7 +184,7 @@ hear_granted(struct part *login, const struct message *m)
 
     if (msg_granted_unpack(m, &in) != SP_OK || slice_has_line_break(in.jail))
         return SP_INPUT;
-    channel_enter(&login->channel, ST_USER);
+    channel_enter(&login->child.channel, ST_USER);
     if (attempt_is_distrusted(s) && slice_equal(in.backend, slice_of("users"))) {
         session_end_account(s, SESSION_SETTLE_MS);
         attempt_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
@@ -256,7 +256,7 @@ bound_files(struct session *s, uint64_t bound)
         return;
     if (bound > 0 && bound - 1 < limit.rlim_cur)
         limit.rlim_cur = (rlim_t)bound - 1;
-    if (prlimit(s->worker->process.pid, RLIMIT_FSIZE, &limit, NULL) == 0)
+    if (prlimit(s->worker->child.process.pid, RLIMIT_FSIZE, &limit, NULL) == 0)
         s->bounded = bound > 0;
 }
 
@@ -272,7 +272,7 @@ hear_serving(struct part *broker, const struct message *m)
 
     if (msg_serving_unpack(m, &in) != SP_OK || answer == NULL)
         return SP_INPUT;
-    channel_enter(&broker->channel, ST_USER);
+    channel_enter(&broker->child.channel, ST_USER);
     rc = msg_logged_in_unpack(answer, &told);
     SP_ASSERT(rc == SP_OK);
     s->logged_in = NULL;

@@ -24,6 +24,7 @@
 #include "monitor/generation.h"
 #include "monitor/monitor.h"
 #include "monitor/session.h"
+#include "monitor/supervise.h"
 #include "monitor_sides.h"
 #include "tests/peers/sides.h"
 #include "wire/pack.h"
@@ -139,7 +140,7 @@ open_session(uint8_t last)
     int ends[2] = { -1, -1 };
 
     FUZZ_HOLDS(fuzz_pair(SOCK_STREAM, ends));
-    session_open(&m, &ends[0], &peer, &local, false);
+    supervise_open(&m, &ends[0], &peer, &local, false);
     fd_close(&ends[0]);
     fd_close(&ends[1]);
     sides_play(&sides, m.loop);

@@ -22,6 +22,7 @@
 #include "monitor/trial.h"
 
 #define STOP_SECONDS 5          /* for workers to tell their clients           */
+#define END_MS 1000             /* for processes that were killed, or let go   */
 #define SWEEP_SECONDS 2         /* for children that nobody watches            */
 #define VALIDITY_SECONDS 3600   /* between looks at the dates of certificates  */
 #define LOG_TURN_MS 20           /* between attempts to write lines that wait   */
@@ -380,6 +381,7 @@ clear(struct monitor *m)
     rundir_end(&m->rundir, m->current == NULL ? NULL : &m->current->settings);
     generation_unref(&m->coming);
     generation_unref(&m->current);
+    children_await(END_MS);
     children_clear(&m->children);
     ports_clear(&m->ports);
     kins_clear(&m->kins);
@@ -450,10 +452,10 @@ monitor_run(struct settings *s, bool foreground, int parent, const struct notify
     prepare_report_walls(m.root);
     prepare_report_settings(s);
     run(&m, s);
-    tell_parent(&m, m.ready ? 0 : 1);
     if (m.ready)
         log_bare(EVENT_STOPPED);
     clear(&m);
+    tell_parent(&m, 1);         /* who waits still: there was no start, and nothing is left of it */
     free(file);
     log_set_sink(NULL, NULL);
     logsink_close(&m.sink);

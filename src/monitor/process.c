@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -49,6 +50,31 @@ children_sweep(struct children *c)
         if (waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG) == -1)
             return;
         log_event(EVENT_CHILD_UNKNOWN, "pid=%ld", (long)info.si_pid);
+    }
+}
+
+/* SIGCHLD is held before we look: what ends after that is told, and not lost in between. */
+void
+children_await(long milliseconds)
+{
+    const int64_t until = clock_ms() + milliseconds;
+    sigset_t ended;
+
+    (void)sigemptyset(&ended);
+    (void)sigaddset(&ended, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &ended, NULL);
+    for (;;) {
+        siginfo_t info = { .si_pid = 0 };
+        int64_t left = until - clock_ms();
+        struct timespec wait = { left / 1000, left % 1000 * 1000000 };
+
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == -1)
+            return;             /* there is none */
+        if (info.si_pid != 0)
+            continue;
+        if (left <= 0)
+            return;
+        (void)sigtimedwait(&ended, NULL, &wait);
     }
 }
 

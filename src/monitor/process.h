@@ -1,7 +1,7 @@
 /*
  * monitor/process.h - a child of the monitor, watched by its pidfd
  *
- * Runs in: monitor.                      Blocks: never.
+ * Runs in: monitor.                      Blocks: only the call that says so.
  * Owns:    the pidfd. The child itself is waited for here and nowhere else.
  *
  * Children are made by us (templates, keyholder) or by a template for us (CLONE_PARENT).
@@ -48,6 +48,12 @@ void children_clear(struct children *c);
  * telling of it leaves such a child behind.
  */
 void children_sweep(struct children *c);
+/*
+ * The monitor ends: waits until no child is left, watched or not, but not for longer than
+ * this. Of none of them is told. What has not been killed has seen the end of its channel.
+ * BLOCKS.
+ */
+void children_await(long milliseconds);
 
 /* The empty value. */
 void process_init(struct process *p);

@@ -5,7 +5,9 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +87,30 @@ def test_an_idle_server_stops_at_once(make_server):
     s.stop()
     assert begin.own() < 1.5
     assert "stopped" in s.log()
+
+
+@pytest.fixture
+def childless(world):
+    s = harness.Server(world, "childless")
+    s.inside = [sys.executable, Path(__file__).with_name("childless.py")]
+    yield s
+    s.stop()
+
+
+def test_no_process_is_left_of_a_server_that_was_stopped(childless):
+    """systemd kills what is left, and says so."""
+    s = childless.start()
+    c = s.login()
+    s.process.send_signal(signal.SIGTERM)
+    assert c.closed(8)
+    assert s.process.wait(10 * HELD_UP) == 0, s.log()[-2000:]
+
+
+def test_no_process_is_left_of_a_start_that_failed(childless, world):
+    s = childless
+    s.write(certificate=[str(world.certs.ec.chain)], certificate_key=[str(world.certs.rsa.key)])
+    r = run(*s.command("-F"), check=False, timeout=30)
+    assert r.returncode == 1 and "key.failed" in r.stderr, r
 
 
 def test_sigint_stops_too(make_server):

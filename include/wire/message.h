@@ -35,7 +35,7 @@ enum state {
     ST_QUESTION = 1u << 5,      /* the chain has asked, the client's answer is awaited    */
     ST_USER = 1u << 6,          /* logged in                                              */
     ST_UPLOAD = 1u << 7,        /* broker: an upload is open                              */
-    ST_LEAVING = 1u << 8,       /* logging out (REIN)                                     */
+    ST_LOGOUT = 1u << 8,        /* logging out (REIN)                                     */
     ST_END = 1u << 9,           /* nothing more is accepted                               */
     ST_ANY = (1u << 10) - 1
 };

@@ -193,7 +193,7 @@ answer_login(struct session *s, const struct message *m, const char **fault)
         *fault = "login-in-clear";
         return SP_INPUT;
     }
-    if (s->leaving) {
+    if (s->dismissed) {
         refuse_login(s, REFUSE_BUSY);
         return SP_OK;
     }
@@ -217,9 +217,9 @@ answer_login_answer(struct session *s, const struct message *m, const char **fau
     if (msg_login_answer_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     session_enter(s, ST_LOGIN);
-    if (attempt_is_refused(s) || s->leaving || s->login == NULL) {
+    if (attempt_is_refused(s) || s->dismissed || s->login == NULL) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_deliver(s, s->leaving);
+        attempt_deliver(s, s->dismissed);
         return SP_OK;
     }
     msg_answer_pack(&out, &(struct msg_answer){ .answer = in.answer });
@@ -260,7 +260,7 @@ answer_logout(struct session *s, const struct message *m, const char **fault)
     if (msg_logout_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     report_session(s, EVENT_LOGOUT, "user=%s", s->user == NULL ? "-" : s->user);
-    session_leave(s);
+    session_log_out(s);
     return SP_OK;
 }
 
@@ -293,7 +293,7 @@ check_reads(const struct session *s, const char **fault)
 static bool
 may_have_socket(struct session *s)
 {
-    if (!s->leaving)
+    if (!s->dismissed)
         return true;
     tell_data_failed(s, EAGAIN);
     return false;

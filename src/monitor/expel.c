@@ -20,7 +20,7 @@
 static bool
 expel(struct session *s, const char *reason, const char *text)
 {
-    if (s->ended || s->leaving)
+    if (s->ended || s->dismissed)
         return false;
     session_shutdown(s, reason, text);
     return true;

@@ -130,7 +130,7 @@ count_failure(struct attempt *a)
     if (!a->checked || a->counted)
         return;
     a->counted = true;
-    if (m->stopping || (s->leaving && clock_ms() - a->asked >= HUNG_MS))
+    if (m->stopping || (s->dismissed && clock_ms() - a->asked >= HUNG_MS))
         return;                 /* no fault of the client: what checks it hangs, or we end */
     if (guessers_failed(&m->guessers, &m->current->guessing, &s->peer, slice_of(a->user),
                         clock_ms(), &shut))
@@ -188,7 +188,7 @@ send_refusal(struct attempt *a)
     attempt_clear(s);
     session_enter_base(s);
     session_tell(s, &m);
-    if (enough && !s->leaving)
+    if (enough && !s->dismissed)
         session_shutdown(s, "login-attempts", "Too many failed logins; closing connection.");
 }
 
@@ -275,7 +275,7 @@ has_to_wait(const struct attempt *a)
 {
     const struct session *s = a->session;
 
-    return a->checked && !a->reached && !s->leaving && session_state(s) == ST_LOGIN
+    return a->checked && !a->reached && !s->dismissed && session_state(s) == ST_LOGIN
            && told_reason(a->reason) == REFUSE_CREDENTIALS
            && text_list_has(&s->generation->settings.auth, slice_of("pam"));
 }

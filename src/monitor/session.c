@@ -30,7 +30,7 @@
 
 /* ---- beginning --------------------------------------------------------------------- */
 
-static void on_timer_event(evutil_socket_t fd, short what, void *context);
+static void on_login_overdue(evutil_socket_t fd, short what, void *context);
 
 enum sp_err
 session_init(struct session *s, struct monitor *m, const struct session_calls *calls)
@@ -38,7 +38,8 @@ session_init(struct session *s, struct monitor *m, const struct session_calls *c
     s->monitor = m;
     s->calls = calls;
     LIST_INIT(&s->parts);
-    return event_assign(&s->timer, m->loop, -1, 0, on_timer_event, s) == 0 ? SP_OK : SP_NOMEM;
+    return event_assign(&s->deadline, m->loop, -1, 0, on_login_overdue, s) == 0 ? SP_OK
+                                                                            : SP_NOMEM;
 }
 
 enum sp_err
@@ -109,13 +110,36 @@ session_tell(struct session *s, struct message *m)
     session_end(s, "worker-unreachable");
 }
 
-void
-session_start_timer(struct session *s)
+/* It waits for one thing at a time; overdue is called if that does not come. */
+static void
+set_deadline(struct session *s, event_callback_fn overdue, int64_t milliseconds)
 {
-    const struct timeval after = { s->generation->settings.login_timeout, 0 };
+    const struct timeval after = { (time_t)(milliseconds / 1000), milliseconds % 1000 * 1000 };
 
-    if (event_add(&s->timer, &after) == -1)
+    (void)event_del(&s->deadline);
+    if (event_assign(&s->deadline, s->monitor->loop, -1, 0, overdue, s) == -1
+        || event_add(&s->deadline, &after) == -1)
         session_end(s, "memory");
+}
+
+static void
+on_login_overdue(evutil_socket_t fd, short what, void *context)
+{
+    struct session *s = context;
+
+    (void)fd;
+    (void)what;
+    if (s->attempt != NULL && attempt_is_checked(s->attempt))
+        report_session(s, EVENT_LOGIN_HUNG, "seconds=%lld "
+                       "remedy=\"find out what PAM or the name services wait for\"",
+                       (long long)s->generation->settings.login_timeout);
+    session_shutdown(s, "login-timeout", "Timeout: login took too long; closing connection.");
+}
+
+void
+session_await_login(struct session *s)
+{
+    set_deadline(s, on_login_overdue, s->generation->settings.login_timeout * 1000);
 }
 
 /* Nobody waits for it any more. */
@@ -153,19 +177,25 @@ session_finish_logout(struct session *s)
 
     s->logout = NULL;
     session_enter_base(s);
-    if (!s->leaving)
+    if (!s->dismissed)
         crowd_unsettle(&s->monitor->admission.crowd, &s->member, clock_ms());
-    session_start_timer(s);
+    session_await_login(s);
     msg_logged_out_pack(&m, &(struct msg_logged_out){ 0 });
     session_tell(s, &m);
 }
 
-void
-session_leave(struct session *s)
+static void
+on_logout_overdue(evutil_socket_t fd, short what, void *context)
 {
-    const struct timeval after = { LOGOUT_MS / 1000, 0 };
+    (void)fd;
+    (void)what;
+    session_finish_logout(context);
+}
 
-    session_enter(s, ST_LEAVING);
+void
+session_log_out(struct session *s)
+{
+    session_enter(s, ST_LOGOUT);
     ports_release(&s->monitor->ports, s);
     s->bond.shared = false;
     session_forget_signature(s);        /* an honest worker asks for nothing in between */
@@ -176,41 +206,24 @@ session_leave(struct session *s)
     s->user = NULL;
     if (s->logout == NULL)
         session_finish_logout(s);
-    else if (event_add(&s->timer, &after) == -1)
-        session_end(s, "memory");
+    else
+        set_deadline(s, on_logout_overdue, LOGOUT_MS);
+}
+
+static void
+on_broker_vanished(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    session_shutdown(context, "broker-vanished",
+                     "The process that serves your files ended; closing connection.");
 }
 
 /* It ends by itself when its worker does, of whose end we may hear a moment later. */
 void
 session_await_worker(struct session *s)
 {
-    const struct timeval soon = { 0, BROKER_FIRST_MS * 1000L };
-
-    if (event_add(&s->timer, &soon) == -1)
-        session_end(s, "broker-vanished");
-}
-
-static void
-on_timer_event(evutil_socket_t fd, short what, void *context)
-{
-    struct session *s = context;
-
-    (void)fd;
-    (void)what;
-    if (s->ended)
-        return;
-    if (session_state(s) == ST_LEAVING) {
-        session_finish_logout(s);
-    } else if (session_state(s) == ST_USER) {
-        session_shutdown(s, "broker-vanished",
-                         "The process that serves your files ended; closing connection.");
-    } else {
-        if (s->attempt != NULL && attempt_is_checked(s->attempt))
-            report_session(s, EVENT_LOGIN_HUNG, "seconds=%lld "
-                           "remedy=\"find out what PAM or the name services wait for\"",
-                           (long long)s->generation->settings.login_timeout);
-        session_shutdown(s, "login-timeout", "Timeout: login took too long; closing connection.");
-    }
+    set_deadline(s, on_broker_vanished, BROKER_FIRST_MS);
 }
 
 /* ---- the end ----------------------------------------------------------------------- */
@@ -279,7 +292,7 @@ session_end(struct session *s, const char *reason)
     crowd_settle(&s->monitor->admission.crowd, &s->member);
     if (s->reason == NULL)
         s->reason = reason;
-    (void)event_del(&s->timer);
+    (void)event_del(&s->deadline);
     forget_questions(s, s->reason == NULL);
     s->logout = NULL;
     ports_release(&s->monitor->ports, s);
@@ -293,12 +306,12 @@ session_shutdown(struct session *s, const char *reason, const char *text)
 {
     struct message m;
 
-    if (s->ended || s->leaving || s->worker == NULL)
+    if (s->ended || s->dismissed || s->worker == NULL)
         return;
-    s->leaving = true;
+    s->dismissed = true;
     crowd_settle(&s->monitor->admission.crowd, &s->member);
     s->reason = reason;
-    (void)event_del(&s->timer);
+    (void)event_del(&s->deadline);
     part_give(s->worker, SHUTDOWN_MS);
     msg_shutdown_pack(&m, &(struct msg_shutdown){ .text = slice_of(text) });
     session_tell(s, &m);
@@ -322,7 +335,7 @@ session_free(struct session *s)
 {
     struct monitor *m = s->monitor;
 
-    (void)event_del(&s->timer);
+    (void)event_del(&s->deadline);
     budget_clear(&s->signatures);
     TAILQ_REMOVE(s->buried ? &m->ended : &m->sessions, s, entry);
     admission_leave(&m->admission, &s->peer, &s->member, clock_ms());

@@ -6,7 +6,7 @@
  * Owns:    the processes (parts) of the session; a place in the admission counters.
  *
  * The state of the worker's channel is the session's state: ST_CLEAR, ST_SECURE,
- * ST_LOGIN, ST_QUESTION, ST_USER, ST_LEAVING. A session that has ended is kept until the
+ * ST_LOGIN, ST_QUESTION, ST_USER, ST_LOGOUT. A session that has ended is kept until the
  * last of its processes is gone, and freed from the loop, never from inside a callback.
  */
 #ifndef SP_MONITOR_SESSION_H
@@ -47,18 +47,17 @@ struct session {
     struct net_addr peer, local;
     bool implicit, cleartext_allowed, exempt;
     bool secure;                /* SECURED came, and no CLEARED since */
-    bool leaving;               /* SHUTDOWN was sent: it has a few seconds */
+    bool dismissed;             /* SHUTDOWN was sent: it has a few seconds */
     bool ended;                 /* the worker is gone or given up */
     bool buried;
     const char *reason;         /* why it ends, for the log; NULL: of its own accord */
     struct part_list parts;
     struct part *worker, *broker, *login;   /* in use; others are on their way out */
-    struct part *logout;        /* ST_LEAVING: the broker that has to be gone */
+    struct part *logout;        /* ST_LOGOUT: the broker that has to be gone */
     struct attempt *attempt;    /* while ST_LOGIN or ST_QUESTION */
     struct message *logged_in;  /* the answer to LOGIN, while the broker gets ready */
     struct sign_request *signing;
-    struct event timer; /* login_timeout; in ST_LEAVING, how long a broker may take;
-                           in ST_USER, that the broker is gone                      */
+    struct event deadline;      /* of what it waits for: a login, a logout, its worker's end */
     struct crowd_member member; /* while nobody is logged in (admission.h) */
     struct gate gate;           /* of its data connections */
     struct port_hold port;      /* the passive one */
@@ -115,9 +114,9 @@ void session_join_kin(struct session *s);
 /* Ends broker and login of the account, if any; the broker has that long to settle. */
 void session_end_account(struct session *s, int grace_ms);
 /* login_timeout begins to run. */
-void session_start_timer(struct session *s);
-/* ST_LEAVING: LOGGED_OUT comes when s->logout is gone, or this long from now. */
-void session_leave(struct session *s);
+void session_await_login(struct session *s);
+/* ST_LOGOUT: LOGGED_OUT comes when s->logout is gone, or after a while. */
+void session_log_out(struct session *s);
 /* LOGGED_OUT. */
 void session_finish_logout(struct session *s);
 /* PAM closes its session; one that has not decided yet sees the end of its channel. */

@@ -477,7 +477,7 @@ supervise_open(struct monitor *m, int *client, const struct net_addr *peer,
         session_settle(s);
         return;
     }
-    session_start_timer(s);
+    session_await_login(s);
     report_session(s, EVENT_SESSION_OPENED, "port=%u tls=%s", (unsigned)s->local.port,
                    implicit ? "implicit" : "explicit");
 }

@@ -277,7 +277,7 @@ hear_serving(struct part *broker, const struct message *m)
     SP_ASSERT(rc == SP_OK);
     s->logged_in = NULL;
     bound_files(s, told.file_bound);
-    (void)event_del(&s->timer);
+    (void)event_del(&s->deadline);
     crowd_settle(&s->monitor->admission.crowd, &s->member);
     remember_user(s, told.user);
     session_join_kin(s);

@@ -234,7 +234,7 @@ ask_logout(struct worker *w)
     ahead_drop(&w->ahead);
     w->ahead.held = false;
     msg_logout_pack(&w->m, &(struct msg_logout){ 0 });
-    channel_enter(&w->monitor, ST_LEAVING);
+    channel_enter(&w->monitor, ST_LOGOUT);
     channel_clear(&w->broker);
     if ((rc = ask(w)) != SP_OK)
         return rc;

@@ -122,7 +122,7 @@ PEERS = [("MONITOR", "WORKER"), ("MONITOR", "BROKER"), ("MONITOR", "LOGIN"),
          ("MONITOR", "ADMIN"), ("ADMIN", "MONITOR"), ("MONITOR", "LEDGER"),
          ("LEDGER", "MONITOR")]
 STATES = ["ST_START", "ST_READY", "ST_CLEAR", "ST_SECURE", "ST_LOGIN", "ST_QUESTION", "ST_USER",
-          "ST_UPLOAD", "ST_LEAVING", "ST_END"]
+          "ST_UPLOAD", "ST_LOGOUT", "ST_END"]
 
 
 def matches(said, kind):

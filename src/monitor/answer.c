@@ -197,7 +197,7 @@ answer_login(struct session *s, const struct message *m, const char **fault)
         refuse_login(s, REFUSE_BUSY);
         return SP_OK;
     }
-    rc = attempt_begin(s, in.user, in.password);
+    rc = claim_begin(s, in.user, in.password);
     if (rc == SP_INPUT) {
         *fault = "no-password";
         return SP_INPUT;
@@ -217,19 +217,19 @@ answer_login_answer(struct session *s, const struct message *m, const char **fau
     if (msg_login_answer_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     session_enter(s, ST_LOGIN);
-    if (attempt_is_refused(s) || s->dismissed || s->login == NULL) {
+    if (claim_is_refused(s) || s->dismissed || s->login == NULL) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_deliver(s, s->dismissed);
+        claim_deliver(s, s->dismissed);
         return SP_OK;
     }
     msg_answer_pack(&out, &(struct msg_answer){ .answer = in.answer });
     if (part_send(s->login, &out) != SP_OK) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_refuse(s, REFUSE_ERROR, "");
+        claim_refuse(s, REFUSE_ERROR, "");
         return SP_OK;
     }
     channel_enter(&s->login->child.channel, ST_LOGIN);
-    attempt_resume(s);
+    claim_resume(s);
     return SP_OK;
 }
 
@@ -247,7 +247,7 @@ answer_login_cancel(struct session *s, const struct message *m, const char **fau
         return SP_INPUT;
     session_end_account(s, SESSION_SETTLE_MS);
     session_enter(s, ST_LOGIN);         /* it waits for the answer */
-    attempt_deliver(s, false);
+    claim_deliver(s, false);
     return SP_OK;
 }
 

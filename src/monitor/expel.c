@@ -14,7 +14,7 @@
 #include "monitor/session.h"
 #include "wire/fail.h"
 
-#define USERS "users:"          /* how verdict.c names an account of the users database */
+#define USERS "users:"          /* how grant.c names an account of the users database */
 
 /* False: it ends already. */
 static bool
@@ -129,13 +129,13 @@ expel_account(struct monitor *m, struct slice user, enum account_change change)
     TAILQ_FOREACH(s, &m->sessions, entry) {
         if (s->ended)
             continue;
-        if (s->attempt != NULL && slice_equal(attempt_user(s), user))
-            attempt_distrust(s);
+        if (s->claim != NULL && slice_equal(claim_user(s), user))
+            claim_distrust(s);
         if (!is_of_account(s, user))
             continue;
         if (s->logged_in != NULL) {     /* its broker gets ready */
             session_end_account(s, SESSION_SETTLE_MS);
-            attempt_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
+            claim_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
         } else {
             count += expel(s, notice->reason, notice->text);
         }

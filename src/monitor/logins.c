@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "monitor/attempt.h"
+#include "monitor/claim.h"
 #include "monitor/generation.h"
 #include "monitor/guessers.h"
 #include "monitor/logsink.h"
@@ -20,8 +20,8 @@
 
 /* ---- what places.c has done -------------------------------------------------------- */
 
-void
-attempt_check(struct attempt *a)
+static void
+check(struct claim *a)
 {
     struct session *s = a->session;
     unsigned char peer[NET_PACKED];
@@ -40,17 +40,17 @@ attempt_check(struct attempt *a)
     if (rc == SP_OK)
         return;
     report_session(s, EVENT_LOGIN_FAILED, "fault=\"%s\"", sp_err_text(rc));
-    attempt_refuse(s, REFUSE_ERROR, "");
+    claim_refuse(s, REFUSE_ERROR, "");
 }
 
 static void
-set_timer(struct attempt *a, int64_t milliseconds)
+set_timer(struct claim *a, int64_t milliseconds)
 {
     struct timeval after = { (time_t)(milliseconds / 1000),
                              (suseconds_t)(milliseconds % 1000 * 1000) };
 
     if (event_add(&a->timer, &after) == -1)
-        attempt_refuse(a->session, REFUSE_ERROR, "no timer");
+        claim_refuse(a->session, REFUSE_ERROR, "no timer");
 }
 
 /*
@@ -58,8 +58,8 @@ set_timer(struct attempt *a, int64_t milliseconds)
  * filled, and those behind it would never have theirs. Who had none in so long that its
  * client is about to give up is refused, as is who is shut out.
  */
-bool
-attempt_take_turn(struct attempt *a)
+static bool
+take_turn(struct claim *a)
 {
     struct session *s = a->session;
     struct monitor *m = s->monitor;
@@ -71,7 +71,7 @@ attempt_take_turn(struct attempt *a)
     if (wait == 0)
         return true;
     if (wait == GUESSERS_SHUT || patience <= 0) {
-        attempt_refuse(s, REFUSE_FAILURES, wait == GUESSERS_SHUT
+        claim_refuse(s, REFUSE_FAILURES, wait == GUESSERS_SHUT
                            ? "not checked: this address is shut out for strangers"
                            : "not checked: too many attempts from this address");
         return false;
@@ -82,8 +82,8 @@ attempt_take_turn(struct attempt *a)
     return false;
 }
 
-void
-attempt_enter_pam(struct attempt *a)
+static void
+enter_pam(struct claim *a)
 {
     struct session *s = a->session;
     struct message m;
@@ -93,25 +93,25 @@ attempt_enter_pam(struct attempt *a)
         SP_IGNORE(part_send(s->login, &m));     /* it has ended: its channel says so */
 }
 
-void
-attempt_unveil(struct attempt *a)
+static void
+unveil(struct claim *a)
 {
     a->veiled = false;
     places_decided(a);
     if (session_state(a->session) == ST_LOGIN)
-        attempt_deliver(a->session, false);
+        claim_deliver(a->session, false);
 }
 
-void
-attempt_turn_away(struct attempt *a, const char *text)
+static void
+turn_away(struct claim *a, const char *text)
 {
     if (a->veiled) {
         a->reason = REFUSE_BUSY;        /* what counts against it was counted */
-        attempt_unveil(a);
+        unveil(a);
         return;
     }
     session_end_account(a->session, SESSION_SETTLE_MS);
-    attempt_refuse(a->session, REFUSE_BUSY, text);
+    claim_refuse(a->session, REFUSE_BUSY, text);
 }
 
 /* ---- what is counted ---------------------------------------------------------------- */
@@ -121,7 +121,7 @@ attempt_turn_away(struct attempt *a, const char *text)
  * well that it was wrong, since the right one is answered at once.
  */
 static void
-count_failure(struct attempt *a)
+count_failure(struct claim *a)
 {
     struct session *s = a->session;
     struct monitor *m = s->monitor;
@@ -139,7 +139,7 @@ count_failure(struct attempt *a)
 
 /* A fault of the server says nothing about the password. */
 static void
-count_refusal(struct attempt *a)
+count_refusal(struct claim *a)
 {
     struct session *s = a->session;
 
@@ -153,9 +153,9 @@ count_refusal(struct attempt *a)
 }
 
 void
-attempt_granted(struct session *s, bool remember)
+claim_granted(struct session *s, bool remember)
 {
-    struct attempt *a = s->attempt;
+    struct claim *a = s->claim;
 
     guessers_succeeded(&s->monitor->guessers, &s->peer, slice_of(a->user), remember,
                        clock_ms());
@@ -176,7 +176,7 @@ told_reason(unsigned reason)
 }
 
 static void
-send_refusal(struct attempt *a)
+send_refusal(struct claim *a)
 {
     struct session *s = a->session;
     bool enough = s->refusals >= s->generation->settings.login_attempts;
@@ -185,7 +185,7 @@ send_refusal(struct attempt *a)
     /* not even the worker is told why: it may be captured, and ask for a stranger */
     msg_login_refused_pack(&m, &(struct msg_login_refused){
         .reason = (uint8_t)told_reason(a->reason) });
-    attempt_clear(s);
+    claim_clear(s);
     session_enter_base(s);
     session_tell(s, &m);
     if (enough && !s->dismissed)
@@ -194,7 +194,7 @@ send_refusal(struct attempt *a)
 
 /* The loop's own clock is coarse, and may wake us some milliseconds early. */
 static void
-wait_until_due(struct attempt *a)
+wait_until_due(struct claim *a)
 {
     int64_t left = a->due - clock_ms();
     struct timeval after = { (time_t)(left / 1000), (suseconds_t)(left % 1000 * 1000) };
@@ -206,7 +206,7 @@ wait_until_due(struct attempt *a)
 static void
 on_timer_event(evutil_socket_t fd, short what, void *context)
 {
-    struct attempt *a = context;
+    struct claim *a = context;
 
     (void)fd;
     (void)what;
@@ -220,7 +220,7 @@ on_timer_event(evutil_socket_t fd, short what, void *context)
 
 /* The next multiple of the delay: how long a check took cannot be told from outside. */
 static int64_t
-due_time(const struct attempt *a)
+due_time(const struct claim *a)
 {
     int64_t delay = a->session->generation->settings.login_failure_delay,
             now = clock_ms();
@@ -248,7 +248,7 @@ reason_name(unsigned reason)
 }
 
 static void
-note_refusal(struct attempt *a, unsigned reason, const char *text)
+note_refusal(struct claim *a, unsigned reason, const char *text)
 {
     struct session *s = a->session;
     struct log_escaped user;
@@ -271,7 +271,7 @@ note_refusal(struct attempt *a, unsigned reason, const char *text)
  * this one would be known to be of another backend.
  */
 static bool
-has_to_wait(const struct attempt *a)
+has_to_wait(const struct claim *a)
 {
     const struct session *s = a->session;
 
@@ -281,9 +281,9 @@ has_to_wait(const struct attempt *a)
 }
 
 void
-attempt_deliver(struct session *s, bool at_once)
+claim_deliver(struct session *s, bool at_once)
 {
-    struct attempt *a = s->attempt;
+    struct claim *a = s->claim;
 
     if (!a->refused)            /* given up: it counts all the same */
         note_refusal(a, REFUSE_GIVEN_UP, "");
@@ -296,9 +296,9 @@ attempt_deliver(struct session *s, bool at_once)
 }
 
 void
-attempt_refuse(struct session *s, unsigned reason, const char *text)
+claim_refuse(struct session *s, unsigned reason, const char *text)
 {
-    struct attempt *a = s->attempt;
+    struct claim *a = s->claim;
 
     if (a->refused)
         return;
@@ -310,45 +310,45 @@ attempt_refuse(struct session *s, unsigned reason, const char *text)
     }
     places_decided(a);
     if (session_state(s) == ST_LOGIN)
-        attempt_deliver(s, false);
+        claim_deliver(s, false);
 }
 
 void
-attempt_distrust(struct session *s)
+claim_distrust(struct session *s)
 {
-    s->attempt->distrusted = s->attempt->checked;
+    s->claim->distrusted = s->claim->checked;
 }
 
 bool
-attempt_is_distrusted(const struct session *s)
+claim_is_distrusted(const struct session *s)
 {
-    return s->attempt->distrusted;
+    return s->claim->distrusted;
 }
 
 bool
-attempt_is_refused(const struct session *s)
+claim_is_refused(const struct session *s)
 {
-    return s->attempt->refused;
+    return s->claim->refused;
 }
 
 /* ---- questions, and PAM ------------------------------------------------------------- */
 
 void
-attempt_pause(struct session *s)
+claim_pause(struct session *s)
 {
-    places_pause(s->attempt);
+    places_pause(s->claim);
 }
 
 void
-attempt_resume(struct session *s)
+claim_resume(struct session *s)
 {
-    places_resume(s->attempt);
+    places_resume(s->claim);
 }
 
 enum sp_err
-attempt_want_pam(struct session *s)
+claim_want_pam(struct session *s)
 {
-    struct attempt *a = s->attempt;
+    struct claim *a = s->claim;
 
     if (a == NULL || a->reached)
         return SP_INPUT;
@@ -359,13 +359,21 @@ attempt_want_pam(struct session *s)
 
 /* ---- its life ---------------------------------------------------------------------- */
 
-enum sp_err
-attempt_begin(struct session *s, struct slice user, struct slice password)
+void
+logins_init(struct logins *l)
 {
-    struct attempt *a = NULL;
+    static const struct places_calls calls = { take_turn, check, enter_pam, unveil, turn_away };
+
+    places_init(l, &calls);
+}
+
+enum sp_err
+claim_begin(struct session *s, struct slice user, struct slice password)
+{
+    struct claim *a = NULL;
     enum sp_err rc = SP_NOMEM;
 
-    SP_ASSERT(s->attempt == NULL);
+    SP_ASSERT(s->claim == NULL);
     if ((a = calloc(1, sizeof *a)) == NULL)
         return SP_NOMEM;
     a->session = s;
@@ -376,7 +384,7 @@ attempt_begin(struct session *s, struct slice user, struct slice password)
     if ((rc = slice_to_text(user, a->user, sizeof a->user)) != SP_OK
         || (rc = secret_set(&a->password, password)) != SP_OK)
         goto out;
-    s->attempt = a;
+    s->claim = a;
     s->tried = true;
     session_enter(s, ST_LOGIN);
     places_wait(a);
@@ -389,17 +397,17 @@ out:
 }
 
 struct slice
-attempt_user(const struct session *s)
+claim_user(const struct session *s)
 {
-    return slice_of(s->attempt->user);
+    return slice_of(s->claim->user);
 }
 
 void
-attempt_clear(struct session *s)
+claim_clear(struct session *s)
 {
-    struct attempt *a = s->attempt;
+    struct claim *a = s->claim;
 
-    s->attempt = NULL;
+    s->claim = NULL;
     if (a == NULL)
         return;
     (void)event_del(&a->timer);

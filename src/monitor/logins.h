@@ -13,53 +13,55 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+struct logins;
 struct session;
 
+void logins_init(struct logins *l);
 /*
  * The session's attempt begins, or waits for a place. SP_NOMEM; SP_INPUT: a password that
  * is none. Every other failure ends in a refusal.
  */
 SP_CHECK enum sp_err
-attempt_begin(struct session *s, struct slice user, struct slice password);
+claim_begin(struct session *s, struct slice user, struct slice password);
 /* The name as the client gave it. */
-struct slice attempt_user(const struct session *s);
+struct slice claim_user(const struct session *s);
 /*
  * The chain asks the client: its place is free meanwhile. Of more questions than places one
  * is refused: the longest waiting one of the address that has most.
  */
-void attempt_pause(struct session *s);
+void claim_pause(struct session *s);
 /*
  * What its login process knows of the account may be out of date, if it has begun: should
  * it be granted from the users database, it is refused.
  */
-void attempt_distrust(struct session *s);
-bool attempt_is_distrusted(const struct session *s);
+void claim_distrust(struct session *s);
+bool claim_is_distrusted(const struct session *s);
 /*
  * The chain comes to PAM: its login goes on as soon as there is a place. SP_INPUT: it has
  * been there.
  */
-SP_CHECK enum sp_err attempt_want_pam(struct session *s);
+SP_CHECK enum sp_err claim_want_pam(struct session *s);
 /* The client has answered. */
-void attempt_resume(struct session *s);
+void claim_resume(struct session *s);
 /*
  * The password was right: its place is free. remember: from now on the account is known at
  * this address (guessers.h).
  */
-void attempt_granted(struct session *s, bool remember);
+void claim_granted(struct session *s, bool remember);
 /*
  * Logs it with text (from the login; for the administrator alone: it tells an unknown
  * name from a wrong password), and answers LOGIN_REFUSED at the next multiple of
  * login_failure_delay since the attempt began. In ST_QUESTION the answer waits until the
- * worker asks (attempt_deliver).
+ * worker asks (claim_deliver).
  */
-void attempt_refuse(struct session *s, unsigned reason, const char *text);
-bool attempt_is_refused(const struct session *s);
+void claim_refuse(struct session *s, unsigned reason, const char *text);
+bool claim_is_refused(const struct session *s);
 /*
  * Sends the refusal when its time has come, or (at_once) without waiting for it. An attempt
  * that was not decided is given up, and counts as a wrong password.
  */
-void attempt_deliver(struct session *s, bool at_once);
+void claim_deliver(struct session *s, bool at_once);
 /* Gives it up without an answer. Harmless without one. */
-void attempt_clear(struct session *s);
+void claim_clear(struct session *s);
 
 #endif

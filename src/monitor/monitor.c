@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "monitor/capabilities.h"
 #include "monitor/generation.h"
+#include "monitor/logins.h"
 #include "monitor/prepare.h"
 #include "monitor/rehearsal.h"
 #include "monitor/session.h"
@@ -328,7 +329,7 @@ init(struct monitor *m)
     TAILQ_INIT(&m->sessions);
     LIST_INIT(&m->takeovers.asked);
     TAILQ_INIT(&m->ended);
-    places_init(&m->logins);
+    logins_init(&m->logins);
     admin_init(&m->admin, m);
     if ((rc = random_u64(&boot)) != SP_OK || (rc = random_u64(&seed)) != SP_OK
         || (rc = admission_init(&m->admission, seed)) != SP_OK

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
-#include "monitor/attempt.h"
+#include "monitor/claim.h"
 #include "monitor/generation.h"
 #include "monitor/monitor.h"
 #include "monitor/session.h"
@@ -15,9 +15,9 @@
 #define TOLD_MS 60000           /* between two lines of the log that PAM hangs          */
 
 void
-places_init(struct logins *l)
+places_init(struct logins *l, const struct places_calls *calls)
 {
-    *l = (struct logins){ .running = 0 };
+    *l = (struct logins){ .calls = calls };
     TAILQ_INIT(&l->waiting);
     TAILQ_INIT(&l->holding);
     TAILQ_INIT(&l->wanting);
@@ -26,13 +26,13 @@ places_init(struct logins *l)
 }
 
 static struct logins *
-logins_of(const struct attempt *a)
+logins_of(const struct claim *a)
 {
     return &a->session->monitor->logins;
 }
 
 static unsigned
-places_of(const struct attempt *a)
+places_of(const struct claim *a)
 {
     return (unsigned)a->session->generation->settings.logins_at_once;
 }
@@ -49,7 +49,7 @@ share_of(unsigned most)
 
 /* The same address, as admission counts them: of IPv6 the network of one customer. */
 static bool
-is_same_peer(const struct attempt *a, const struct attempt *b)
+is_same_peer(const struct claim *a, const struct claim *b)
 {
     const struct net_addr *x = &a->session->peer, *y = &b->session->peer;
 
@@ -60,7 +60,7 @@ is_same_peer(const struct attempt *a, const struct attempt *b)
 /* ---- taking and leaving -------------------------------------------------------------- */
 
 static void
-take_first(struct attempt *a)
+take_first(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -70,7 +70,7 @@ take_first(struct attempt *a)
 }
 
 static void
-stop_running(struct attempt *a)
+stop_running(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -82,7 +82,7 @@ stop_running(struct attempt *a)
 }
 
 static void
-stop_holding(struct attempt *a)
+stop_holding(struct claim *a)
 {
     if (!a->holds)
         return;
@@ -91,7 +91,7 @@ stop_holding(struct attempt *a)
 }
 
 static void
-stop_waiting(struct attempt *a)
+stop_waiting(struct claim *a)
 {
     if (a->queued)
         TAILQ_REMOVE(&logins_of(a)->waiting, a, entry);
@@ -99,7 +99,7 @@ stop_waiting(struct attempt *a)
 }
 
 static void
-enter_pam(struct attempt *a)
+enter_pam(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -110,7 +110,7 @@ enter_pam(struct attempt *a)
 }
 
 static void
-stop_wanting(struct attempt *a)
+stop_wanting(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -121,7 +121,7 @@ stop_wanting(struct attempt *a)
 
 /* Also of who only wants to be in it. */
 static void
-leave_pam(struct attempt *a)
+leave_pam(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -140,7 +140,7 @@ leave_pam(struct attempt *a)
 }
 
 static void
-stop_asking(struct attempt *a)
+stop_asking(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -154,7 +154,7 @@ stop_asking(struct attempt *a)
 
 /* It does not count among the first any more, nor for its address there. */
 static void
-become_late(struct attempt *a)
+become_late(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -171,7 +171,7 @@ become_late(struct attempt *a)
 }
 
 static void
-watch(struct attempt *a)
+watch(struct claim *a)
 {
     const struct timeval after = { LATE_MS / 1000, LATE_MS % 1000 * 1000L };
 
@@ -182,9 +182,9 @@ watch(struct attempt *a)
 /* ---- who is next ---------------------------------------------------------------------- */
 
 static unsigned
-count_first(const struct logins *l, const struct attempt *a)
+count_first(const struct logins *l, const struct claim *a)
 {
-    const struct attempt *other = NULL;
+    const struct claim *other = NULL;
     unsigned count = 0;
 
     TAILQ_FOREACH(other, &l->holding, entry)
@@ -193,9 +193,9 @@ count_first(const struct logins *l, const struct attempt *a)
 }
 
 static unsigned
-count_pam(const struct logins *l, const struct attempt *a, bool late)
+count_pam(const struct logins *l, const struct claim *a, bool late)
 {
-    const struct attempt *other = NULL;
+    const struct claim *other = NULL;
     unsigned count = 0;
 
     TAILQ_FOREACH(other, &l->in_pam, beside)
@@ -203,10 +203,10 @@ count_pam(const struct logins *l, const struct attempt *a, bool late)
     return count;
 }
 
-static struct attempt *
+static struct claim *
 next_waiting(const struct logins *l, unsigned most)
 {
-    struct attempt *a = NULL;
+    struct claim *a = NULL;
 
     TAILQ_FOREACH(a, &l->waiting, entry)
         if (!a->slowed && count_first(l, a) < share_of(most))
@@ -214,10 +214,10 @@ next_waiting(const struct logins *l, unsigned most)
     return NULL;
 }
 
-static struct attempt *
+static struct claim *
 next_wanting(const struct logins *l, unsigned most)
 {
-    struct attempt *a = NULL;
+    struct claim *a = NULL;
 
     TAILQ_FOREACH(a, &l->wanting, beside)
         if (count_pam(l, a, false) < share_of(most))
@@ -226,11 +226,11 @@ next_wanting(const struct logins *l, unsigned most)
 }
 
 /* The one that has waited longest, of the address that has most of them. */
-static struct attempt *
-most_silent(const struct attempt_queue *queue, bool late)
+static struct claim *
+most_silent(const struct claim_queue *queue, bool late)
 {
-    struct attempt *a = NULL, *found = NULL;
-    const struct attempt *other = NULL;
+    struct claim *a = NULL, *found = NULL;
+    const struct claim *other = NULL;
     unsigned most = 0;
 
     TAILQ_FOREACH(a, queue, beside) {
@@ -253,23 +253,23 @@ most_silent(const struct attempt_queue *queue, bool late)
 static void
 give_places(struct logins *l, unsigned most)
 {
-    struct attempt *a = NULL;
+    struct claim *a = NULL;
 
     while (l->pam < most && (a = next_wanting(l, most)) != NULL) {
         stop_wanting(a);
         if (a->veiled) {                /* it has nothing to do there */
             (void)event_del(&a->timer);
-            attempt_unveil(a);
+            l->calls->unveil(a);
             continue;
         }
         enter_pam(a);
-        attempt_enter_pam(a);
+        l->calls->enter_pam(a);
     }
 }
 
 /* Half of what it could have hangs: who comes now does not wait in a first place. */
 static bool
-is_hopeless(const struct logins *l, const struct attempt *a, unsigned most)
+is_hopeless(const struct logins *l, const struct claim *a, unsigned most)
 {
     return 2 * l->late >= most || 2 * count_pam(l, a, true) >= share_of(most);
 }
@@ -277,14 +277,14 @@ is_hopeless(const struct logins *l, const struct attempt *a, unsigned most)
 static void
 park(struct logins *l, unsigned most)
 {
-    struct attempt *a = NULL;
+    struct claim *a = NULL;
 
     TAILQ_FOREACH(a, &l->wanting, beside)
         if (!a->late && is_hopeless(l, a, most))
             become_late(a);
     while (l->parked > most && (a = most_silent(&l->wanting, true)) != NULL) {
         leave_pam(a);
-        attempt_turn_away(a, "there is no place in PAM");
+        l->calls->turn_away(a, "there is no place in PAM");
     }
 }
 
@@ -305,15 +305,15 @@ tell(struct logins *l, unsigned most)
 static void
 start_waiting(struct logins *l, unsigned most)
 {
-    struct attempt *a = NULL;
+    struct claim *a = NULL;
 
     while (l->running < most && (a = next_waiting(l, most)) != NULL) {
-        if (!attempt_take_turn(a))
+        if (!l->calls->take_turn(a))
             continue;
         TAILQ_REMOVE(&l->waiting, a, entry);
         a->queued = false;
         take_first(a);
-        attempt_check(a);
+        l->calls->check(a);
     }
 }
 
@@ -335,7 +335,7 @@ move(struct logins *l, unsigned most)
 }
 
 void
-places_wait(struct attempt *a)
+places_wait(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -345,14 +345,14 @@ places_wait(struct attempt *a)
 }
 
 void
-places_go_on(struct attempt *a)
+places_go_on(struct claim *a)
 {
     a->slowed = false;
     move(logins_of(a), places_of(a));
 }
 
 void
-places_decided(struct attempt *a)
+places_decided(struct claim *a)
 {
     stop_waiting(a);
     stop_asking(a);
@@ -362,7 +362,7 @@ places_decided(struct attempt *a)
 }
 
 void
-places_leave(struct attempt *a)
+places_leave(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -375,7 +375,7 @@ places_leave(struct attempt *a)
 }
 
 void
-places_want_pam(struct attempt *a)
+places_want_pam(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -387,7 +387,7 @@ places_want_pam(struct attempt *a)
 }
 
 void
-places_late(struct attempt *a)
+places_late(struct claim *a)
 {
     struct logins *l = logins_of(a);
     unsigned most = places_of(a);
@@ -404,7 +404,7 @@ places_late(struct attempt *a)
  * waits with it, and so there are no more of these than places. Their end is login_timeout.
  */
 void
-places_pause(struct attempt *a)
+places_pause(struct claim *a)
 {
     struct logins *l = logins_of(a);
 
@@ -421,12 +421,12 @@ places_pause(struct attempt *a)
     a = most_silent(&l->asking, false);     /* not this one: it came last */
     SP_ASSERT(a != NULL);
     stop_asking(a);
-    attempt_turn_away(a, "others ask, too, and this one waits longest");
+    l->calls->turn_away(a, "others ask, too, and this one waits longest");
 }
 
 /* Past the bounds if it must be: no more come than there are questions. */
 void
-places_resume(struct attempt *a)
+places_resume(struct claim *a)
 {
     stop_asking(a);
     take_first(a);

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "monitor/attempt.h"
+#include "monitor/claim.h"
 #include "monitor/generation.h"
 #include "monitor/monitor.h"
 #include "monitor/report.h"
@@ -129,7 +129,7 @@ on_login_overdue(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    if (s->attempt != NULL && attempt_is_checked(s->attempt))
+    if (s->claim != NULL && claim_is_checked(s->claim))
         report_session(s, EVENT_LOGIN_HUNG, "seconds=%lld "
                        "remedy=\"find out what PAM or the name services wait for\"",
                        (long long)s->generation->settings.login_timeout);

@@ -30,7 +30,7 @@
 
 #define SESSION_SETTLE_MS 10000    /* for a broker that has not served anybody yet */
 
-struct attempt;
+struct claim;
 struct generation;
 struct guessers_shut;
 struct kin;
@@ -54,7 +54,7 @@ struct session {
     struct part_list parts;
     struct part *worker, *broker, *login;   /* in use; others are on their way out */
     struct part *logout;        /* ST_LOGOUT: the broker that has to be gone */
-    struct attempt *attempt;    /* while ST_LOGIN or ST_QUESTION */
+    struct claim *claim;    /* while ST_LOGIN or ST_QUESTION */
     struct message *logged_in;  /* the answer to LOGIN, while the broker gets ready */
     struct sign_request *signing;
     struct event deadline;      /* of what it waits for: a login, a logout, its worker's end */

@@ -18,7 +18,7 @@
 #include "monitor/report.h"
 #include "monitor/session.h"
 #include "monitor/takeover.h"
-#include "monitor/verdict.h"
+#include "monitor/grant.h"
 #include "wire/fail.h"
 #include "wire/pack.h"
 
@@ -117,7 +117,7 @@ hear(struct part *part, struct message *m, const char **fault)
         return hear_sandbox(part, m);
     if (s->ended || (part != s->worker && part != s->broker && part != s->login))
         return SP_OK;                   /* too late to matter */
-    return part->kind == WORKER ? answer_worker(s, m, fault) : verdict_hear(part, m);
+    return part->kind == WORKER ? answer_worker(s, m, fault) : grant_hear(part, m);
 }
 
 static enum sp_err
@@ -257,7 +257,7 @@ broker_gone(struct session *s, struct part *broker, const struct process_end *ho
         return;
     if (s->logged_in != NULL) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_refuse(s, REFUSE_ERROR, "");
+        claim_refuse(s, REFUSE_ERROR, "");
     } else {
         session_await_worker(s);
     }
@@ -277,9 +277,9 @@ login_gone(struct session *s, struct part *login, const struct process_end *how)
         s->login = NULL;
     if (how != NULL && how->status != 0 && !how->by_us)
         report_session(s, EVENT_LOGIN_ENDED, "status=%d", how->status);
-    if (!current || decided || s->ended || s->attempt == NULL)
+    if (!current || decided || s->ended || s->claim == NULL)
         return;
-    attempt_refuse(s, REFUSE_ERROR, "");
+    claim_refuse(s, REFUSE_ERROR, "");
 }
 
 /* how NULL: there never was a process. */
@@ -330,7 +330,7 @@ forget(struct session *s, bool in_order)
 {
     if (in_order)
         bond_keep(s);
-    attempt_clear(s);
+    claim_clear(s);
     bond_drop(s);
 }
 
@@ -342,9 +342,9 @@ hurry(struct session *s)
         session_forget_signature(s);
         answer_no_signature(s);
     }
-    if (!s->ended && s->attempt != NULL && session_state(s) == ST_LOGIN) {
+    if (!s->ended && s->claim != NULL && session_state(s) == ST_LOGIN) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_deliver(s, true);
+        claim_deliver(s, true);
     }
 }
 

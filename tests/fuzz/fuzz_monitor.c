@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "fuzz_wire.h"
 #include "monitor/generation.h"
+#include "monitor/logins.h"
 #include "monitor/monitor.h"
 #include "monitor/session.h"
 #include "monitor/supervise.h"
@@ -82,7 +83,7 @@ start(void)
                           .session_most = 100, .sink = LOGSINK_EMPTY };
     TAILQ_INIT(&m.sessions);
     TAILQ_INIT(&m.ended);
-    places_init(&m.logins);
+    logins_init(&m.logins);
     admin_init(&m.admin, &m);
     FUZZ_HOLDS(admission_init(&m.admission, 1) == SP_OK);
     FUZZ_HOLDS(guessers_init(&m.guessers) == SP_OK);

@@ -1,11 +1,12 @@
 /*
- * monitor/attempt.h - an attempt to log in, as logins.c and places.c share it
+ * monitor/claim.h - what a client claims to be, with its password: an attempt to log in, as
+ * logins.c and places.c share it
  *
  * Runs in: monitor.                      Blocks: never.
  * Trusts:  nothing in a name or a password, which only pass through.
  */
-#ifndef SP_MONITOR_ATTEMPT_H
-#define SP_MONITOR_ATTEMPT_H
+#ifndef SP_MONITOR_CLAIM_H
+#define SP_MONITOR_CLAIM_H
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -17,9 +18,9 @@
 
 struct session;
 
-struct attempt {
-    TAILQ_ENTRY(attempt) entry;     /* waiting; then holding            */
-    TAILQ_ENTRY(attempt) beside;    /* wanting; then in_pam; and asking */
+struct claim {
+    TAILQ_ENTRY(claim) entry;     /* waiting; then holding            */
+    TAILQ_ENTRY(claim) beside;    /* wanting; then in_pam; and asking */
     struct session *session;
     bool queued, runs, holds;   /* waits; a login checks it; counts for its address */
     bool wants, has;            /* waits for a place in PAM; has one */
@@ -40,25 +41,9 @@ struct attempt {
 
 /* A login process has it, and has not decided or asked yet. */
 static inline bool
-attempt_is_checked(const struct attempt *a)
+claim_is_checked(const struct claim *a)
 {
     return a->has || (a->runs && !a->wants && !a->refused);
 }
-
-/* ---- what places.c has done by logins.c ---------------------------------------------- */
-
-/*
- * True: its password may be checked now. Else it is slowed (the timer brings it back), or
- * refused.
- */
-bool attempt_take_turn(struct attempt *a);
-/* A login process gets it; or it is refused, if that fails. */
-void attempt_check(struct attempt *a);
-/* Its login may go on to PAM. */
-void attempt_enter_pam(struct attempt *a);
-/* What was decided before is told now. */
-void attempt_unveil(struct attempt *a);
-/* There is no place for it. */
-void attempt_turn_away(struct attempt *a, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
-/* monitor/verdict.c - see verdict.h */
-#include "monitor/verdict.h"
+/* monitor/grant.c - see verdict.h */
+#include "monitor/grant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ hear_question(struct part *login, const struct message *m)
     if (msg_question_unpack(m, &in) != SP_OK)
         return SP_INPUT;
     channel_enter(&login->child.channel, ST_QUESTION);
-    attempt_pause(s);
+    claim_pause(s);
     session_enter(s, ST_QUESTION);
     msg_login_question_pack(&out, &(struct msg_login_question){ .text = in.text });
     session_tell(s, &out);
@@ -46,7 +46,7 @@ hear_place_wanted(struct part *login, const struct message *m)
 {
     struct msg_place_wanted in = { 0 };
 
-    return msg_place_wanted_unpack(m, &in) == SP_OK ? attempt_want_pam(login->session)
+    return msg_place_wanted_unpack(m, &in) == SP_OK ? claim_want_pam(login->session)
                                                     : SP_INPUT;
 }
 
@@ -61,7 +61,7 @@ hear_refused(struct part *login, const struct message *m)
         || slice_to_text(in.text, text, sizeof text) != SP_OK)
         return SP_INPUT;
     session_end_account(s, SESSION_SETTLE_MS);
-    attempt_refuse(s, in.reason, text);
+    claim_refuse(s, in.reason, text);
     return SP_OK;
 }
 
@@ -185,20 +185,20 @@ hear_granted(struct part *login, const struct message *m)
     if (msg_granted_unpack(m, &in) != SP_OK || slice_has_line_break(in.jail))
         return SP_INPUT;
     channel_enter(&login->child.channel, ST_USER);
-    if (attempt_is_distrusted(s) && slice_equal(in.backend, slice_of("users"))) {
+    if (claim_is_distrusted(s) && slice_equal(in.backend, slice_of("users"))) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
+        claim_refuse(s, REFUSE_CREDENTIALS, "the account was changed meanwhile");
         return SP_OK;
     }
     /* the name was exempt when it was asked for: is the account? */
     if (!s->secure && !s->cleartext_allowed && (in.flags & ACCOUNT_CLEAR_DATA) == 0
-        && !text_list_has(&s->generation->settings.cleartext_users, attempt_user(s))) {
+        && !text_list_has(&s->generation->settings.cleartext_users, claim_user(s))) {
         session_end_account(s, SESSION_SETTLE_MS);
-        attempt_refuse(s, REFUSE_CREDENTIALS, "the account may not log in without TLS");
+        claim_refuse(s, REFUSE_CREDENTIALS, "the account may not log in without TLS");
         return SP_OK;
     }
     /* who may be anybody makes no address known */
-    attempt_granted(s, (in.flags & ACCOUNT_ANONYMOUS) == 0);
+    claim_granted(s, (in.flags & ACCOUNT_ANONYMOUS) == 0);
     if ((wrong = wrong_with(s, &in)) != NULL) {
         report_session(s, EVENT_ACCOUNT_UNUSABLE, "user=%s fault=\"%s\"",
                        log_text(in.user, &user), wrong);
@@ -225,7 +225,7 @@ out:
     free(s->logged_in);
     s->logged_in = NULL;
     session_end_account(s, SESSION_SETTLE_MS);
-    attempt_refuse(s, reason, "");
+    claim_refuse(s, reason, "");
     return SP_OK;
 }
 
@@ -287,7 +287,7 @@ hear_serving(struct part *broker, const struct message *m)
                    "user=%s backend=%s tls=%s cipher=%s resumed=%s",
                    s->user == NULL ? "?" : s->user, log_text(told.backend, &backend),
                    s->tls, s->cipher, s->resumed ? "yes" : "no");
-    attempt_clear(s);
+    claim_clear(s);
     answer->fds[0] = fd_move(&broker->worker_end);
     answer->nfds = 1;
     session_enter(s, ST_USER);
@@ -297,7 +297,7 @@ hear_serving(struct part *broker, const struct message *m)
 }
 
 enum sp_err
-verdict_hear(struct part *part, const struct message *m)
+grant_hear(struct part *part, const struct message *m)
 {
     switch (m->type) {
     case MSG_PLACE_WANTED: return hear_place_wanted(part, m);

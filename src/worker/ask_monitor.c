@@ -120,7 +120,7 @@ static enum sp_err
 logged_in(struct worker *w, struct login_result *result)
 {
     struct msg_logged_in in = { 0 };
-    struct account *a = &w->account;
+    struct logged_in *a = &w->account;
 
     if (msg_logged_in_unpack(&w->m, &in) != SP_OK
         || slice_to_text(in.user, a->user, sizeof a->user) != SP_OK

@@ -15,7 +15,7 @@
 void
 worker_forget_account(struct worker *w)
 {
-    w->account = (struct account){ 0 };
+    w->account = (struct logged_in){ 0 };
     w->pending = (struct pending){ 0 };
     data_reset(&w->data);
     path_root(&w->cwd);

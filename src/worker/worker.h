@@ -27,7 +27,7 @@
 enum protection { PROTECTION_CLEAR, PROTECTION_PRIVATE };
 
 /* Who is logged in; empty before. */
-struct account {
+struct logged_in {
     bool active;
     bool in_tls;                /* the login came through TLS; CCC changes nothing here */
     char user[257], backend[33];
@@ -62,7 +62,7 @@ struct worker {
     struct data data;
     struct ahead ahead;
     struct transfer transfer;
-    struct account account;
+    struct logged_in account;
     struct pending pending;
     struct message m;           /* the one in use by whoever asks */
     struct path cwd, start;     /* where it is, and where it began (CWD ~)          */

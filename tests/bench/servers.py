@@ -254,6 +254,7 @@ listen = {{"{self.address}:{self.port}"}}
 certificate = {{"{self.where}/cert.pem"}}
 certificate_key = {{"{self.where}/key.pem"}}
 run_directory = "{self.where}/run-{self.name}"
+state_directory = "{self.where}/ledger-{self.name}"
 libexec_directory = "{self.program}"
 users_database = "{self.where}/users.db"
 auth = {{"pam"}}

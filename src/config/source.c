@@ -124,12 +124,12 @@ only_blanks(const struct walk *w, size_t from, size_t to)
 static void
 check_one_word(struct walk *w)
 {
-    size_t next = w->i;
+    size_t end = w->i;
 
-    while (next < w->len && (w->at[next] == ' ' || w->at[next] == '\t'))
-        next++;
+    while (end < w->len && (w->at[end] == ' ' || w->at[end] == '\t'))
+        end++;
     if (w->value_end != 0 && only_blanks(w, w->value_end, w->word)
-        && (next == w->len || strchr("\r\n#/", w->at[next]) != NULL))
+        && (end == w->len || strchr("\r\n#/", w->at[end]) != NULL))
         report(w->report, w->line, w->source->keys[w->source->count - 1].name,
                "a value that contains a space must be in double quotes");
 }

@@ -142,11 +142,11 @@ def circles(arrows):
         graph.setdefault(b, set())
     reach = {}
     for start in graph:
-        seen, todo = set(), [start]
-        while todo:
-            fresh = graph[todo.pop()] - seen
+        seen, ahead = set(), [start]
+        while ahead:
+            fresh = graph[ahead.pop()] - seen
             seen |= fresh
-            todo.extend(fresh)
+            ahead.extend(fresh)
         reach[start] = seen
     return {frozenset(o for o in reach[m] if m in reach[o]) for m in graph if m in reach[m]}
 

@@ -86,6 +86,8 @@ def world():
     w.require_build()
     w.prepare()
     yield w
+    for s in list(harness.Server.running):      # whose fixture failed before it ended them
+        s.kill()
     w.clean()
 
 
